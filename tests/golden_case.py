@@ -1,0 +1,86 @@
+"""Known weights, episodes and noise, re-made from their seeds as for the TF 1.12 program, and what it computed of them."""
+
+import functools
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from cut_golden import entries
+
+from tf_metadrop import Config, model, noise
+from tf_metadrop.data.spec import DATASETS
+from tf_metadrop.meta import Task
+
+CASES = sorted(path.stem for path in (pathlib.Path(__file__).parent / "golden").glob("*.npz"))
+SD = {"_w": 0.02, "_b": 0.001, "ta": 0.02}  # by the end of the name
+
+
+class GoldenCase:
+    """One case: `config`, `noise_type`, `params`, `task(...)`, `noise(...)`, and `golden`, a dict of arrays."""
+
+    def __init__(self, name, dtype=tf.float64):
+        with np.load(pathlib.Path(__file__).parent / "golden" / f"{name}.npz") as file:
+            self.golden = {key: file[key] for key in file.files}
+        self.raw = json.loads(str(self.golden["config"]))
+        self.dtype = dtype
+        known = ("dataset", "way", "shot", "query", "metabatch", "meta_lr", "inner_lr", "n_steps", "n_test_mc_samp", "maml")
+        self.config = Config(**{key: self.raw[key] for key in known})
+        self.spec = DATASETS[self.config.dataset]
+        self.noise_type = noise.load(self.config.method)
+        self.params = self._weights()
+
+    def _weights(self):
+        random = np.random.RandomState(self.raw["weight_seed"])
+        params = {}
+        for key, shape in model.shapes(self.spec, self.config.way).items():
+            value = (random.standard_normal(shape) * SD[key[-2:]]).astype(np.float32)
+            params[key] = tf.constant(value, self.dtype)
+        return params
+
+    def tasks(self, iteration=0):
+        """The metabatch of this iteration as a Task whose tensors have a leading axis [metabatch]."""
+        c, random = self.config, np.random.RandomState(self.raw["episode_seed"] + iteration)
+        shape = (self.spec.height, self.spec.width, self.spec.channels)
+
+        def images(per_class):
+            flat = random.random_sample([c.metabatch, c.way * per_class, np.prod(shape)]).astype(np.float32)
+            return tf.constant(flat.reshape(c.metabatch, -1, *shape), self.dtype)
+
+        def labels(per_class):
+            return tf.tile(tf.one_hot(np.repeat(range(c.way), per_class), c.way, dtype=self.dtype)[None], [c.metabatch, 1, 1])
+
+        support, query = images(c.shot), images(c.query)
+        return Task(support, labels(c.shot), query, labels(c.query))
+
+    def task(self, index, iteration=0):
+        return Task(*[part[index] for part in self.tasks(iteration)])
+
+    @functools.cached_property
+    def noise(self):
+        """The injected noise: a function (step, sample, layer, shape), the same for every task and iteration."""
+        c = self.config
+
+        def draw(step, sample, layer, shape):
+            if isinstance(sample, int):
+                return tf.constant(self._array(step, sample, layer, shape), self.dtype)
+            every = np.stack([self._array(step, j, layer, shape) for j in range(c.n_test_mc_samp)])
+            return tf.gather(tf.constant(every, self.dtype), sample)
+
+        return draw
+
+    def _array(self, step, sample, layer, shape):
+        random = np.random.RandomState(self.raw["noise_seed"] + 10000 * step + 100 * sample + layer)
+        return random.standard_normal(shape).astype(np.float32)
+
+    def relative_error(self, value, name):
+        """Norm of the difference / norm, over the entries that were kept of a large array, else over all."""
+        expected = self.golden[name].astype(np.float64)
+        value = np.asarray(value, np.float64)
+        value = value if value.shape == expected.shape else kept(value)
+        return np.linalg.norm(value - expected) / np.linalg.norm(expected)
+
+
+def kept(value):
+    """The entries of an array that cut_golden.py kept of it, in float64."""
+    return np.asarray(value, np.float64).ravel()[entries(np.size(value))]

@@ -1,0 +1,71 @@
+"""The inner loop: Algorithm 1 of the paper, lines 5 to 9."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_metadrop import model
+from tf_metadrop.ops import cross_entropy
+
+
+class Adapted(NamedTuple):
+    """What `adapt` returns: the adapted parameters, and what happened on the way."""
+
+    params: dict  # all parameters, theta adapted
+    inner_losses: tf.Tensor  # [n_steps, n_samples], before each step
+    path: list  # theta after 0..n_steps steps, n_steps + 1 dicts
+    support_logits: list  # n_steps tensors [support, way]; only with one sample
+
+
+def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1):
+    """theta_k+1 = theta_k - inner_lr * d/dtheta mean_j CE(support; theta_k, noise_kj), n_steps times.
+
+    Args:
+      params: dict of parameters; those under theta/ are adapted, from where they are.
+      support_x: [way * shot, height, width, channels] in [0, 1].
+      support_y: one-hot, [way * shot, way].
+      config: inner_lr, n_steps and second_order are read.
+      noise_type: see `tf_metadrop.noise`.
+      noise: function (step, sample, layer, shape) -> standard normal noise, see `random.standard_normal`.
+      n_samples: Monte Carlo samples of the noise per step; with more than one, no meta-gradient can be taken.
+    """
+    theta = {name: params[name] for name in model.adapted_names(params)}
+    path, losses, logits = [theta], [], []
+    for step in range(config.n_steps):
+
+        def support_gradient(sample, theta=theta, step=step):
+            with tf.GradientTape() as tape:
+                tape.watch(theta)
+                out = model.forward(
+                    {**params, **theta}, support_x, noise_type,
+                    noise=lambda layer, shape: noise(step, sample, layer, shape), second_order=config.second_order,
+                )  # fmt: skip
+                loss = cross_entropy(out, support_y)
+            return tape.gradient(loss, theta), loss, out
+
+        if n_samples == 1:
+            gradient, loss, out = support_gradient(0)
+            loss = loss[tf.newaxis]
+            logits.append(out)
+        else:
+            gradient, loss = mean_over_samples(support_gradient, theta, n_samples)
+        if config.second_order == "first":
+            gradient = tf.nest.map_structure(tf.stop_gradient, gradient)
+        theta = {name: theta[name] - config.inner_lr * gradient[name] for name in theta}
+        path.append(theta)
+        losses.append(loss)
+    return Adapted({**params, **theta}, tf.stack(losses), path, logits)
+
+
+def mean_over_samples(support_gradient, theta, n_samples):
+    """Mean gradient over the samples, one after the other: memory does not grow with their number."""
+    like = next(iter(theta.values()))
+
+    def body(sample, total, losses):
+        gradient, loss, _ = support_gradient(sample)
+        total = {name: total[name] + gradient[name] / n_samples for name in total}
+        return sample + 1, total, losses.write(sample, loss)
+
+    start = 0, tf.nest.map_structure(tf.zeros_like, theta), tf.TensorArray(like.dtype, n_samples, element_shape=[])
+    _, total, losses = tf.while_loop(lambda sample, *_: sample < n_samples, body, start, parallel_iterations=1)
+    return total, losses.stack()

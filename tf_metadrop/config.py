@@ -1,0 +1,156 @@
+"""Every setting, declared once: the absl flags, the log header and W&B's config are all made from `Config`."""
+
+import dataclasses
+from typing import Any
+
+from absl import flags
+
+from tf_metadrop import noise
+from tf_metadrop.data.spec import DATASETS
+from tf_metadrop.errors import UsageError
+
+METHOD_FLAGS = ("maml", "noise_type")  # two flags, one decision: see Config.method
+
+
+def setting(default, help, choices=None, minimum=None, above=None, defines_run=True):
+    """A field of Config: `defines_run` says that a run with another value is another run (see `differences`)."""
+    metadata = dict(help=help, choices=choices, minimum=minimum, above=above, defines_run=defines_run)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The settings of one run, with the names, types and defaults of the TF1 program (TF1_BEHAVIOUR, "Command line").
+
+    Raises:
+      UsageError: on construction, if a value is impossible; the sentence names the flag.
+    """
+
+    gpu_id: int = setting(0, "GPU to use; sets CUDA_VISIBLE_DEVICES", defines_run=False)
+    mode: str = setting("meta_train", "what to do", choices=("meta_train", "meta_test", "export"), defines_run=False)
+    savedir: str | None = setting(
+        None, "where the run lives; default checkpoints/<dataset>_<way>way<shot>shot_<method>", defines_run=False
+    )
+    save_freq: int = setting(1000, "iterations between checkpoints", minimum=1, defines_run=False)
+    n_train_iters: int = setting(60000, "last meta-training iteration (they count from 0)", minimum=0)
+    n_test_iters: int = setting(1000, "number of meta-test tasks", minimum=1, defines_run=False)
+    dataset: str = setting("omniglot", "dataset; strokes needs no files", choices=tuple(DATASETS))
+    way: int = setting(20, "classes of a task", minimum=2)
+    shot: int = setting(1, "support examples of a class", minimum=1)
+    query: int = setting(5, "query examples of a class", minimum=1)
+    metabatch: int = setting(16, "tasks of a meta-iteration", minimum=1)
+    meta_lr: float = setting(1e-3, "learning rate of the outer loop (Adam)", above=0.0)
+    inner_lr: float = setting(0.1, "learning rate of the inner loop (SGD)", above=0.0)
+    n_steps: int = setting(5, "steps of the inner loop", minimum=1)
+    n_test_mc_samp: int = setting(1, "noise samples of an inner step in meta-testing", minimum=1)
+    maml: bool = setting(False, "plain MAML, no noise; the same as --noise_type=maml")
+    noise_type: str = setting("metadrop", "distribution of the noise in the inner loop", choices=noise.names)
+    second_order: str = setting(
+        "exact",
+        "meta-gradient: exact (the paper's mathematics), tf1 (what the 2020 release computes), first (first order)",
+        choices=("exact", "tf1", "first"),
+    )
+    episodes: str = setting(
+        "independent",
+        "classes drawn for every task, or shared_classes: once for all tasks of a metabatch, as the 2020 release does",
+        choices=("independent", "shared_classes"),
+    )
+    seed: int = setting(0, "seed of everything random: initial weights, episodes, noise", minimum=0)
+    data_dir: str = setting("data", "folder with <dataset>/train.npy and test.npy", defines_run=False)
+    eval_split: str = setting(
+        "test", "classes to evaluate on; val: held out from the training classes", choices=("test", "val")
+    )
+    log_freq: int = setting(50, "iterations between the log's lines", minimum=1)
+    eval_freq: int = setting(1000, "iterations between evaluations while training", minimum=1)
+    n_eval_batches: int = setting(50, "metabatches of such an evaluation", minimum=1)
+    name: str | None = setting(None, "name of the W&B run; default: the savedir's", defines_run=False)
+    wandb: str = setting(
+        "auto",
+        "W&B: auto is online where a key is configured, offline elsewhere",
+        choices=("auto", "online", "offline", "disabled"),
+        defines_run=False,
+    )
+    resume: bool = setting(True, "go on with an unfinished run in savedir", defines_run=False)
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            check(field, getattr(self, field.name))
+        if self.seed >= 2**32:
+            raise UsageError(f"--seed={self.seed} is too large for the legacy NumPy generator: choose below 2**32.")
+        if self.maml and self.noise_type not in ("maml", "metadrop"):
+            raise UsageError(f"--maml means no noise but --noise_type={self.noise_type} asks for some: drop one of them.")
+
+    @property
+    def method(self) -> str:
+        """The noise type in force: `maml` if either flag says so."""
+        return "maml" if self.maml else self.noise_type
+
+    @property
+    def directory(self) -> str:
+        """The savedir, by default named after dataset, way, shot and method."""
+        return self.savedir or f"checkpoints/{self.dataset}_{self.way}way{self.shot}shot_{self.method}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings with the defaults filled in, in the TF1 program's order: for the log header, W&B and checkpoints."""
+        filled = dict(savedir=self.directory, maml=self.method == "maml", noise_type=self.method)
+        return {**dataclasses.asdict(self), **filled}
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Flags, among those that define a run, whose value differs from `other` (a dict of another run)."""
+        mine = self.as_dict()
+        names = [f.name for f in dataclasses.fields(self) if f.metadata["defines_run"]]
+        return [n for n in names if n in other and other[n] != mine[n]]
+
+
+def check(field: dataclasses.Field, value: Any) -> None:
+    """Raises UsageError if `value` is not possible for this field of Config."""
+    kind, rule = scalar_type(field), field.metadata
+    optional = field.default is None
+    accepts = (int, float) if kind is float else kind
+    if not (optional and value is None) and (not isinstance(value, accepts) or (kind is not bool and value is True)):
+        raise UsageError(f"--{field.name}={value!r} is not of type {kind.__name__}: give a {kind.__name__}.")
+    if rule["choices"]:
+        known = rule["choices"]() if callable(rule["choices"]) else rule["choices"]
+        if value not in known:
+            raise UsageError(f"--{field.name}={value} is not known: choose one of {', '.join(known)}.")
+    if rule["minimum"] is not None and value < rule["minimum"]:
+        raise UsageError(f"--{field.name}={value} is too small: give at least {rule['minimum']}.")
+    if rule["above"] is not None and not rule["above"] < value < float("inf"):
+        raise UsageError(f"--{field.name}={value} must be a number above {rule['above']:g}: give for example {field.default:g}.")
+
+
+def scalar_type(field: dataclasses.Field) -> type:
+    """int, float, bool or str, also for `str | None`."""
+    return str if field.default is None else type(field.default)
+
+
+def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Declares one absl flag for each setting. Values are checked by Config, in one sentence each."""
+    define = {
+        int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean, str: flags.DEFINE_string,
+    }
+    for field in dataclasses.fields(Config):
+        text, choices = field.metadata["help"], field.metadata["choices"]
+        if choices:
+            text += f" ({' | '.join(choices() if callable(choices) else choices)})"
+        define[scalar_type(field)](field.name, field.default, text, flag_values=flag_values)
+
+
+def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
+    """The Config that the parsed flags describe.
+
+    Raises:
+      UsageError: if a value is impossible, or --maml and --noise_type contradict each other.
+    """
+    values = {field.name: flag_values[field.name].value for field in dataclasses.fields(Config)}
+    given = given_flags(flag_values)
+    if set(METHOD_FLAGS) <= given and values["maml"] != (values["noise_type"] == "maml"):
+        raise UsageError(
+            f"--maml={values['maml']} and --noise_type={values['noise_type']} contradict each other: give one of them."
+        )
+    return Config(**values)
+
+
+def given_flags(flag_values: flags.FlagValues = flags.FLAGS) -> set[str]:
+    """Names of the settings that stand on the command line or in a flag file."""
+    return {field.name for field in dataclasses.fields(Config) if flag_values[field.name].present}

@@ -1,0 +1,7 @@
+"""Data sets, their files and the episodes drawn from them: NumPy only, so that nothing here loads TensorFlow."""
+
+from tf_metadrop.data.episodes import draw
+from tf_metadrop.data.sources import load_split
+from tf_metadrop.data.spec import DATASETS, SPLITS, DatasetSpec, get_spec
+
+__all__ = ["DATASETS", "SPLITS", "DatasetSpec", "draw", "get_spec", "load_split"]

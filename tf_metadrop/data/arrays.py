@@ -1,0 +1,134 @@
+"""Reading and writing of image arrays in .npy files, class by class so that no second copy fills the memory."""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tf_metadrop.data.spec import DatasetSpec
+from tf_metadrop.errors import UsageError
+
+# Floats this close to k/255 came from 8-bit images; float32 itself moves them by at most 6e-8.
+_TOLERANCE = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """How stored numbers become pixels: value * factor, as `dtype` (uint8 in 0..255 or float32 in [0, 1])."""
+
+    dtype: str
+    factor: float
+
+
+def open_array(path: pathlib.Path, spec: DatasetSpec, mend: str = "") -> np.ndarray:
+    """Maps a .npy file of images without reading it into memory.
+
+    Args:
+      path: the file; [K, N, H*W*C], [K, N, H, W, C] or, for one channel, [K, N, H, W], of bools, integers or floats.
+      spec: gives H, W and C.
+      mend: what to do about a broken file, for messages; by default, to build it again.
+
+    Returns:
+      Read-only array [classes, instances, height, width, channels] of the file's own dtype.
+
+    Raises:
+      UsageError: the file is missing, unreadable, holds pickled objects, or has another shape or dtype.
+    """
+    if not path.exists():
+        default = path.parent == pathlib.Path("data", spec.name)
+        folder = "" if default or path.parent.name != spec.name else f" --data_dir {path.parent.parent}"
+        raise UsageError(f"{path} is missing: build it with `{spec.get_data_command}{folder}`.")
+    mend = mend or f"build it again with `{spec.get_data_command}`"
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError, SyntaxError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "Python objects" in reason or "allow_pickle" in reason:
+            reason = "it holds pickled Python objects, which are never loaded"
+        raise UsageError(f"{path} cannot be read as a .npy array ({reason}): {mend}.") from error
+    if not isinstance(array, np.ndarray):
+        raise UsageError(f"{path} is an archive of arrays (.npz), not one .npy array: {mend}.")
+    if array.dtype.kind not in "buif":
+        raise UsageError(f"{path} has dtype {array.dtype}, not integers or floats: {mend}.")
+    shapes = [(spec.pixels,), spec.image_shape] + ([spec.image_shape[:2]] if spec.channels == 1 else [])
+    if array.ndim < 3 or array.shape[2:] not in shapes or 0 in array.shape:
+        wanted = " or ".join(str(["classes", "instances", *shape]).replace("'", "") for shape in shapes)
+        raise UsageError(f"{path} has shape {list(array.shape)}, not {wanted} with at least one image: {mend}.")
+    return array.reshape(*array.shape[:2], *spec.image_shape)
+
+
+def find_conversion(array: np.ndarray, path: pathlib.Path) -> Conversion:
+    """Reads every pixel once to tell the scale they are stored in.
+
+    Integers are 0..255, or 0/1 ink if their maximum is 1. Floats are in [0, 1], or in 0..255 if their maximum is at
+    least 2. Floats that are all multiples of 1/255 become uint8: nothing is lost, and memory falls to a quarter.
+
+    Args:
+      array: [classes, instances, ...], as from `open_array`.
+      path: its file, for messages.
+
+    Raises:
+      UsageError: a value is negative, above 255, NaN or infinite, or all are 0, or floats reach above 1 but not to 2
+        (neither of the two scales, and dividing by 255 would leave black images).
+    """
+    highest, unit_steps, whole_steps = 0.0, True, True
+    for block in array:
+        low, high = float(block.min()), float(block.max())
+        if not np.isfinite(low) or not np.isfinite(high):
+            raise UsageError(f"{path} holds NaN or infinite pixels: mend its source and build it again.")
+        if low < 0 or high > 255:
+            raise UsageError(f"{path} holds pixels from {low:g} to {high:g}: scale them to 0..1 or 0..255.")
+        highest = max(highest, high)
+        if array.dtype.kind == "f":
+            unit_steps = unit_steps and _are_whole(block * 255)
+            whole_steps = whole_steps and _are_whole(block)
+    if highest == 0:
+        raise UsageError(f"{path} holds blank images only (every pixel is 0): mend its source and build it again.")
+    if array.dtype.kind != "f":
+        return Conversion("uint8", 255 if highest == 1 else 1)
+    if highest <= 1 + _TOLERANCE:
+        return Conversion("uint8", 255) if unit_steps else Conversion("float32", 1)
+    if highest < 2:
+        raise UsageError(f"{path} holds floats up to {highest:g}: scale them to 0..1 or 0..255.")
+    return Conversion("uint8", 1) if whole_steps else Conversion("float32", 1 / 255)
+
+
+def _are_whole(values):
+    return bool(np.abs(values - np.rint(values)).max() <= 255 * _TOLERANCE)
+
+
+def convert(block: np.ndarray, conversion: Conversion) -> np.ndarray:
+    """Returns the pixels of `block` (any shape) as `conversion` says."""
+    if conversion.dtype == "float32":
+        return np.clip(block * conversion.factor, 0, 1).astype(np.float32)
+    if block.dtype.kind == "f":
+        block = np.rint(block * conversion.factor)
+        return np.clip(block, 0, 255).astype(np.uint8)
+    return block.astype(np.uint8) * np.uint8(conversion.factor)
+
+
+def convert_classes(array: np.ndarray, conversion: Conversion, classes: Sequence[int]) -> np.ndarray:
+    """Returns the chosen classes of `array` [K, N, H, W, C] as a new C-contiguous array in memory."""
+    pixels = np.empty((len(classes), *array.shape[1:]), conversion.dtype)
+    for row, label in enumerate(classes):
+        pixels[row] = convert(array[label], conversion)
+    return pixels
+
+
+def write_npy(path: pathlib.Path, shape: Sequence[int], blocks: Iterable[np.ndarray]) -> None:
+    """Writes a uint8 .npy file of `shape` [K, ...] from its K blocks, one in memory at a time.
+
+    Plain writes, not a memory map: on a full disk a map kills the process, a write raises OSError.
+    """
+    header = {"descr": "|u1", "fortran_order": False, "shape": tuple(int(size) for size in shape)}
+    written = 0
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            if block.shape != tuple(shape[1:]) or block.dtype != np.uint8:
+                raise ValueError(f"block {written} is {block.dtype} {block.shape}, not uint8 {tuple(shape[1:])}")
+            file.write(np.ascontiguousarray(block).data)
+            written += 1
+    if written != shape[0]:
+        raise ValueError(f"{written} blocks for {shape[0]} classes")

@@ -1,0 +1,69 @@
+"""Drawing of few-shot episodes, number for number as the original program draws them."""
+
+import numpy as np
+
+from tf_metadrop.errors import UsageError
+
+MODES = ("independent", "shared_classes")
+
+
+def draw(
+    rng: np.random.RandomState,
+    n_classes: int,
+    n_instances: int,
+    way: int,
+    shot: int,
+    query: int,
+    metabatch: int,
+    episodes: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws the images of `metabatch` episodes.
+
+    For each episode `way` classes are drawn without replacement, then for each of them, in that order, shot + query
+    instances without replacement: the first `shot` are support, the rest query. Rows are ordered class by class, so
+    the labels are repeat(arange(way), shot) and repeat(arange(way), query).
+
+    The original program draws from NumPy's legacy generator (MT19937), whose stream NumPy keeps frozen: the same
+    RandomState gives the same episodes as that program and on every machine.
+
+    Args:
+      rng: legacy generator; its state moves on.
+      n_classes, n_instances: the first two sizes of the split's array.
+      way, shot, query, metabatch: the flags of these names.
+      episodes: "independent" draws classes anew for each episode (paper, Algorithm 1); "shared_classes" draws them
+        once per call for the whole metabatch, as the 2020 release of the authors' program does.
+
+    Returns:
+      (support, query): int32 arrays [metabatch, way * shot] and [metabatch, way * query] of flat indices
+      class * n_instances + instance.
+
+    Raises:
+      UsageError: a count is below 1, or the split is too small for it, or `episodes` is not known.
+    """
+    _check(n_classes, n_instances, way, shot, query, metabatch, episodes)
+    support = np.empty((metabatch, way, shot), np.int32)
+    queries = np.empty((metabatch, way, query), np.int32)
+    classes = None
+    for task in range(metabatch):
+        if classes is None or episodes == "independent":
+            classes = rng.choice(n_classes, size=way, replace=False)
+        for row, label in enumerate(classes):
+            instances = rng.choice(n_instances, size=shot + query, replace=False)
+            support[task, row] = label * n_instances + instances[:shot]
+            queries[task, row] = label * n_instances + instances[shot:]
+    return support.reshape(metabatch, way * shot), queries.reshape(metabatch, way * query)
+
+
+def _check(n_classes, n_instances, way, shot, query, metabatch, episodes):
+    for flag, value in (("way", way), ("shot", shot), ("query", query), ("metabatch", metabatch)):
+        if value < 1:
+            raise UsageError(f"--{flag} {value} is too small: give at least 1.")
+    if way > n_classes:
+        raise UsageError(f"--way {way} is more than the {n_classes} classes of the split: lower --way.")
+    if shot + query > n_instances:
+        raise UsageError(
+            f"--shot {shot} and --query {query} need {shot + query} images of a class, but the classes of the split "
+            f"have {n_instances}: lower --shot or --query."
+        )
+    if episodes not in MODES:
+        raise UsageError(f"--episodes {episodes} is not known: give one of {', '.join(MODES)}.")

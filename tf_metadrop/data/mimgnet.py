@@ -1,0 +1,151 @@
+"""Building of miniImageNet's train.npy, val.npy and test.npy from the forms in which it travels.
+
+The images are ImageNet's, so there is no official download. Split: Ravi and Larochelle, "Optimization as a model for
+few-shot learning", ICLR 2017.
+"""
+
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import tqdm
+
+from tf_metadrop.data import arrays, mimgnet_csv, mimgnet_pickle, outputs
+from tf_metadrop.data.spec import SPLITS, get_spec
+from tf_metadrop.errors import UsageError
+
+PICKLES = {"train": ("train",), "val": ("val", "validation"), "test": ("test",)}
+
+
+class Split(NamedTuple):
+    """One split, not yet read in full.
+
+    Attributes:
+      names: class names (wnids); None where the form has no names.
+      instances: images per class; one number each.
+      blocks: gives the classes one by one, each uint8 [instances, 84, 84, 3].
+      path: of its file or list, for messages.
+    """
+
+    names: list[str] | None
+    instances: list[int]
+    blocks: Callable[[], Iterator[np.ndarray]]
+    path: pathlib.Path
+
+
+def build(folder: pathlib.Path, source: str | None) -> list[str]:
+    """Builds uint8 train.npy, test.npy and, if the source has it, val.npy [classes, instances, 84, 84, 3].
+
+    Args:
+      folder: <data_dir>/mimgnet, where they and classes.json (if the source names the classes) go.
+      source: folder with one of these, looked for in this order:
+        train.npy, test.npy[, val.npy]: [K, N, 21168] or [K, N, 84, 84, 3] of any dtype that `load_split` reads;
+          floats are rounded to 8 bits.
+        mini-imagenet-cache-train.pkl, -test.pkl[, -val.pkl or -validation.pkl].
+        images/ and train.csv, test.csv[, val.csv]: resized to 84x84.
+
+    Returns:
+      One line per file written.
+
+    Raises:
+      UsageError: no source, outputs exist, or the source is not usable: not 64/16/20 classes, or classes of
+        different size, or a class in two splits.
+    """
+    outputs.check_free(folder)
+    if source is None:
+        raise UsageError(
+            "--source is missing: miniImageNet has no official download, so get the authors' train.npy and test.npy, "
+            "the three mini-imagenet-cache-*.pkl, or ImageNet's images/ with the train/val/test.csv of Ravi and "
+            "Larochelle (github.com/twitter-research/meta-learning-lstm), and give their folder as --source."
+        )
+    opener, paths = _find(pathlib.Path(source))
+    names: dict[str, list[str]] = {}
+    lines = []
+    with outputs.staged(folder) as stage:
+        # One split is open at a time: a pickle of the train images alone takes gigabytes while it loads.
+        for split, path in paths.items():
+            opened = opener(path)
+            shape = _check(split, opened, names)
+            blocks = tqdm.tqdm(opened.blocks(), total=shape[0], desc=split, unit="class", disable=None)
+            arrays.write_npy(stage / f"{split}.npy", shape, blocks)
+            lines.append(f"{folder / split}.npy: {list(shape)}" + _note(shape))
+            if opened.names:
+                names[split] = opened.names
+        if names:
+            outputs.write_classes(stage, names)
+    return lines + ([] if "val" in paths else ["The source has no val split: val.npy is not written."])
+
+
+def _find(source):
+    """The reader for the form that `source` holds, and {split: path} in it."""
+    if not source.is_dir():
+        raise UsageError(f"--source {source} is not a folder: give the folder that holds miniImageNet.")
+    forms = [
+        (_open_npy, {split: [f"{split}.npy"] for split in SPLITS}),
+        (_open_pickle, {split: [f"mini-imagenet-cache-{word}.pkl" for word in PICKLES[split]] for split in SPLITS}),
+    ]
+    if (source / "images").is_dir():
+        forms.append((_open_csv, {split: [f"{split}.csv"] for split in SPLITS}))
+    for opener, candidates in forms:
+        paths = {}
+        for split, files in candidates.items():
+            existing = [source / file for file in files if (source / file).is_file()]
+            if existing:
+                paths[split] = existing[0]
+        if "train" in paths and "test" in paths:
+            return opener, paths
+    raise UsageError(
+        f"--source {source} holds neither train.npy and test.npy, nor mini-imagenet-cache-train.pkl and -test.pkl, nor "
+        "images/ with train.csv and test.csv: give the folder that holds one of these."
+    )
+
+
+def _check(split, opened, earlier):
+    """The shape of a split's array; raises UsageError if its counts or names are wrong."""
+    spec = get_spec("mimgnet")
+    expected, found = spec.classes[split], len(opened.instances)
+    if found != expected:
+        raise UsageError(f"{opened.path} has {found} classes instead of {expected}: get the 64/16/20 split.")
+    if len(set(opened.instances)) > 1:
+        low, high = min(opened.instances), max(opened.instances)
+        raise UsageError(f"{opened.path} has classes of {low} to {high} images: give all of them the same number.")
+    for other, names in earlier.items():
+        if both := set(names) & set(opened.names or []):
+            raise UsageError(f"{opened.path} has class {min(both)}, which {other} has too: get the 64/16/20 split.")
+    return found, opened.instances[0], *spec.image_shape
+
+
+def _note(shape):
+    usual = get_spec("mimgnet").instances
+    return "" if shape[1] == usual else f" (note: the usual miniImageNet has {usual} images per class)"
+
+
+def _open_npy(path):
+    array = arrays.open_array(path, get_spec("mimgnet"), mend="give a correct copy of it")
+    stored = arrays.find_conversion(array, path)
+    # Images are written with 8 bits, as they were before someone scaled them.
+    to_bytes = arrays.Conversion("uint8", stored.factor * 255 if stored.dtype == "float32" else stored.factor)
+
+    def blocks():
+        return (arrays.convert(block, to_bytes) for block in array)
+
+    return Split(None, [array.shape[1]] * len(array), blocks, path)
+
+
+def _open_pickle(path):
+    images, classes = mimgnet_pickle.load(path)
+    sizes = [len(indices) for indices in classes.values()]
+    return Split(list(classes), sizes, lambda: (images[indices] for indices in classes.values()), path)
+
+
+def _open_csv(path):
+    classes = mimgnet_csv.read_list(path)
+    images = path.parent / "images"
+    # All files are looked for before the first is read: a missing one must not show up after an hour.
+    files = {label: [mimgnet_csv.find_image(images, label, name) for name in names] for label, names in classes.items()}
+
+    def blocks():
+        return (np.stack([mimgnet_csv.read_image(file) for file in group]) for group in files.values())
+
+    return Split(list(files), [len(group) for group in files.values()], blocks, path)

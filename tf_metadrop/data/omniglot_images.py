@@ -1,0 +1,156 @@
+"""Reading of Omniglot's drawings from its two zips or from the folders they unpack to.
+
+Source: Lake, Salakhutdinov, Tenenbaum, "Human-level concept learning through probabilistic program induction",
+Science 2015; https://github.com/brendenlake/omniglot (MIT licence).
+"""
+
+import dataclasses
+import io
+import pathlib
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tqdm
+from PIL import Image
+
+from tf_metadrop.data import download
+from tf_metadrop.errors import UsageError
+
+SIZE = 28  # pixels after resizing
+DRAWN_SIZE = (105, 105)
+DRAWINGS = 20  # per character
+_MAX_BYTES = 1 << 16  # the largest official drawing has under 2 kB
+_NAME = re.compile(r"(?:^|/)([^/]+/character\d+)/([^/]+\.png)$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One of the two official archives.
+
+    Attributes:
+      name: of the folder in it; the zip is <name>.zip.
+      characters: how many it holds.
+      md5: of the official zip.
+    """
+
+    name: str
+    characters: int
+    md5: str
+
+    @property
+    def url(self) -> str:
+        """Where the authors keep the zip."""
+        return f"https://github.com/brendenlake/omniglot/raw/master/python/{self.name}.zip"
+
+
+PARTS = (
+    Part("images_background", 964, "68d2efa1b9178cc56df9314c21c6e718"),
+    Part("images_evaluation", 659, "6b91aef0f799c5bb55b94e3f2daec811"),
+)
+
+
+def fetch(folder: pathlib.Path) -> pathlib.Path:
+    """Downloads the two official zips into `folder`, checks their MD5s, and returns `folder`."""
+    for part in PARTS:
+        download.fetch(part.url, folder / f"{part.name}.zip", part.md5)
+    return folder
+
+
+def read_characters(source: pathlib.Path) -> dict[str, np.ndarray]:
+    """Reads all drawings, made small and inverted.
+
+    105x105 becomes 28x28 with Pillow's Lanczos filter on 8-bit grey (it averages while it shrinks; a one-bit image
+    would be resized by picking single pixels), and ink, black on white in the files, becomes 255 on 0.
+
+    Args:
+      source: folder with images_background and images_evaluation, each a .zip or unpacked. Zips are not checked by
+        MD5, as the same drawings travel packed in different ways, but by content. Nothing is unpacked to disk.
+
+    Returns:
+      {"Alphabet/characterNN": uint8 [20, 28, 28, 1], ...}, sorted by name; drawings are in the order of their file
+      names, that is by drawer.
+
+    Raises:
+      UsageError: an archive is missing or broken, or does not hold 964 or 659 characters of 20 drawings of 105x105.
+    """
+    if not source.is_dir():
+        raise UsageError(f"--source {source} is not a folder: give the folder that holds images_background.zip.")
+    characters: dict[str, np.ndarray] = {}
+    for part in PARTS:
+        found = _read_part(source, part)
+        if both := characters.keys() & found.keys():
+            raise UsageError(f"{source} has {min(both)} in both of its parts: fetch Omniglot again.")
+        characters |= found
+    return dict(sorted(characters.items()))
+
+
+def _read_part(source, part):
+    """The characters of one part: {name: uint8 [20, 28, 28, 1]}."""
+    where = source / f"{part.name}.zip"
+    if not where.is_file():
+        where = source / part.name
+    if not where.is_dir() and not where.is_file():
+        raise UsageError(
+            f"--source {source} holds neither {part.name}.zip nor a folder {part.name}: give the folder that does."
+        )
+    files = _zip_files(where) if where.is_file() else _folder_files(where)
+    drawings: dict[str, dict[str, np.ndarray]] = {}
+    try:
+        for character, name, read in tqdm.tqdm(list(files), desc=part.name, unit="drawing", disable=None):
+            drawings.setdefault(character, {})[name] = shrink(read(), f"{character}/{name} in {where}")
+    # What zipfile raises for broken, encrypted and exotically packed members.
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise UsageError(f"{where} cannot be read ({error}): fetch it again.") from error
+    _check_counts(drawings, part, where)
+    return {character: np.stack([found[name] for name in sorted(found)]) for character, found in drawings.items()}
+
+
+def _check_counts(drawings, part, where):
+    if len(drawings) != part.characters:
+        raise UsageError(f"{where} holds {len(drawings)} characters instead of {part.characters}: fetch it again.")
+    for character, found in drawings.items():
+        if len(found) != DRAWINGS:
+            raise UsageError(f"{where} has {len(found)} drawings of {character}, not {DRAWINGS}: fetch it again.")
+
+
+def _zip_files(path) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
+    """(character, file name, reader) for each drawing in a zip; other members (__MACOSX/..., folders) are skipped."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path} is not a readable zip file ({error}): fetch it again.") from error
+    for member in archive.infolist():
+        match = _NAME.search(member.filename)
+        if match and not member.filename.startswith("__MACOSX") and not match[2].startswith("."):
+            yield match[1], match[2], lambda member=member: _read_member(archive, member)
+
+
+def _read_member(archive, member):
+    with archive.open(member) as file:
+        return file.read(_MAX_BYTES + 1)
+
+
+def _folder_files(path) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
+    """(character, file name, reader) for each drawing in an unpacked archive."""
+    for file in sorted(path.rglob("*.png")):
+        match = _NAME.search(file.as_posix())
+        if match and not match[2].startswith("."):
+            yield match[1], match[2], file.read_bytes
+
+
+def shrink(content: bytes, name: str) -> np.ndarray:
+    """Decodes one PNG drawing and returns it as uint8 [28, 28, 1] with ink = 255; `name` is for messages."""
+    if len(content) > _MAX_BYTES:
+        raise UsageError(f"{name} is too large for a drawing of Omniglot: fetch the archive again.")
+    try:
+        # Opening reads the header only, so a huge image is refused before it is decoded.
+        image = Image.open(io.BytesIO(content), formats=["PNG"])
+        if image.size == DRAWN_SIZE:
+            small = image.convert("L").resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+            return 255 - np.asarray(small, np.uint8)[..., None]
+    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError) as error:
+        raise UsageError(f"{name} is not a readable PNG image ({error}): fetch the archive again.") from error
+    raise UsageError(f"{name} is {image.width}x{image.height}, not 105x105: fetch the archive again.")

@@ -1,0 +1,65 @@
+"""What is fixed per data set: the image shape and the width of the paper's network for it."""
+
+import dataclasses
+
+from tf_metadrop.errors import UsageError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+    """One data set.
+
+    Attributes:
+      name: value of `--dataset`, and the folder's name under `--data_dir`.
+      height, width: image size in pixels.
+      channels: 1 (ink, 255 = full ink) or 3 (RGB).
+      filters: channels of each hidden convolution in the paper's four-layer network.
+      classes: number of classes per split in the usual preparation, {"train": ..., "val": ..., "test": ...}; files
+        with other counts load all the same. Where "val" is 0 it is not a file but held out from "train".
+      instances: images per class in the usual preparation.
+      generated: True if the images are computed and need no files.
+    """
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    filters: int
+    classes: dict[str, int]
+    instances: int
+    generated: bool = False
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
+    @property
+    def pixels(self) -> int:
+        """Numbers per image: height * width * channels."""
+        return self.height * self.width * self.channels
+
+    @property
+    def get_data_command(self) -> str:
+        """The command that builds this data set's files."""
+        source = " --source DIR" if self.name == "mimgnet" else ""
+        return f"python get_data.py --dataset {self.name}{source}"
+
+
+DATASETS: dict[str, DatasetSpec] = {
+    spec.name: spec
+    for spec in (
+        DatasetSpec("omniglot", 28, 28, 1, 64, {"train": 4800, "val": 0, "test": 1692}, 20),
+        DatasetSpec("mimgnet", 84, 84, 3, 32, {"train": 64, "val": 16, "test": 20}, 600),
+        DatasetSpec("strokes", 28, 28, 1, 64, {"train": 400, "val": 60, "test": 140}, 20, generated=True),
+    )
+}
+
+
+def get_spec(dataset: str) -> DatasetSpec:
+    """Returns the spec called `dataset`; raises UsageError if there is none."""
+    if dataset not in DATASETS:
+        raise UsageError(f"--dataset {dataset} is not known: give one of {', '.join(DATASETS)}.")
+    return DATASETS[dataset]

@@ -1,0 +1,157 @@
+"""The outer loop: query loss, meta-gradient and Adam (Algorithm 1 of the paper, lines 3 to 12)."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_metadrop import model
+from tf_metadrop.adapt import adapt
+from tf_metadrop.ops import accuracy, cross_entropy
+from tf_metadrop.random import fold, standard_normal
+
+GRADIENT_CLIP = 3.0
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+class Task(NamedTuple):
+    """One episode: images in [0, 1] and one-hot labels."""
+
+    support_x: tf.Tensor  # [way * shot, height, width, channels]
+    support_y: tf.Tensor  # [way * shot, way]
+    query_x: tf.Tensor  # [way * query, height, width, channels]
+    query_y: tf.Tensor  # [way * query, way]
+
+
+class State(NamedTuple):
+    """All that a training step changes."""
+
+    params: dict  # name -> tensor
+    m: dict  # Adam's first moments, of the trained parameters
+    v: dict  # Adam's second moments
+    iteration: tf.Tensor  # int64 scalar: steps taken
+
+
+def initial_state(params, noise_type) -> State:
+    """The state before the first step."""
+    zeros = {name: tf.zeros_like(w) for name, w in params.items() if noise_type.trained(name)}
+    return State(dict(params), zeros, dict(zeros), tf.zeros([], tf.int64))
+
+
+def task_loss(params, task: Task, config, noise_type, noise, n_samples=1):
+    """Adapts to the support set under noise, then classifies the query set without.
+
+    Returns:
+      (query cross-entropy in nats, query accuracy in [0, 1], query logits [way * query, way], Adapted).
+    """
+    adapted = adapt(params, task.support_x, task.support_y, config, noise_type, noise, n_samples)
+    logits = model.forward(adapted.params, task.query_x, noise_type)
+    return cross_entropy(logits, task.query_y), accuracy(logits, task.query_y), logits, adapted
+
+
+def task_gradient(params, task: Task, config, noise_type, noise):
+    """Meta-gradient of one task, by name, for the parameters that the noise type trains.
+
+    Returns:
+      (gradients, query cross-entropy, query accuracy).
+    """
+    trained = {name: w for name, w in params.items() if noise_type.trained(name)}
+    with tf.GradientTape() as tape:
+        tape.watch(trained)
+        loss, acc, _, _ = task_loss({**params, **trained}, task, config, noise_type, noise)
+    return tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO), loss, acc
+
+
+def meta_gradient(params, n_tasks, get_task, config, noise_type, get_noise):
+    """Mean meta-gradient over the tasks of a metabatch.
+
+    The tasks run one after the other and their gradients are added up, so that memory does not grow with their number.
+
+    Args:
+      n_tasks: size of the metabatch.
+      get_task: function from a task's number (scalar tensor) to a Task.
+      get_noise: function from a task's number to its noise, see `random.standard_normal`.
+    Returns:
+      (gradients, mean query cross-entropy, accuracies [n_tasks]).
+    """
+    trained = {name: w for name, w in params.items() if noise_type.trained(name)}
+    dtype = next(iter(trained.values())).dtype
+
+    def body(index, total, loss_sum, accs):
+        gradient, loss, acc = task_gradient(params, get_task(index), config, noise_type, get_noise(index))
+        total = {name: total[name] + gradient[name] / n_tasks for name in total}
+        return index + 1, total, loss_sum + loss / n_tasks, accs.write(index, acc)
+
+    zeros = tf.nest.map_structure(tf.zeros_like, trained)
+    start = 0, zeros, tf.zeros([], dtype), tf.TensorArray(dtype, n_tasks, element_shape=[])
+    _, total, loss, accs = tf.while_loop(lambda index, *_: index < n_tasks, body, start, parallel_iterations=1)
+    return total, loss, accs.stack()
+
+
+def adam_step(state: State, gradient, meta_lr) -> State:
+    """Clips each gradient entry to [-3, 3] and takes one step of Adam in TF1's form (Kingma & Ba, end of section 2)."""
+    params, m, v = dict(state.params), {}, {}
+    for name, g in gradient.items():
+        g = tf.clip_by_value(g, -GRADIENT_CLIP, GRADIENT_CLIP)
+        t = tf.cast(state.iteration + 1, g.dtype)
+        rate = meta_lr * tf.sqrt(1 - BETA2**t) / (1 - BETA1**t)
+        m[name] = BETA1 * state.m[name] + (1 - BETA1) * g
+        v[name] = BETA2 * state.v[name] + (1 - BETA2) * tf.square(g)
+        params[name] = state.params[name] - rate * m[name] / (tf.sqrt(v[name]) + EPSILON)
+    return State(params, m, v, state.iteration + 1)
+
+
+def gather_task(images, support, query, config) -> Task:
+    """Cuts one episode out of a split.
+
+    Args:
+      images: [classes * instances, height, width, channels]; uint8 means 0..255, floats are in [0, 1].
+      support, query: indices into images, [way * shot] and [way * query], class by class.
+    """
+
+    def cut(indices):
+        x = tf.gather(images, indices)
+        return tf.cast(x, tf.float32) / 255.0 if images.dtype == tf.uint8 else x
+
+    def one_hot(per_class):
+        return tf.one_hot(tf.repeat(tf.range(config.way), per_class), config.way)
+
+    return Task(cut(support), one_hot(config.shot), cut(query), one_hot(config.query))
+
+
+def make_train_step(config, noise_type):
+    """The compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
+
+    images as for `gather_task`; support [metabatch, way * shot] and query [metabatch, way * query] are indices; key is
+    the training stream's, into which iteration and task are folded.
+    """
+
+    @tf.function
+    def train_step(state, images, support, query, key):
+        key = fold(key, state.iteration)
+        gradient, loss, accs = meta_gradient(
+            state.params, config.metabatch, lambda task: gather_task(images, support[task], query[task], config),
+            config, noise_type, lambda task: standard_normal(fold(key, task)),
+        )  # fmt: skip
+        return adam_step(state, gradient, config.meta_lr), loss, accs
+
+    return train_step
+
+
+def make_test_step(config, noise_type):
+    """The compiled evaluation step: (params, images, support, query, key) -> (losses [metabatch], accuracies [metabatch]).
+
+    n_test_mc_samp noise samples per inner step; no second-order graph is built. Into the key the task is folded.
+    """
+
+    @tf.function
+    def test_step(params, images, support, query, key):
+        def one(index):
+            task = gather_task(images, support[index], query[index], config)
+            noise = standard_normal(fold(key, index))
+            return task_loss(params, task, config, noise_type, noise, config.n_test_mc_samp)[:2]
+
+        return tf.map_fn(
+            one, tf.range(config.metabatch), fn_output_signature=(tf.float32, tf.float32), parallel_iterations=1
+        )
+
+    return test_step

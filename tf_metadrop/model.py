@@ -1,0 +1,89 @@
+"""Conv-4 as pure functions over named parameters (TF1_BEHAVIOUR, "Network").
+
+Parameters are one flat dict from the TF1 program's variable names to tensors. theta/ is adapted by the inner loop,
+phi/ (the noise generator) and conv?_bn/beta are not.
+"""
+
+import tensorflow as tf
+
+from tf_metadrop.data.spec import DatasetSpec
+from tf_metadrop.ops import batch_norm, constant_gradient, max_pool
+from tf_metadrop.random import fold
+
+LAYERS = (1, 2, 3, 4)
+DENSE = 5  # the dense layer's number where layers are counted
+INITIAL_SD = 0.02
+
+
+def n_features(spec: DatasetSpec) -> int:
+    """Size of the last hidden features, after four poolings that round down: 64 (omniglot), 800 (mimgnet)."""
+    return (spec.height // 16) * (spec.width // 16) * spec.filters
+
+
+def shapes(spec: DatasetSpec, way: int) -> dict[str, tuple[int, ...]]:
+    """Shape of every parameter, by its TF1 name; phi's biases are called conb there."""
+    filters, features = spec.filters, n_features(spec)
+    theta, phi, beta = {}, {}, {}
+    for layer in LAYERS:
+        kernel = (3, 3, spec.channels if layer == 1 else filters, filters)
+        theta |= {f"theta/conv{layer}_w": kernel, f"theta/conv{layer}_b": (filters,)}
+        phi |= {f"phi/conv{layer}_w": kernel, f"phi/conb{layer}_b": (filters,)}
+        beta[f"conv{layer}_bn/beta"] = (filters,)
+    theta |= {"theta/dense_w": (features, way), "theta/dense_b": (way,)}
+    phi |= {"phi/dense_w": (features, 1), "phi/dense_b": (1,)}
+    return theta | phi | beta
+
+
+def initial(spec: DatasetSpec, way: int, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Initial parameters in float32: kernels of sd 0.02 (convolutions cut at 2 sd), biases and offsets 0.
+
+    Args:
+      seed: [2], see `random.key`.
+    """
+    params = {}
+    for index, (name, shape) in enumerate(shapes(spec, way).items()):
+        if name.endswith("dense_w"):
+            params[name] = tf.random.stateless_normal(shape, fold(seed, index), stddev=INITIAL_SD)
+        elif name.endswith("_w"):
+            params[name] = tf.random.stateless_truncated_normal(shape, fold(seed, index), stddev=INITIAL_SD)
+        else:
+            params[name] = tf.zeros(shape)
+    return params
+
+
+def adapted_names(params) -> list[str]:
+    """Names of the parameters that the inner loop adapts: all of theta."""
+    return [name for name in params if name.startswith("theta/")]
+
+
+def hidden(params, x, noise_type, noise=None, second_order="exact"):
+    """Features before the dense layer.
+
+    Args:
+      params: dict of parameters.
+      x: images in [0, 1], [batch, height, width, channels].
+      noise_type: see `tf_metadrop.noise`.
+      noise: None (not sampling), or a function (layer, shape) -> standard normal noise of this shape.
+      second_order: `tf1` makes the batch norms' backward results constants.
+    Returns:
+      [batch, features].
+    """
+    h = x
+    for layer in LAYERS:
+        h = noise_type.features(params, layer, h, at_layer(noise, layer))
+        if second_order == "tf1":
+            h = constant_gradient(h)
+        h = batch_norm(h, params[f"conv{layer}_bn/beta"])
+        h = max_pool(tf.nn.relu(h))
+    return tf.reshape(h, [h.shape[0], -1])
+
+
+def forward(params, x, noise_type, noise=None, second_order="exact"):
+    """Logits [batch, way] of images [batch, height, width, channels]; arguments as for `hidden`."""
+    f = hidden(params, x, noise_type, noise, second_order)
+    return noise_type.logits(params, f, at_layer(noise, DENSE))
+
+
+def at_layer(noise, layer):
+    """`noise` with its first argument fixed; None stays None."""
+    return None if noise is None else lambda shape: noise(layer, shape)

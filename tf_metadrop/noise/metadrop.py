@@ -1,0 +1,28 @@
+"""Meta-dropout: input-dependent multiplicative noise, learned by the outer loop (Lee et al., ICLR 2020, section 3).
+
+  block l:  x = mu * softplus(a),   a ~ N(alpha, 1),   mu = conv(h, theta_l),   alpha = conv(h, phi_l)
+  dense:    logits ~ N(f W + b, s^2),   s = softplus(f Wp + bp), the same for every class
+
+Not sampling: a = alpha, and logits = f W + b (TF1_BEHAVIOUR, "Network").
+"""
+
+from tf_metadrop.ops import conv, dense, softplus
+
+
+def features(params, layer, h, normal):
+    mu = conv(h, params[f"theta/conv{layer}_w"], params[f"theta/conv{layer}_b"])
+    alpha = conv(h, params[f"phi/conv{layer}_w"], params[f"phi/conb{layer}_b"])
+    a = alpha if normal is None else alpha + normal(alpha.shape)
+    return mu * softplus(a)
+
+
+def logits(params, f, normal):
+    mean = dense(f, params["theta/dense_w"], params["theta/dense_b"])
+    if normal is None:
+        return mean
+    scale = softplus(dense(f, params["phi/dense_w"], params["phi/dense_b"]))
+    return mean + scale * normal(mean.shape)
+
+
+def trained(name):
+    return True
