@@ -15,12 +15,12 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from tf_metadrop import cli
 from tf_metadrop.errors import UsageError
 
 
-def define_flags() -> flags.FlagValues:
-    """The flags of this program, apart from those of main.py so that one process can use both."""
-    values = flags.FlagValues()
+def define_flags(values: flags.FlagValues) -> None:
+    """Declares the flags of this program."""
     flags.DEFINE_string("dataset", None, "omniglot, mimgnet or strokes.", flag_values=values)
     flags.DEFINE_string("data_dir", "data", "Folder of the data sets.", flag_values=values)
     flags.DEFINE_string("source", None, "Folder with local files to build from.", flag_values=values)
@@ -33,8 +33,6 @@ def define_flags() -> flags.FlagValues:
     )
     flags.DEFINE_integer("seed", 0, "Omniglot: seed of the random split.", 0, 2**32 - 1, flag_values=values)
     flags.DEFINE_boolean("val", False, "Omniglot: hold out validation characters.", flag_values=values)
-    flags.DEFINE_boolean("help", False, "Show this help.", short_name="h", flag_values=values)
-    return values
 
 
 def build(values: flags.FlagValues) -> list[str]:
@@ -66,29 +64,7 @@ def split_files(given: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    values = define_flags()
-    try:
-        rest = values(argv)[1:]
-        if values.help:
-            print(f"{__doc__}\nFlags:\n{values.get_help()}")
-            return 0
-        if rest:
-            raise UsageError(f"{rest[0]!r} is not a flag: give every value as --flag value (see --help).")
-        print("\n".join(build(values)))
-        return 0
-    except flags.Error as error:
-        sentence = f"{' '.join(str(error).split()).rstrip('.')}: see get_data.py --help for the flags."
-    except UsageError as error:
-        sentence = str(error)
-    except OSError as error:  # a folder that may not be looked into, and the like
-        sentence = (
-            f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): mend it or give another one."
-        )
-    except KeyboardInterrupt:
-        print("get_data.py: interrupted, nothing was built.", file=sys.stderr)
-        return 130
-    print(f"get_data.py: {sentence}", file=sys.stderr)
-    return 2
+    return cli.run(argv, __doc__, define_flags, lambda values: print("\n".join(build(values))))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Known weights, episodes and noise, re-made from their seeds as for the TF 1.12 program, and what it computed of them."""
+"""Known weights, episodes and noise, re-made from their seeds, and what the TF 1.12 program computed of them."""
 
+import dataclasses
 import functools
 import json
 import pathlib
@@ -24,8 +25,8 @@ class GoldenCase:
             self.golden = {key: file[key] for key in file.files}
         self.raw = json.loads(str(self.golden["config"]))
         self.dtype = dtype
-        known = ("dataset", "way", "shot", "query", "metabatch", "meta_lr", "inner_lr", "n_steps", "n_test_mc_samp", "maml")
-        self.config = Config(**{key: self.raw[key] for key in known})
+        fields = {field.name for field in dataclasses.fields(Config)}
+        self.config = Config(**{key: value for key, value in self.raw.items() if key in fields})
         self.spec = DATASETS[self.config.dataset]
         self.noise_type = noise.load(self.config.method)
         self.params = self._weights()
@@ -48,7 +49,8 @@ class GoldenCase:
             return tf.constant(flat.reshape(c.metabatch, -1, *shape), self.dtype)
 
         def labels(per_class):
-            return tf.tile(tf.one_hot(np.repeat(range(c.way), per_class), c.way, dtype=self.dtype)[None], [c.metabatch, 1, 1])
+            one_task = tf.one_hot(np.repeat(range(c.way), per_class), c.way, dtype=self.dtype)
+            return tf.stack([one_task] * c.metabatch)
 
         support, query = images(c.shot), images(c.query)
         return Task(support, labels(c.shot), query, labels(c.query))

@@ -1,7 +1,7 @@
-"""Meta Dropout (Lee et al., ICLR 2020) in TensorFlow 2: the same numbers as the TF1 program, and what it could not do.
+"""Meta Dropout (Lee et al., ICLR 2020) in TensorFlow 2: the same numbers as the TF1 program, and more.
 
-From Python: `Config`, `meta_train`, `meta_test`, `export_features`, `MetaLearner`. They are imported when first used, so that
-flags, data preparation and errors do not wait for TensorFlow.
+From Python: `Config`, `meta_train`, `meta_test`, `export_features`, `MetaLearner`. They are imported when first used, so
+that flags, data preparation and errors do not wait for TensorFlow.
 """
 
 import importlib
@@ -14,7 +14,7 @@ _HOMES = {
     "meta_test": "tf_metadrop.evaluate",
     "export_features": "tf_metadrop.export",
 }
-__all__ = list(_HOMES)  # noqa: PLE0604
+__all__ = list(_HOMES)
 
 
 def __getattr__(name):

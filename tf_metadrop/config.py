@@ -10,6 +10,7 @@ from tf_metadrop.data.spec import DATASETS
 from tf_metadrop.errors import UsageError
 
 METHOD_FLAGS = ("maml", "noise_type")  # two flags, one decision: see Config.method
+INHERITED = ("dataset", "way", "shot", "query", "inner_lr", "n_steps")  # by a test, from the run: see Config.inherit
 
 
 def setting(default, help, choices=None, minimum=None, above=None, defines_run=True):
@@ -78,7 +79,7 @@ class Config:
         if self.seed >= 2**32:
             raise UsageError(f"--seed={self.seed} is too large for the legacy NumPy generator: choose below 2**32.")
         if self.maml and self.noise_type not in ("maml", "metadrop"):
-            raise UsageError(f"--maml means no noise but --noise_type={self.noise_type} asks for some: drop one of them.")
+            raise UsageError(f"--maml means no noise but --noise_type={self.noise_type} asks for it: drop one.")
 
     @property
     def method(self) -> str:
@@ -91,7 +92,7 @@ class Config:
         return self.savedir or f"checkpoints/{self.dataset}_{self.way}way{self.shot}shot_{self.method}"
 
     def as_dict(self) -> dict[str, Any]:
-        """All settings with the defaults filled in, in the TF1 program's order: for the log header, W&B and checkpoints."""
+        """All settings, defaults filled in, in the TF1 program's order: for the log header, W&B and checkpoints."""
         filled = dict(savedir=self.directory, maml=self.method == "maml", noise_type=self.method)
         return {**dataclasses.asdict(self), **filled}
 
@@ -100,6 +101,20 @@ class Config:
         mine = self.as_dict()
         names = [f.name for f in dataclasses.fields(self) if f.metadata["defines_run"]]
         return [n for n in names if n in other and other[n] != mine[n]]
+
+    def inherit(self, run: dict[str, Any], given: set[str] | None) -> "Config":
+        """This config with the task, inner loop and method of a run wherever they were not given.
+
+        Args:
+          run: settings of the run, as far as they are known.
+          given: names of the settings that were asked for; None: all were.
+        """
+        if given is None:
+            return self
+        taken = {name: run[name] for name in INHERITED if name in run and name not in given}
+        if "maml" in run and not given & set(METHOD_FLAGS):
+            taken |= {"maml": run["maml"], "noise_type": run.get("noise_type", "maml" if run["maml"] else "metadrop")}
+        return dataclasses.replace(self, savedir=self.directory, **taken)
 
 
 def check(field: dataclasses.Field, value: Any) -> None:
@@ -116,7 +131,7 @@ def check(field: dataclasses.Field, value: Any) -> None:
     if rule["minimum"] is not None and value < rule["minimum"]:
         raise UsageError(f"--{field.name}={value} is too small: give at least {rule['minimum']}.")
     if rule["above"] is not None and not rule["above"] < value < float("inf"):
-        raise UsageError(f"--{field.name}={value} must be a number above {rule['above']:g}: give for example {field.default:g}.")
+        raise UsageError(f"--{field.name}={value} must be above {rule['above']:g}: give for example {field.default:g}.")
 
 
 def scalar_type(field: dataclasses.Field) -> type:
@@ -127,7 +142,10 @@ def scalar_type(field: dataclasses.Field) -> type:
 def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Declares one absl flag for each setting. Values are checked by Config, in one sentence each."""
     define = {
-        int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean, str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_boolean,
+        str: flags.DEFINE_string,
     }
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]

@@ -100,12 +100,12 @@ def adam_step(state: State, gradient, meta_lr) -> State:
     return State(params, m, v, state.iteration + 1)
 
 
-def gather_task(images, support, query, config) -> Task:
+def gather_task(images, support, query, way, shot, n_query) -> Task:
     """Cuts one episode out of a split.
 
     Args:
       images: [classes * instances, height, width, channels]; uint8 means 0..255, floats are in [0, 1].
-      support, query: indices into images, [way * shot] and [way * query], class by class.
+      support, query: indices into images, [way * shot] and [way * n_query], class by class.
     """
 
     def cut(indices):
@@ -113,9 +113,9 @@ def gather_task(images, support, query, config) -> Task:
         return tf.cast(x, tf.float32) / 255.0 if images.dtype == tf.uint8 else x
 
     def one_hot(per_class):
-        return tf.one_hot(tf.repeat(tf.range(config.way), per_class), config.way)
+        return tf.one_hot(tf.repeat(tf.range(way), per_class), way)
 
-    return Task(cut(support), one_hot(config.shot), cut(query), one_hot(config.query))
+    return Task(cut(support), one_hot(shot), cut(query), one_hot(n_query))
 
 
 def make_train_step(config, noise_type):
@@ -128,30 +128,35 @@ def make_train_step(config, noise_type):
     @tf.function
     def train_step(state, images, support, query, key):
         key = fold(key, state.iteration)
-        gradient, loss, accs = meta_gradient(
-            state.params, config.metabatch, lambda task: gather_task(images, support[task], query[task], config),
-            config, noise_type, lambda task: standard_normal(fold(key, task)),
-        )  # fmt: skip
+        task = task_getter(images, support, query, config)
+        get_noise = lambda index: standard_normal(fold(key, index))
+        gradient, loss, accs = meta_gradient(state.params, config.metabatch, task, config, noise_type, get_noise)
         return adam_step(state, gradient, config.meta_lr), loss, accs
 
     return train_step
 
 
 def make_test_step(config, noise_type):
-    """The compiled evaluation step: (params, images, support, query, key) -> (losses [metabatch], accuracies [metabatch]).
+    """The compiled evaluation step: (params, images, support, query, key, first) -> (losses, accuracies), [metabatch].
 
-    n_test_mc_samp noise samples per inner step; no second-order graph is built. Into the key the task is folded.
+    n_test_mc_samp noise samples per inner step; no second-order graph is built. Into the key the task's number is
+    folded, counted from `first`, so that the same tasks give the same result however they are batched.
     """
 
     @tf.function
-    def test_step(params, images, support, query, key):
-        def one(index):
-            task = gather_task(images, support[index], query[index], config)
-            noise = standard_normal(fold(key, index))
-            return task_loss(params, task, config, noise_type, noise, config.n_test_mc_samp)[:2]
+    def test_step(params, images, support, query, key, first):
+        get_task = task_getter(images, support, query, config)
 
-        return tf.map_fn(
-            one, tf.range(config.metabatch), fn_output_signature=(tf.float32, tf.float32), parallel_iterations=1
-        )
+        def one(index):
+            noise = standard_normal(fold(key, first + index))
+            return task_loss(params, get_task(index), config, noise_type, noise, config.n_test_mc_samp)[:2]
+
+        numbers = tf.float32, tf.float32
+        return tf.map_fn(one, tf.range(config.metabatch), fn_output_signature=numbers, parallel_iterations=1)
 
     return test_step
+
+
+def task_getter(images, support, query, config):
+    """A function from a task's number to its Task, for the arguments of a step."""
+    return lambda index: gather_task(images, support[index], query[index], config.way, config.shot, config.query)

@@ -7,6 +7,7 @@ phi/ (the noise generator) and conv?_bn/beta are not.
 import tensorflow as tf
 
 from tf_metadrop.data.spec import DatasetSpec
+from tf_metadrop.errors import UsageError
 from tf_metadrop.ops import batch_norm, constant_gradient, max_pool
 from tf_metadrop.random import fold
 
@@ -49,6 +50,29 @@ def initial(spec: DatasetSpec, way: int, seed: tf.Tensor) -> dict[str, tf.Tensor
         else:
             params[name] = tf.zeros(shape)
     return params
+
+
+def fitting(params, spec: DatasetSpec, way: int, source: str) -> dict[str, tf.Tensor]:
+    """The parameters that this model has, in its order; what else a checkpoint holds is left out.
+
+    Raises:
+      UsageError: one is missing or has another shape; `source` is named in the sentence.
+    """
+    for name, shape in shapes(spec, way).items():
+        if name not in params:
+            raise UsageError(f"{source} has no variable {name}: it is not a checkpoint of this model.")
+        if tuple(params[name].shape) != shape:
+            raise UsageError(
+                f"{source} has {name} of shape {tuple(params[name].shape)} but {spec.name} {way}-way needs {shape}: "
+                "give the --dataset and --way that it was trained with."
+            )
+    return {name: params[name] for name in shapes(spec, way)}
+
+
+def narrow(params, way: int) -> dict[str, tf.Tensor]:
+    """The parameters with the dense layer's first `way` columns alone."""
+    dense = {"theta/dense_w": params["theta/dense_w"][:, :way], "theta/dense_b": params["theta/dense_b"][:way]}
+    return {**params, **dense}
 
 
 def adapted_names(params) -> list[str]:

@@ -34,8 +34,9 @@ def batch_norm(x, beta):
       [batch, height, width, channels].
     """
     if x.dtype == tf.float32:
+        ones = tf.ones_like(beta)
         return tf.raw_ops.FusedBatchNormV3(
-            x=x, scale=tf.ones_like(beta), offset=beta, mean=[], variance=[], epsilon=BATCH_NORM_EPSILON, is_training=True
+            x=x, scale=ones, offset=beta, mean=[], variance=[], epsilon=BATCH_NORM_EPSILON, is_training=True
         ).y
     centred = x - tf.reduce_mean(x, axis=(0, 1, 2))
     variance = tf.reduce_mean(tf.square(centred), axis=(0, 1, 2))
@@ -63,6 +64,6 @@ def cross_entropy(logits, labels):
 
 
 def accuracy(logits, labels):
-    """Share of rows in [0, 1] where logits [batch, way] and one-hot labels [batch, way] have the same argmax: a scalar."""
+    """Share of rows where logits [batch, way] and one-hot labels [batch, way] have the same argmax: in [0, 1]."""
     correct = tf.equal(tf.argmax(logits, axis=-1), tf.argmax(labels, axis=-1))
     return tf.reduce_mean(tf.cast(correct, logits.dtype))

@@ -1,0 +1,42 @@
+"""Meta-trains, meta-tests or exports Meta-dropout and MAML, with the flags of the TF1 program.
+
+python main.py --mode=meta_train --dataset=strokes --way=5 --savedir=checkpoints/try
+python main.py --mode=meta_test --savedir=checkpoints/try --metabatch=1 --n_test_mc_samp=30
+python main.py --mode=export --savedir=checkpoints/try
+python main.py --flagfile=flags/release/omniglot_20way1shot_metadrop.flags
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from tf_metadrop import cli, config
+
+
+def act(values) -> None:
+    """Does what --mode says."""
+    settings = config.from_flags(values)
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)  # before TensorFlow looks for devices
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with cli.quiet():
+        import tensorflow as tf
+
+        import tf_metadrop.export
+        import tf_metadrop.train
+
+        gpus = tf.config.list_physical_devices("GPU")
+    print(f"TensorFlow {tf.__version__} on {'GPU ' + str(settings.gpu_id) if gpus else 'CPU'}")
+    if settings.mode == "meta_train":
+        tf_metadrop.meta_train(settings)
+    else:
+        run = {"meta_test": tf_metadrop.meta_test, "export": tf_metadrop.export_features}[settings.mode]
+        run(settings, given=config.given_flags(values))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
+    return cli.run(argv, __doc__, config.define_flags, act)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

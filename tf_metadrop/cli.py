@@ -1,0 +1,72 @@
+"""What the programs share: flags in, one sentence and exit code 2 when they cannot be used."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from tf_metadrop.errors import UsageError
+
+
+@contextlib.contextmanager
+def quiet():
+    """Holds back what C++ libraries write to stderr, and prints it only if an exception leaves the block.
+
+    TensorFlow writes some lines while it is imported and looks for devices, before its own log level counts.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def run(
+    argv: Sequence[str], doc: str, define: Callable[[flags.FlagValues], None], act: Callable[[flags.FlagValues], None]
+) -> int:
+    """Parses `argv` (argv[0] is the program's name) and acts.
+
+    Args:
+      doc: printed by --help, above the flags.
+      define: declares the program's flags.
+      act: does the work; may raise UsageError.
+    Returns:
+      The exit code: 0 done, 2 not usable input (one sentence on stderr says what, and the mend), 130 interrupted.
+    """
+    program = argv[0].rsplit("/", 1)[-1]
+    values = flags.FlagValues()
+    define(values)
+    flags.DEFINE_boolean("help", False, "Show this help.", short_name="h", flag_values=values)
+    try:
+        rest = values(argv)[1:]
+        if values.help:
+            print(f"{doc}\nFlags:\n{values.get_help()}")
+            return 0
+        if rest:
+            raise UsageError(f"{rest[0]!r} is not a flag: give every value as --flag value (see --help).")
+        act(values)
+        return 0
+    except flags.Error as error:
+        sentence = f"{' '.join(str(error).split()).rstrip('.')}: see {program} --help for the flags."
+    except UsageError as error:
+        sentence = str(error)
+    except OSError as error:  # a folder that may not be looked into, a full disk, and the like
+        sentence = (
+            f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): mend it or give another one."
+        )
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted.", file=sys.stderr)
+        return 130
+    print(f"{program}: {sentence}", file=sys.stderr)
+    return 2

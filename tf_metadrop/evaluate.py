@@ -1,0 +1,138 @@
+"""Evaluation on fixed episodes, and meta-testing: accuracy with a 95 % interval."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tf_metadrop import checkpoint, model, noise, random
+from tf_metadrop.config import Config
+from tf_metadrop.data import DATASETS, draw, load_split
+from tf_metadrop.errors import UsageError
+from tf_metadrop.meta import make_test_step
+from tf_metadrop.tracking import Wandb
+
+MODEL_FLAGS = "dataset", "way", "maml", "noise_type"  # what the weights depend on
+
+
+class Images:
+    """A split in memory, and the episodes drawn from it.
+
+    Args:
+      images: [classes, instances, height, width, channels], uint8 or float32 in [0, 1].
+    """
+
+    def __init__(self, images: np.ndarray, config: Config):
+        self._config = config
+        self._classes, self._instances = images.shape[:2]
+        self.episodes(np.random.RandomState(0))  # says at once if the split is too small
+        self.flat = tf.constant(images.reshape(-1, *images.shape[2:]))
+
+    def episodes(self, generator: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """One metabatch: indices into `flat`, support [metabatch, way * shot] and query [metabatch, way * query]."""
+        c = self._config
+        return draw(generator, self._classes, self._instances, c.way, c.shot, c.query, c.metabatch, c.episodes)
+
+
+class Evaluation:
+    """Accuracy of parameters on the same episodes with the same noise at every call.
+
+    Args:
+      stream: see random.py; it and the seed fix the noise, the seed alone the episodes.
+    """
+
+    def __init__(self, config: Config, noise_type, images: Images, stream: int):
+        self._config, self._images = config, images
+        self._step = make_test_step(config, noise_type)
+        self._key = random.key(config.seed, stream)
+
+    def run(self, params, n_batches: int, progress: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Query cross-entropy in nats and accuracy in [0, 1] of each task: two arrays [n_batches * metabatch]."""
+        generator = np.random.RandomState(self._config.seed)
+        losses, accuracies = [], []
+        hidden = not (progress and sys.stderr.isatty())
+        for batch in tqdm(range(n_batches), unit="batch", disable=hidden):
+            first = batch * self._config.metabatch
+            episodes = self._images.episodes(generator)
+            loss, acc = self._step(params, self._images.flat, *episodes, self._key, tf.constant(first))
+            losses.append(loss)
+            accuracies.append(acc)
+        return np.concatenate(losses), np.concatenate(accuracies)
+
+
+def meta_test(config: Config, given: set[str] | None = None) -> dict:
+    """Meta-tests the model of a savedir, ours or the TF1 program's, and writes meta_test.log and meta_test.json there.
+
+    n_test_iters tasks in batches of metabatch; the interval is 1.96 * std / sqrt(tasks), as the TF1 program's.
+    With --eval_split=val the files are called meta_val.log and meta_val.json.
+
+    Args:
+      given: names of the settings that were asked for; the others are taken from the run. None: all were.
+    Returns:
+      What meta_test.json holds: accuracy and interval in per cent, tasks, seed, commit, settings.
+    Raises:
+      UsageError: there is no model, or it does not fit the settings or the data.
+    """
+    config, params = load_run(config, given)
+    n_batches = config.n_test_iters // config.metabatch
+    if n_batches == 0:
+        raise UsageError(
+            f"--n_test_iters={config.n_test_iters} is less than one --metabatch={config.metabatch}: lower --metabatch."
+        )
+    directory = pathlib.Path(config.directory)
+    images = Images(load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val"), config)
+    began = time.monotonic()
+    evaluation = Evaluation(config, noise.load(config.method), images, random.META_TEST)
+    losses, accuracies = evaluation.run(params, n_batches, progress=True)
+    result = dict(
+        accuracy=100 * float(accuracies.mean()), interval=100 * 1.96 * float(accuracies.std()) / len(accuracies) ** 0.5,
+        cent=float(losses.mean()), episodes=len(accuracies), split=config.eval_split, seed=config.seed, commit=commit(),
+        seconds=round(time.monotonic() - began, 1), tensorflow=tf.__version__, config=config.as_dict(),
+    )  # fmt: skip
+    text = f"accuracy : {result['accuracy']:f} +- {result['interval']:f}"
+    (directory / f"meta_{config.eval_split}.log").write_text(text)
+    (directory / f"meta_{config.eval_split}.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(text)
+    tracker = Wandb(directory, config)
+    tracker.log({f"meta-{config.eval_split}-acc": result["accuracy"]})
+    tracker.finish()
+    return result
+
+
+def load_run(config: Config, given: set[str] | None):
+    """The Config to test a savedir's model with, and its parameters.
+
+    Settings of the task and the inner loop that were not given are the run's own; those that were may differ from it
+    (another shot, more steps), except dataset, way and method, which the weights depend on.
+
+    Raises:
+      UsageError: there is no model, or it does not fit.
+    """
+    directory = pathlib.Path(config.directory)
+    params, run = checkpoint.load_params(directory)
+    config = config.inherit(run, given)
+    ours = config.as_dict()
+    if different := [name for name in MODEL_FLAGS if run.get(name, ours[name]) != ours[name]]:
+        theirs = ", ".join(f"--{name}={run[name]}" for name in different)
+        raise UsageError(f"{directory} was trained with {theirs}: give the same here, or leave it out.")
+    separate = DATASETS[config.dataset].generated or (pathlib.Path(config.data_dir, config.dataset, "val.npy")).exists()
+    if config.eval_split == "val" and run.get("eval_split") != "val" and not separate:
+        raise UsageError(
+            f"{directory} was trained on all training classes, so none are left for --eval_split=val: train with "
+            "--eval_split=val, which holds some out."
+        )
+    return config, model.fitting(params, DATASETS[config.dataset], config.way, str(directory))
+
+
+def commit() -> str:
+    """The commit of this source tree, with `-dirty` where files differ from it; `unknown` outside git."""
+    command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,97 @@
+"""Hidden features along the inner loop, for the figures of decision boundaries (TF1_BEHAVIOUR, mode export)."""
+
+import io
+import os
+import pathlib
+import pickle
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tf_metadrop import model, noise, random
+from tf_metadrop.adapt import adapt
+from tf_metadrop.config import Config
+from tf_metadrop.data import load_split
+from tf_metadrop.errors import UsageError
+from tf_metadrop.evaluate import load_run
+from tf_metadrop.meta import gather_task
+
+N_PAIRS, DISTANCE, N_SAMPLES = 10, 5, 10  # pairs of classes c and c + 5; noisy copies of the support features
+ADAPTING, SAMPLING = range(2)  # two independent noises
+
+
+def export_features(config: Config, given: set[str] | None = None) -> list[dict[str, np.ndarray]]:
+    """Adapts to 10 two-way tasks and writes their features before and after every inner step to export.pkl.
+
+    Task c is the evaluation classes c and c + 5; the model's first two dense columns are used. The file is a pickled
+    list of 10 dicts of arrays, which also Python 2 and old NumPy read:
+      htr [n_steps+1, support, features], hte [n_steps+1, query, features]: last hidden features, not sampled
+      htr_sample [n_steps+1, 10, support, features]: sampled; absent for MAML
+      w [n_steps+1, features, 2], b [n_steps+1, 2]: dense layer
+      ytr [support], yte [query]: class, 0 or 1
+
+    Args, Raises: as for `meta_test`.
+    Returns:
+      The list.
+    """
+    config, params = load_run(config, given)
+    images = load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")
+    n_classes, n_instances = images.shape[:2]
+    if n_classes < N_PAIRS + DISTANCE or n_instances < config.shot + config.query:
+        raise UsageError(
+            f"--mode=export needs {N_PAIRS + DISTANCE} classes of {config.shot + config.query} images (--shot plus "
+            f"--query), but the split has {n_classes} of {n_instances}: lower --query or take a larger dataset."
+        )
+    flat, params = tf.constant(images.reshape(-1, *images.shape[2:])), model.narrow(params, 2)
+    generator = np.random.RandomState(config.seed)
+    features = tf.function(task_features)
+    exported = []
+    for pair in tqdm(range(N_PAIRS), unit="task", disable=None):
+        support, query = [], []
+        for label in (pair, pair + DISTANCE):
+            chosen = label * n_instances + generator.choice(n_instances, config.shot + config.query, replace=False)
+            support.extend(chosen[: config.shot])
+            query.extend(chosen[config.shot :])
+        task = gather_task(flat, tf.constant(support), tf.constant(query), 2, config.shot, config.query)
+        key = random.fold(random.key(config.seed, random.EXPORT), pair)
+        arrays = {name: value.numpy() for name, value in features(params, task, config, key).items()}
+        ytr, yte = (np.repeat([0, 1], per_class) for per_class in (config.shot, config.query))
+        exported.append({**arrays, "ytr": ytr, "yte": yte})
+    path = pathlib.Path(config.directory) / "export.pkl"
+    write_pickle(path, exported)
+    print(f"wrote {len(exported)} tasks to {path}")
+    return exported
+
+
+def task_features(params, task, config, key):
+    """htr, hte, w, b and, with noise, htr_sample of one task, as tensors: see `export_features`."""
+    noise_type = noise.load(config.method)
+    draw = random.standard_normal(random.fold(key, ADAPTING))
+    adapted = adapt(params, task.support_x, task.support_y, config, noise_type, draw, config.n_test_mc_samp)
+    steps = {name: [] for name in ("htr", "hte", "htr_sample", "w", "b")}
+    draw = random.standard_normal(random.fold(key, SAMPLING))
+    for step, theta in enumerate(adapted.path):
+        now = {**params, **theta}
+        steps["htr"].append(model.hidden(now, task.support_x, noise_type))
+        steps["hte"].append(model.hidden(now, task.query_x, noise_type))
+        steps["w"].append(now["theta/dense_w"])
+        steps["b"].append(now["theta/dense_b"])
+        if config.method != "maml":
+            samples = [
+                model.hidden(now, task.support_x, noise_type, lambda layer, shape, s=s: draw(step, s, layer, shape))  # noqa: B023
+                for s in range(N_SAMPLES)
+            ]
+            steps["htr_sample"].append(tf.stack(samples))
+    return {name: tf.stack(values) for name, values in steps.items() if values}
+
+
+def write_pickle(path: pathlib.Path, value) -> None:
+    """Pickles atomically, in a form that Python 2 and NumPy 1 read as well."""
+    buffer = io.BytesIO()
+    pickle.dump(value, buffer, protocol=2)
+    # NumPy 2 renamed the module that its pickles name; both know the old name.
+    data = buffer.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)

@@ -1,0 +1,100 @@
+"""A trained model for a user's own few images."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metadrop import checkpoint, model, noise, random
+from tf_metadrop.adapt import adapt
+from tf_metadrop.config import Config
+from tf_metadrop.data import DATASETS
+from tf_metadrop.errors import UsageError
+
+
+class MetaLearner:
+    """Adapts to a few labelled images, then classifies others.
+
+      learner = MetaLearner.load("checkpoints/strokes_5way1shot_metadrop")
+      learner.adapt(support_x, support_y)
+      learner.predict(query_x)
+
+    The network normalises by the statistics of the batch it is given, as in the paper: what is predicted for an image
+    depends on the images beside it. Predict a whole query set at once.
+
+    Attributes:
+      config: Config; adaptation reads inner_lr, n_steps, n_test_mc_samp and seed.
+      params: dict of meta-learned parameters (see model.py). `adapt` does not change them.
+      classes: the labels of the last adaptation, sorted; None before.
+    """
+
+    def __init__(self, config: Config, params: dict | None = None):
+        """With `params` None the weights are the initial ones of the config's seed."""
+        self.config = config
+        self._spec = DATASETS[config.dataset]
+        if params is None:
+            params = model.initial(self._spec, config.way, random.key(config.seed, random.INITIAL_WEIGHTS))
+        self.params = params
+        self.classes = None
+        self._adapted = None
+
+    @classmethod
+    def load(cls, savedir: str, **settings) -> "MetaLearner":
+        """The model of a savedir, ours or the TF1 program's; `settings` (inner_lr=..., n_steps=...) replace the run's.
+
+        Raises:
+          UsageError: there is no model in savedir.
+        """
+        params, run = checkpoint.load_params(pathlib.Path(savedir))
+        base = Config(savedir=savedir).inherit(run, set())
+        config = dataclasses.replace(base, **settings)
+        return cls(config, model.fitting(params, DATASETS[config.dataset], config.way, savedir))
+
+    def adapt(self, support_x, support_y) -> "MetaLearner":
+        """Runs the inner loop on labelled images, from the meta-learned weights; returns self.
+
+        Args:
+          support_x: [n, height, width, channels] (or [n, height, width] of one channel): uint8 of 0..255, or floats in
+            [0, 1]. For omniglot and strokes ink is 1.
+          support_y: n labels of any kind, at most `way` different ones.
+        Raises:
+          UsageError: images or labels do not fit the model.
+        """
+        x = self._images(support_x, "support_x")
+        classes, indices = np.unique(np.asarray(support_y), return_inverse=True)
+        if indices.shape != (len(x),):
+            raise UsageError(f"support_y has shape {indices.shape}: give one label for each of the {len(x)} images.")
+        if not 2 <= len(classes) <= self.config.way:
+            raise UsageError(f"support_y has {len(classes)} classes: give 2 to {self.config.way}, the model's way.")
+        params = model.narrow(self.params, len(classes))
+        labels = tf.one_hot(indices, len(classes))
+        key = random.key(self.config.seed, random.ADAPT)
+        draw = random.standard_normal(key)
+        noise_type = noise.load(self.config.method)
+        self._adapted = adapt(params, x, labels, self.config, noise_type, draw, self.config.n_test_mc_samp).params
+        self.classes = classes
+        return self
+
+    def predict_proba(self, x) -> np.ndarray:
+        """Probabilities [n, classes] of images (see `adapt`), without noise; columns are in the order of `classes`."""
+        if self._adapted is None:
+            raise UsageError("the learner has not been adapted: call adapt(support_x, support_y) first.")
+        logits = model.forward(self._adapted, self._images(x, "x"), noise.load(self.config.method))
+        return tf.nn.softmax(logits).numpy()
+
+    def predict(self, x) -> np.ndarray:
+        """The labels [n] of images, among those given to `adapt`."""
+        best = np.argmax(self.predict_proba(x), axis=-1)
+        return self.classes[best]
+
+    def _images(self, x, name):
+        x, shape = np.asarray(x), self._spec.image_shape
+        if x.ndim == 3 and shape[2] == 1:
+            x = x[..., np.newaxis]
+        if x.ndim != 4 or x.shape[1:] != shape or not len(x):
+            raise UsageError(f"{name} has shape {x.shape}: give [n, {', '.join(map(str, shape))}].")
+        x = x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)
+        if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
+            raise UsageError(f"{name} has values outside [0, 1]: divide by their maximum, or give uint8 of 0..255.")
+        return tf.constant(x)

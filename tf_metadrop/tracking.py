@@ -1,0 +1,150 @@
+"""Where a run's numbers go: the TF1 program's logs, metrics.jsonl, timing.jsonl, the terminal and W&B.
+
+metrics.jsonl holds only what the seed determines, so that it can be compared byte by byte; times are in timing.jsonl.
+"""
+
+import json
+import netrc
+import os
+import pathlib
+import sys
+import time
+import warnings
+
+from tqdm import tqdm
+
+WANDB_PROJECT = "tf_metadrop"
+WANDB_HOST = "api.wandb.ai"
+LABELS = {"train": "meta_train", "test": "meta_test ", "val": "meta_val  "}
+
+
+class TrainLog:
+    """The log of a meta-training run. Use it as a context manager.
+
+    Args:
+      directory: the savedir; it exists.
+      config: the run's Config.
+      progress: None for a new run; for a resumed one what `progress()` gave at its checkpoint: everything that was
+        written after it is cut off, so that no line is missing or double.
+    """
+
+    FILES = ("meta_train.log", "metrics.jsonl", "timing.jsonl")
+
+    def __init__(self, directory: pathlib.Path, config, progress: dict | None = None):
+        self._config = config
+        self._paths = {name: directory / name for name in self.FILES}
+        progress = progress or dict(sizes=dict.fromkeys(self.FILES, 0), elapsed=0.0, sums=[0.0, 0.0, 0], done=0)
+        for name, path in self._paths.items():
+            with open(path, "ab") as file:
+                file.truncate(progress["sizes"][name])
+        self._sums, self._began, self._before = progress["sums"], time.monotonic(), progress["elapsed"]
+        self._first = self._done = progress["done"]
+        if self._first == 0:
+            header = "".join(f"{name}: {value}\n" for name, value in config.as_dict().items())
+            self._write("meta_train.log", f"{header}\n")
+        self._wandb = Wandb(directory, config)
+        self._bar = tqdm(
+            total=config.n_train_iters + 1, initial=self._first, unit="it", disable=not sys.stderr.isatty()
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._bar.close()
+        self._wandb.finish()
+
+    def progress(self) -> dict:
+        """What a checkpoint keeps of the log, for `TrainLog(progress=...)`."""
+        sizes = {name: path.stat().st_size for name, path in self._paths.items()}
+        return dict(sizes=sizes, elapsed=self._elapsed(), sums=self._sums, done=self._done)
+
+    def trained(self, iteration: int, cent: float, acc: float) -> None:
+        """Counts one iteration, and every log_freq iterations writes the means since the last line."""
+        cents, accs, count = self._sums
+        self._sums = [cents + cent, accs + acc, count + 1]
+        self._done = iteration + 1
+        self._bar.update()
+        if iteration % self._config.log_freq == 0:
+            cents, accs, count = self._sums
+            self._sums = [0.0, 0.0, 0]
+            rate = self._config.meta_lr
+            self._write("meta_train.log", f"\nIter {iteration} start, learning rate {rate:f}\n")
+            self._line("train", iteration, cents / count, accs / count, "", learning_rate=rate)
+
+    def evaluated(self, iteration: int, split: str, cent: float, acc: float) -> None:
+        """Writes an evaluation's means."""
+        self._line(split, iteration, cent, acc, f"{split}_")
+
+    def _line(self, split, iteration, cent, acc, prefix, **more):
+        episode = iteration * self._config.metabatch
+        text = f"{LABELS[split]}: episode {episode}, ({self._elapsed():.3f} secs), cent {cent:f}, acc {acc:f}"
+        self._write("meta_train.log", f"{text}\n")
+        numbers = {"iter": iteration, "episode": episode, **more, f"{prefix}cent": cent, f"{prefix}acc": acc}
+        self._write("metrics.jsonl", json.dumps(numbers) + "\n")
+        self._write("timing.jsonl", json.dumps({"iter": iteration, "split": split, "secs": self._elapsed()}) + "\n")
+        self._wandb.log(numbers)
+        tqdm.write(f"Iter {iteration} {text}{self._time_left()}")
+        sys.stdout.flush()
+
+    def _time_left(self):
+        """For terminals without a progress bar."""
+        done = self._done - self._first
+        if not self._bar.disable or done == 0:
+            return ""
+        left = (time.monotonic() - self._began) / done * (self._config.n_train_iters + 1 - self._done)
+        return f" [{tqdm.format_interval(left)} left]"
+
+    def _elapsed(self):
+        return self._before + time.monotonic() - self._began
+
+    def _write(self, name, text):
+        with open(self._paths[name], "a") as file:
+            file.write(text)
+
+
+class Wandb:
+    """A W&B run that may not exist: --wandb=disabled, or W&B cannot be used (one warning; the run goes on without).
+
+    The run's id is kept in the savedir, so that a resumed run and its meta-test go on in the same W&B run.
+    """
+
+    def __init__(self, directory: pathlib.Path, config):
+        self._run = None
+        mode = wandb_mode(config.wandb)
+        if mode == "disabled":
+            return
+        try:
+            import wandb
+
+            kept = directory / "wandb_id.txt"
+            self._run = wandb.init(
+                project=WANDB_PROJECT, name=config.name or directory.name, config=config.as_dict(), mode=mode,
+                dir=directory, id=kept.read_text() if kept.exists() else None, resume="allow",
+                settings=wandb.Settings(silent=True),
+            )  # fmt: skip
+            kept.write_text(self._run.id)
+        except Exception as error:  # whatever W&B does, the training goes on
+            warnings.warn(f"W&B cannot be used ({error}): going on without it (--wandb=disabled).", stacklevel=2)
+
+    def log(self, numbers: dict) -> None:
+        """Logs the numbers under their names."""
+        if self._run:
+            self._run.log(numbers)
+
+    def finish(self) -> None:
+        if self._run:
+            self._run.finish()
+
+
+def wandb_mode(flag: str) -> str:
+    """online, offline or disabled: what --wandb asks for; auto follows WANDB_MODE, then whether a key is configured."""
+    if flag != "auto":
+        return flag
+    if os.environ.get("WANDB_MODE") in ("online", "offline", "disabled"):
+        return os.environ["WANDB_MODE"]
+    try:
+        in_netrc = netrc.netrc().authenticators(WANDB_HOST)
+    except (OSError, netrc.NetrcParseError):
+        in_netrc = None
+    return "online" if os.environ.get("WANDB_API_KEY") or in_netrc else "offline"

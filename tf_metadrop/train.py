@@ -1,0 +1,104 @@
+"""Meta-training: Algorithm 1 of the paper around the compiled step, with evaluations, logs and checkpoints."""
+
+import math
+import pathlib
+
+import numpy as np
+
+from tf_metadrop import checkpoint, model, noise, random
+from tf_metadrop.checkpoint import Saved
+from tf_metadrop.config import Config
+from tf_metadrop.data import DATASETS, load_split
+from tf_metadrop.errors import UsageError
+from tf_metadrop.evaluate import Evaluation, Images
+from tf_metadrop.learner import MetaLearner
+from tf_metadrop.meta import initial_state, make_train_step
+from tf_metadrop.tracking import TrainLog
+
+
+def meta_train(config: Config) -> MetaLearner:
+    """Meta-trains, or goes on with the unfinished run in the savedir.
+
+    Writes into `config.directory`: meta_train.log, metrics.jsonl, timing.jsonl, and every save_freq iterations
+    state.npz and the weights as model.* (TF1_BEHAVIOUR, "Files it writes").
+
+    Returns:
+      The trained MetaLearner.
+    Raises:
+      UsageError: the savedir holds another run, the data cannot be used, or the loss stops being a number.
+    """
+    directory = pathlib.Path(config.directory)
+    saved = find_run(directory, config)
+    if saved and saved.state.iteration > config.n_train_iters:
+        print(f"{directory} holds this run, finished: nothing to train. Next: --mode=meta_test.")
+        return MetaLearner(config, saved.state.params)
+    hold_out = config.eval_split == "val"
+    train_images = Images(load_split(config.dataset, config.data_dir, "train", hold_out), config)
+    eval_images = Images(load_split(config.dataset, config.data_dir, config.eval_split, hold_out), config)
+    print(describe(config, saved))
+    directory.mkdir(parents=True, exist_ok=True)
+    with TrainLog(directory, config, saved and saved.progress) as log:
+        state = run(config, directory, train_images, eval_images, log, saved)
+    return MetaLearner(config, state.params)
+
+
+def run(config, directory, train_images, eval_images, log, saved):
+    """Iterations 0..n_train_iters, or those that are left; returns the last State."""
+    noise_type = noise.load(config.method)
+    episodes = np.random.RandomState(config.seed)
+    if saved:
+        state = saved.state
+        episodes.set_state(saved.random)
+    else:
+        weights_key = random.key(config.seed, random.INITIAL_WEIGHTS)
+        state = initial_state(model.initial(DATASETS[config.dataset], config.way, weights_key), noise_type)
+    step = make_train_step(config, noise_type)
+    key = random.key(config.seed, random.TRAIN)
+    evaluation = Evaluation(config, noise_type, eval_images, random.EVALUATE)
+    for iteration in range(int(state.iteration), config.n_train_iters + 1):
+        state, loss, accs = step(state, train_images.flat, *train_images.episodes(episodes), key)
+        loss = float(loss)
+        if not math.isfinite(loss):
+            raise UsageError(
+                f"the meta-training loss is {loss} at iteration {iteration}: lower --inner_lr or --meta_lr and start "
+                f"in a new --savedir; {directory} keeps its last checkpoint."
+            )
+        log.trained(iteration, loss, float(np.mean(accs)))
+        if iteration % config.eval_freq == 0:
+            losses, accuracies = evaluation.run(state.params, config.n_eval_batches)
+            log.evaluated(iteration, config.eval_split, float(losses.mean()), float(accuracies.mean()))
+        if iteration % config.save_freq == 0 or iteration == config.n_train_iters:
+            checkpoint.save(directory, Saved(state, episodes.get_state(), config.as_dict(), log.progress()))
+    return state
+
+
+def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
+    """The unfinished or finished run in the savedir that this config continues; None if there is none.
+
+    Raises:
+      UsageError: the savedir holds something that training would overwrite.
+    """
+    kind = checkpoint.kind(directory)
+    if kind is None:
+        return None
+    if kind == "tf1":
+        raise UsageError(
+            f"{directory} holds a checkpoint of the TF1 program: give another --savedir, or it is overwritten."
+        )
+    if not config.resume:
+        raise UsageError(f"{directory} holds a run and --noresume forbids to go on with it: give another --savedir.")
+    saved = checkpoint.load(directory)
+    if different := config.differences(saved.config):
+        theirs = ", ".join(f"--{name}={saved.config[name]}" for name in different)
+        ours = ", ".join(f"--{name}={config.as_dict()[name]}" for name in different)
+        raise UsageError(f"{directory} holds a run with {theirs}, not {ours}: give the same, or another --savedir.")
+    return saved
+
+
+def describe(config: Config, saved: Saved | None) -> str:
+    """One line for the terminal about the choices that set a run apart from the 2020 release."""
+    where = f"resuming at iteration {int(saved.state.iteration)}" if saved else "starting"
+    return (
+        f"{config.directory}: {where}; {config.method}, second_order {config.second_order}, episodes {config.episodes} "
+        "(the 2020 release computes second_order tf1, episodes shared_classes)"
+    )
