@@ -75,14 +75,8 @@ class GoldenCase:
         random = np.random.RandomState(self.raw["noise_seed"] + 10000 * step + 100 * sample + layer)
         return random.standard_normal(shape).astype(np.float32)
 
-    def relative_error(self, value, name):
-        """Norm of the difference / norm, over the entries that were kept of a large array, else over all."""
-        expected = self.golden[name].astype(np.float64)
-        value = np.asarray(value, np.float64)
-        value = value if value.shape == expected.shape else kept(value)
-        return np.linalg.norm(value - expected) / np.linalg.norm(expected)
-
 
 def kept(value):
-    """The entries of an array that cut_golden.py kept of it, in float64."""
-    return np.asarray(value, np.float64).ravel()[entries(np.size(value))]
+    """The entries of an array (whole, or already cut) that cut_golden.py keeps of it, in float64."""
+    flat = np.asarray(value, np.float64).ravel()
+    return flat[entries(flat.size)]

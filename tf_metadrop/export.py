@@ -45,7 +45,8 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
         )
     flat, params = tf.constant(images.reshape(-1, *images.shape[2:])), model.narrow(params, 2)
     generator = np.random.RandomState(config.seed)
-    features = tf.function(task_features)
+    noise_type = noise.load(config.method)
+    features = tf.function(lambda params, task, key: task_features(params, task, config, noise_type, key))
     exported = []
     for pair in tqdm(range(N_PAIRS), unit="task", disable=None):
         support, query = [], []
@@ -55,7 +56,7 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
             query.extend(chosen[config.shot :])
         task = gather_task(flat, tf.constant(support), tf.constant(query), 2, config.shot, config.query)
         key = random.fold(random.key(config.seed, random.EXPORT), pair)
-        arrays = {name: value.numpy() for name, value in features(params, task, config, key).items()}
+        arrays = {name: value.numpy() for name, value in features(params, task, key).items()}
         ytr, yte = (np.repeat([0, 1], per_class) for per_class in (config.shot, config.query))
         exported.append({**arrays, "ytr": ytr, "yte": yte})
     path = pathlib.Path(config.directory) / "export.pkl"
@@ -64,9 +65,8 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
     return exported
 
 
-def task_features(params, task, config, key):
+def task_features(params, task, config, noise_type, key):
     """htr, hte, w, b and, with noise, htr_sample of one task, as tensors: see `export_features`."""
-    noise_type = noise.load(config.method)
     draw = random.standard_normal(random.fold(key, ADAPTING))
     adapted = adapt(params, task.support_x, task.support_y, config, noise_type, draw, config.n_test_mc_samp)
     steps = {name: [] for name in ("htr", "hte", "htr_sample", "w", "b")}
