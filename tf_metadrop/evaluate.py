@@ -1,6 +1,7 @@
 """Evaluation on fixed episodes, and meta-testing: accuracy with a 95 % interval."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tf_metadrop import checkpoint, model, noise, random
+from tf_metadrop import checkpoint, model, noise, random, tf1
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, draw, load_split
 from tf_metadrop.errors import UsageError
@@ -95,7 +96,7 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
         seconds=round(time.monotonic() - began, 1), tensorflow=tf.__version__, config=config.as_dict(),
     )  # fmt: skip
     text = f"accuracy : {result['accuracy']:f} +- {result['interval']:f}"
-    (directory / f"meta_{config.eval_split}.log").write_text(text)
+    tf1.keep_theirs(directory, f"meta_{config.eval_split}.log").write_text(text)
     (directory / f"meta_{config.eval_split}.json").write_text(json.dumps(result, indent=1) + "\n")
     print(text)
     tracker = Wandb(directory, config)
@@ -115,6 +116,8 @@ def load_run(config: Config, given: set[str] | None):
     """
     directory = pathlib.Path(config.directory)
     params, run = checkpoint.load_params(directory)
+    if not os.access(directory, os.W_OK):  # before the work, not after it
+        raise UsageError(f"{directory} cannot be written to: copy it to a folder of yours and give that as --savedir.")
     config = config.inherit(run, given)
     ours = config.as_dict()
     if different := [name for name in MODEL_FLAGS if run.get(name, ours[name]) != ours[name]]:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tf_metadrop import model, noise, random
+from tf_metadrop import model, noise, random, tf1
 from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
 from tf_metadrop.data import load_split
@@ -59,7 +59,7 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
         arrays = {name: value.numpy() for name, value in features(params, task, key).items()}
         ytr, yte = (np.repeat([0, 1], per_class) for per_class in (config.shot, config.query))
         exported.append({**arrays, "ytr": ytr, "yte": yte})
-    path = pathlib.Path(config.directory) / "export.pkl"
+    path = tf1.keep_theirs(pathlib.Path(config.directory), "export.pkl")
     write_pickle(path, exported)
     print(f"wrote {len(exported)} tasks to {path}")
     return exported

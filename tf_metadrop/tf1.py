@@ -43,7 +43,7 @@ def read(directory: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         reader = tf.train.load_checkpoint(prefix)
         return {n: reader.get_tensor(n) for n, t in reader.get_variable_to_dtype_map().items() if t == tf.float32}
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:  # as the reader raises them
         reason = str(error).splitlines()[0]
         raise UsageError(f"{prefix} is not a readable TensorFlow checkpoint ({reason}): copy it here again.") from error
 
@@ -61,6 +61,16 @@ def write(directory: pathlib.Path, params: dict[str, np.ndarray]) -> None:
         pointer = pathlib.Path(temporary) / "checkpoint"
         pointer.write_text(POINTER)
         os.replace(pointer, directory / "checkpoint")
+
+
+def keep_theirs(directory: pathlib.Path, name: str) -> pathlib.Path:
+    """The path to write a result of ours to; what the TF1 program wrote there is kept as <stem>.tf1<suffix>."""
+    path = directory / name
+    theirs = path.with_name(f"{path.stem}.tf1{path.suffix}")
+    if path.exists() and not theirs.exists() and not (directory / "state.npz").exists():
+        path.rename(theirs)
+        print(f"kept the TF1 program's {path} as {theirs.name}")
+    return path
 
 
 def settings(directory: pathlib.Path) -> dict:

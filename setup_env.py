@@ -1,0 +1,71 @@
+"""Makes .venv with everything that the project needs: python3 setup_env.py [--dev] [--tensorflow 2.21]
+
+TensorFlow is the CPU build, unless an NVIDIA GPU is there. Does nothing if .venv is already as asked for.
+"""
+
+import argparse
+import hashlib
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import venv
+
+ROOT = pathlib.Path(__file__).parent
+OLDEST, NEWEST = (3, 11), (3, 13)
+
+
+def tensorflow_package() -> str:
+    """The build of TensorFlow for this machine."""
+    if shutil.which("nvidia-smi") and subprocess.run(["nvidia-smi", "-L"], capture_output=True).returncode == 0:
+        return "tensorflow[and-cuda]"
+    small = platform.system() == "Linux" and platform.machine() == "x86_64"
+    return "tensorflow-cpu" if small else "tensorflow"
+
+
+def install(venv_dir: pathlib.Path, version: str, dev: bool) -> None:
+    """Installs into the virtual environment."""
+    python = venv_dir / ("Scripts" if os.name == "nt" else "bin") / "python"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    files = ["requirements.txt"] + ["requirements-dev.txt"] * dev
+    options = [option for file in files for option in ("-r", str(ROOT / file))]
+    subprocess.run([*pip, f"{tensorflow_package()}=={version}.*", *options], check=True)
+    # tensorflow-probability needs tf-keras of TensorFlow's version; it would pull in the full TensorFlow build.
+    subprocess.run([*pip, "--no-deps", f"tf-keras=={version}.*"], check=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dev", action="store_true", help="also what the tests need")
+    parser.add_argument("--tensorflow", default="2.21", choices=["2.20", "2.21"], help="TensorFlow's version")
+    parser.add_argument("--venv", default=str(ROOT / ".venv"), help="folder of the virtual environment")
+    args = parser.parse_args()
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        print(
+            f"setup_env.py: Python {platform.python_version()} is not supported: use 3.11, 3.12 or 3.13.",
+            file=sys.stderr,
+        )
+        return 2
+    wanted = hashlib.sha256(
+        "".join((ROOT / f).read_text() for f in ("requirements.txt", "requirements-dev.txt")).encode()
+    )
+    state = f"{platform.python_version()} {args.tensorflow} {args.dev} {tensorflow_package()} {wanted.hexdigest()}"
+    folder = pathlib.Path(args.venv)
+    mark = folder / "ready"
+    if mark.exists() and mark.read_text() in (state, state.replace(" False ", " True ")):
+        return 0
+    print(f"setting up {folder} (a few minutes the first time) ...", flush=True)
+    venv.create(folder, with_pip=True, clear=False)
+    try:
+        install(folder, args.tensorflow, args.dev)
+    except subprocess.CalledProcessError as error:
+        print(f"setup_env.py: pip failed (exit code {error.returncode}): see its message above.", file=sys.stderr)
+        return 1
+    mark.write_text(state)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""What a user can do wrong with flags, data and savedirs: one sentence, exit code 2, nothing changed on disk."""
+
+import hashlib
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+import main
+from tf_metadrop import Config, UsageError, checkpoint, meta, model, noise, random, tf1
+from tf_metadrop.data import DATASETS
+
+TASK = ["--dataset=strokes", "--way=5", "--query=2", "--metabatch=2", "--n_steps=1", "--wandb=disabled"]
+
+
+def snapshot(folder: pathlib.Path) -> dict:
+    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() if p.is_file() else "" for p in folder.rglob("*")}
+
+
+@pytest.fixture
+def refused(tmp_path, capsys, monkeypatch):
+    """Calls main.py with arguments; checks that it refuses in one sentence that matches, and touches nothing."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(pattern, *arguments):
+        before = snapshot(tmp_path)
+        assert main.main(["main.py", *map(str, arguments)]) == 2
+        err = capsys.readouterr().err
+        assert re.fullmatch(r"main\.py: [^\n]+\.\n", err), err
+        assert re.search(pattern, err), err
+        assert snapshot(tmp_path) == before
+
+    return call
+
+
+def save_run(directory, **settings):
+    """A savedir as a training run leaves it at iteration 0."""
+    config = Config(dataset="strokes", way=5, query=2, metabatch=2, n_steps=1, savedir=str(directory), **settings)
+    params = model.initial(DATASETS[config.dataset], config.way, random.key(0, 0))
+    state = meta.initial_state(params, noise.load(config.method))
+    directory.mkdir(parents=True)
+    generator = np.random.RandomState(0).get_state()
+    progress = dict(sizes=dict.fromkeys(("meta_train.log", "metrics.jsonl", "timing.jsonl"), 0))
+    checkpoint.save(directory, checkpoint.Saved(state, generator, config.as_dict(), progress))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "arguments"),
+    [
+        ("Unknown command line flag 'wya'", ["--wya=5"]),
+        ("--way=five", ["--way=five"]),
+        ("--mode=train is not known: choose one of meta_train, meta_test, export", ["--mode=train"]),
+        ("--dataset=mnist is not known", ["--dataset=mnist"]),
+        ("--noise_type=gauss is not known", ["--noise_type=gauss"]),
+        ("--second_order=second is not known", ["--second_order=second"]),
+        ("--episodes=shared is not known", ["--episodes=shared"]),
+        ("--eval_split=train is not known", ["--eval_split=train"]),
+        ("--wandb=on is not known", ["--wandb=on"]),
+        ("--way=1 is too small: give at least 2", ["--way=1"]),
+        ("--shot=0 is too small", ["--shot=0"]),
+        ("--query=-3 is too small", ["--query=-3"]),
+        ("--n_steps=0 is too small", ["--n_steps=0"]),
+        ("--metabatch=0 is too small", ["--metabatch=0"]),
+        ("--n_train_iters=-1 is too small", ["--n_train_iters=-1"]),
+        ("--save_freq=0 is too small", ["--save_freq=0"]),
+        ("--n_test_mc_samp=0 is too small", ["--n_test_mc_samp=0"]),
+        ("--inner_lr=-0.1 must be above 0", ["--inner_lr=-0.1"]),
+        ("--meta_lr=nan must be above 0", ["--meta_lr=nan"]),
+        ("--meta_lr=inf must be above 0", ["--meta_lr=inf"]),
+        ("--seed=-1 is too small", ["--seed=-1"]),
+        ("--seed=4294967296 is too large", ["--seed=4294967296"]),
+        ("--maml=True and --noise_type=metadrop contradict", ["--maml", "--noise_type=metadrop"]),
+        ("--maml=False and --noise_type=maml contradict", ["--nomaml", "--noise_type=maml"]),
+        ("'5' is not a flag", ["--dataset", "strokes", "--maml", "5"]),
+        ("nowhere.flags", ["--flagfile=nowhere.flags"]),
+    ],
+)
+def test_flags(refused, pattern, arguments):
+    refused(pattern, *arguments)
+
+
+def test_flag_file_with_an_unknown_flag(refused, tmp_path):
+    (tmp_path / "a.flags").write_text("# comment\n--dataset=strokes\n--shots=1\n")
+    refused("Unknown command line flag 'shots'", "--flagfile=a.flags")
+
+
+def test_data(refused, tmp_path):
+    refused(r"data/omniglot/train.npy.*python get_data.py --dataset omniglot", "--wandb=disabled")
+    refused("--way 141 is more than the 140 classes", *TASK, "--way=141")
+    refused("--shot 10 and --query 11 need 21 images", *TASK, "--shot=10", "--query=11")
+    (tmp_path / "data" / "omniglot").mkdir(parents=True)
+    (tmp_path / "data" / "omniglot" / "train.npy").write_bytes(b"no array")
+    refused("train.npy", "--wandb=disabled", "--way=5")
+
+
+def test_training_into_a_savedir_that_holds_something_else(refused, tmp_path):
+    save_run(tmp_path / "run")
+    refused("run with --shot=1, --inner_lr=0.1, not --shot=2, --inner_lr=0.2: give the same, or another --savedir",
+            *TASK, "--savedir=run", "--shot=2", "--inner_lr=0.2")  # fmt: skip
+    refused("--noise_type=metadrop, not .*--noise_type=maml", *TASK, "--savedir=run", "--maml")
+    refused("run holds a run and --noresume forbids", *TASK, "--savedir=run", "--noresume")
+    (tmp_path / "theirs").mkdir()
+    params = model.initial(DATASETS["strokes"], 5, random.key(0, 0))
+    tf1.write(tmp_path / "theirs", {name: w.numpy() for name, w in params.items()})
+    refused("theirs holds a checkpoint of the TF1 program", *TASK, "--savedir=theirs")
+    (tmp_path / "file").write_text("")
+    refused("file", *TASK, "--savedir=file")
+
+
+def test_meta_test_and_export_without_a_fitting_model(refused, tmp_path):
+    test = ["--mode=meta_test", "--wandb=disabled", "--data_dir=data"]
+    refused("checkpoints/strokes_5way1shot_metadrop.* does not exist: train first", *TASK, "--mode=meta_test")
+    save_run(tmp_path / "run")
+    refused("was trained with --way=5: give the same here, or leave it out", *test, "--savedir=run", "--way=4")
+    refused("was trained with --dataset=strokes", *test, "--savedir=run", "--dataset=omniglot")
+    refused("was trained with --maml=False, --noise_type=metadrop", *test, "--savedir=run", "--maml")
+    refused(
+        "--n_test_iters=3 is less than one --metabatch=4", *test, "--savedir=run", "--n_test_iters=3", "--metabatch=4"
+    )
+    refused("--mode=export needs 15 classes of 23 images", "--mode=export", "--savedir=run", "--query=22")
+    whole = (tmp_path / "run" / "state.npz").read_bytes()
+    for broken in (whole[: len(whole) // 2], b"", b"PK\x03\x04 nothing", whole[:200] + b"\0" * 200 + whole[400:]):
+        (tmp_path / "run" / "state.npz").write_bytes(broken)
+        refused("run/state.npz is broken", *test, "--savedir=run")
+        refused("run/state.npz is broken", *TASK, "--savedir=run")
+
+
+def test_tf1_checkpoints_that_do_not_fit(refused, tmp_path):
+    test = ["--mode=meta_test", "--savedir=theirs", "--wandb=disabled"]
+    (tmp_path / "theirs").mkdir()
+    refused("theirs.* does not exist|no checkpoint", *test)
+    params = {name: w.numpy() for name, w in model.initial(DATASETS["strokes"], 5, random.key(0, 0)).items()}
+    tf1.write(tmp_path / "theirs", params)
+    refused(
+        r"theta/dense_w of shape \(64, 5\) but strokes 4-way needs \(64, 4\)", *test, "--dataset=strokes", "--way=4"
+    )
+    refused("theta/conv1_w of shape .* but mimgnet", *test, "--dataset=mimgnet", "--way=5")
+    tf1.write(tmp_path / "theirs", {name: w for name, w in params.items() if name != "phi/conb3_b"})
+    refused("theirs has no variable phi/conb3_b", *test, "--dataset=strokes", "--way=5")
+    data = tmp_path / "theirs" / "model.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:1000])
+    refused("theirs/model is not a readable TensorFlow checkpoint", *test, "--dataset=strokes", "--way=5")
+
+
+def test_val_needs_classes_that_were_not_trained_on(refused, tmp_path):
+    config = Config(dataset="omniglot", way=5, savedir="run")
+    folder = tmp_path / "data" / "omniglot"
+    folder.mkdir(parents=True)
+    for split in ("train", "test"):
+        np.save(folder / f"{split}.npy", np.zeros([40, 20, 28, 28], np.uint8) + 255 * np.eye(28, dtype=np.uint8))
+    params = model.initial(DATASETS["omniglot"], 5, random.key(0, 0))
+    state = meta.initial_state(params, noise.load("metadrop"))
+    (tmp_path / "run").mkdir()
+    saved = checkpoint.Saved(state, np.random.RandomState(0).get_state(), config.as_dict(), {})
+    checkpoint.save(tmp_path / "run", saved)
+    refused(
+        "trained on all training classes, so none are left", "--mode=meta_test", "--savedir=run", "--eval_split=val"
+    )
+
+
+def test_config_refuses_from_python_too():
+    for wrong in (dict(way="5"), dict(way=True), dict(way=None), dict(inner_lr="fast"), dict(maml=1), dict(savedir=3)):
+        with pytest.raises(UsageError, match=next(iter(wrong))):
+            Config(**wrong)
+    assert Config(inner_lr=1).inner_lr == 1

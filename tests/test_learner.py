@@ -1,0 +1,96 @@
+"""MetaLearner: a user's own few images."""
+
+import numpy as np
+import pytest
+
+from tf_metadrop import Config, MetaLearner, UsageError, model, noise
+from tf_metadrop.data import load_split
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    """Images [class, instance, 28, 28, 1] of strokes, uint8."""
+    return load_split("strokes", "data", "val")
+
+
+@pytest.fixture
+def learner():
+    return MetaLearner(Config(dataset="strokes", way=5, n_steps=2))
+
+
+def test_adapt_then_predict_in_the_users_labels(learner, drawings):
+    support, query = drawings[:3, :2].reshape(-1, 28, 28, 1), drawings[:3, 2:6].reshape(-1, 28, 28, 1)
+    labels = np.repeat(["cat", "ant", "bee"], 2)
+    before = {name: w.numpy() for name, w in learner.params.items()}
+    assert learner.adapt(support, labels) is learner
+    assert learner.classes.tolist() == ["ant", "bee", "cat"]
+    proba = learner.predict_proba(query)
+    assert proba.shape == (12, 3)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
+    assert learner.predict(query).tolist() == [learner.classes[i] for i in proba.argmax(axis=1)]
+    for name, w in before.items():
+        np.testing.assert_array_equal(learner.params[name], w)
+
+
+def test_uint8_floats_and_flat_channels_are_the_same_images(learner, drawings):
+    support, query, labels = drawings[:2, 0], drawings[:2, 5], [0, 1]
+    expected = learner.adapt(support, labels).predict_proba(query)
+    as_floats = learner.adapt(support / 255.0, labels).predict_proba(query[..., 0])
+    np.testing.assert_allclose(as_floats, expected, rtol=1e-4)
+
+
+def test_predictions_come_from_the_query_batch_without_noise(learner, drawings):
+    learner.adapt(drawings[:5, 0], range(5))
+    query = drawings[:5, 1]
+    np.testing.assert_array_equal(learner.predict_proba(query), learner.predict_proba(query))
+    logits = model.forward(learner._adapted, query.astype(np.float32) / 255, noise.load("metadrop"))
+    np.testing.assert_allclose(learner.predict_proba(query).argmax(1), np.argmax(logits, 1))
+
+
+@pytest.mark.parametrize(
+    ("message", "x", "y"),
+    [
+        (r"support_x has shape \(2, 5, 5, 1\): give \[n, 28, 28, 1\]", np.zeros([2, 5, 5, 1]), [0, 1]),
+        ("one label for each of the 3 images", np.zeros([3, 28, 28]), [0, 1]),
+        ("has 6 classes: give 2 to 5", np.zeros([6, 28, 28]), range(6)),
+        ("has 1 classes: give 2 to 5", np.zeros([2, 28, 28]), [1, 1]),
+        (r"values outside \[0, 1\]", np.full([2, 28, 28], 255.0), [0, 1]),
+        (r"values outside \[0, 1\]", np.full([2, 28, 28], np.nan), [0, 1]),
+    ],
+)
+def test_images_that_do_not_fit(learner, message, x, y):
+    with pytest.raises(UsageError, match=message):
+        learner.adapt(x, y)
+
+
+def test_predict_before_adapt(learner, drawings):
+    with pytest.raises(UsageError, match="has not been adapted"):
+        learner.predict(drawings[:2, 0])
+
+
+def test_registered_noise_type_is_a_value_of_the_flag(drawings):
+    class Halved:
+        """Plain MAML with halved features."""
+
+        trained = staticmethod(lambda name: name.startswith("theta"))
+        logits = staticmethod(noise.load("maml").logits)
+
+        @staticmethod
+        def features(params, layer, h, normal):
+            return noise.load("maml").features(params, layer, h, normal) / 2
+
+    with pytest.raises(UsageError, match="choose one of maml, metadrop"):
+        Config(noise_type="halved")
+    noise.register("halved", Halved)
+    try:
+        learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=1, noise_type="halved"))
+        assert learner.adapt(drawings[:5, 0], range(5)).predict(drawings[:5, 1]).shape == (5,)
+    finally:
+        noise._registered.clear()
+
+
+def test_only_theta_is_adapted(learner, drawings):
+    learner.adapt(drawings[:5, 0], range(5))
+    for name, w in learner.params.items():
+        changed = not np.array_equal(w, learner._adapted[name])
+        assert changed == (name in model.adapted_names(learner.params)), name

@@ -1,0 +1,150 @@
+"""The three meta-gradients against finite differences, against each other, and against the usual wrong batch norms."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_metadrop import Config, meta, model, noise, ops
+from tf_metadrop.data import DATASETS
+from tf_metadrop.random import fold, standard_normal
+
+SPEC = dataclasses.replace(DATASETS["omniglot"], filters=6)
+
+
+def problem(method="metadrop", second_order="exact", n_steps=2):
+    """A small float64 task with weights that are not tiny: (params, task, config, noise_type, noise)."""
+    config = Config(
+        way=3, shot=2, query=2, n_steps=n_steps, inner_lr=0.4, second_order=second_order, maml=method == "maml"
+    )
+    random = np.random.RandomState(3)
+    params = {
+        name: tf.constant(random.standard_normal(shape) * (0.3 if name.endswith("_w") else 0.1))
+        for name, shape in model.shapes(SPEC, config.way).items()
+    }
+    images = lambda n: tf.constant(random.random_sample([config.way * n, 28, 28, 1]))
+    labels = lambda n: tf.one_hot(np.repeat(range(config.way), n), config.way, dtype=tf.float64)
+    task = meta.Task(images(2), labels(2), images(2), labels(2))
+    keyed = standard_normal(tf.constant([1, 2]), tf.float64)
+    return params, task, config, noise.load(config.method), keyed
+
+
+def gradient_of(params, task, config, noise_type, draw):
+    return meta.task_gradient(params, task, config, noise_type, draw)[0]
+
+
+def relative(a, b):
+    return np.linalg.norm(np.subtract(a, b)) / np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("method", ["metadrop", "maml"])
+def test_exact_gradient_is_the_slope_of_the_loss(method):
+    params, task, config, noise_type, draw = problem(method)
+    gradient = tf.function(gradient_of)(params, task, config, noise_type, draw)
+    loss = tf.function(lambda params: meta.task_loss(params, task, config, noise_type, draw)[0])
+    random, step = np.random.RandomState(0), 1e-7  # a kink of a ReLU within the step is unlikely
+    scale = max(np.abs(g).max() for g in gradient.values())
+    for name in gradient:
+        entries = np.ndindex(*params[name].shape)
+        chosen = random.permutation(np.array(list(entries), dtype=int))[:4]
+        for entry in map(tuple, chosen):
+            moved = []
+            for sign in (1, -1):
+                value = params[name].numpy()
+                value[entry] += sign * step
+                moved.append(loss({**params, name: tf.constant(value)}))
+            slope = float(moved[0] - moved[1]) / (2 * step)
+            assert slope == pytest.approx(float(gradient[name][entry]), rel=1e-5, abs=1e-7 * scale), (name, entry)
+        if method == "maml" and name.startswith("theta/conv") and name.endswith("_b"):
+            assert np.abs(gradient[name]).max() < 1e-12 * scale, name
+        elif name.startswith("theta/conv") and name.endswith("_b"):
+            assert np.abs(gradient[name]).max() > 1e-6 * scale, name
+
+
+def keras_batch_norm(x, beta):
+    layer = tf.keras.layers.BatchNormalization(epsilon=ops.BATCH_NORM_EPSILON, scale=False, dtype=x.dtype)
+    layer.build(x.shape)
+    return layer(x, training=True) + beta
+
+
+def moments_batch_norm(x, beta):
+    mean, variance = tf.nn.moments(x, axes=(0, 1, 2))
+    return tf.nn.batch_normalization(x, mean, variance, beta, None, ops.BATCH_NORM_EPSILON)
+
+
+@pytest.mark.parametrize("wrong", [keras_batch_norm, moments_batch_norm])
+def test_the_usual_batch_norms_give_the_same_loss_and_another_gradient(wrong, monkeypatch):
+    params, task, config, noise_type, draw = problem()
+    right, loss, _ = meta.task_gradient(params, task, config, noise_type, draw)
+    monkeypatch.setattr(model, "batch_norm", wrong)
+    gradient, same_loss, _ = meta.task_gradient(params, task, config, noise_type, draw)
+    assert float(same_loss) == pytest.approx(float(loss), rel=1e-9)
+    assert max(relative(gradient[name], right[name]) for name in right) > 1e-2
+
+
+def test_fused_batch_norm_agrees_with_basic_ops_to_second_order():
+    """The float32 path is another op than the float64 path: compare them on a second-order quantity."""
+    random = np.random.RandomState(0)
+    x, w, beta = random.standard_normal([4, 5, 5, 3]) + 3, random.standard_normal([4, 5, 5, 3]), np.ones(3)
+
+    def second(dtype):
+        point, weight, offset = (tf.constant(value, dtype) for value in (x, w, beta))
+        with tf.GradientTape() as outer:
+            outer.watch(point)
+            with tf.GradientTape() as inner:
+                inner.watch(point)
+                y = tf.reduce_sum(tf.sin(ops.batch_norm(point, offset)) * weight)
+            size = tf.reduce_sum(tf.square(inner.gradient(y, point)))
+        return outer.gradient(size, point)
+
+    assert relative(second(tf.float32), second(tf.float64)) < 2e-5
+
+
+def test_tf1_gradient_differs_from_exact_and_has_the_same_loss():
+    params, task, config, noise_type, draw = problem()
+    exact, loss, _ = meta.task_gradient(params, task, config, noise_type, draw)
+    config = dataclasses.replace(config, second_order="tf1")
+    tf1, same_loss, _ = meta.task_gradient(params, task, config, noise_type, draw)
+    assert float(loss) == float(same_loss)
+    assert np.median([relative(tf1[name], exact[name]) for name in exact]) > 0.1
+
+
+def test_first_order_gradient_is_the_query_gradient_at_the_adapted_weights():
+    params, task, config, noise_type, draw = problem(second_order="first")
+    gradient = gradient_of(params, task, config, noise_type, draw)
+    adapted = meta.task_loss(params, task, config, noise_type, draw)[3].params
+    with tf.GradientTape() as tape:
+        tape.watch(adapted)
+        loss = ops.cross_entropy(model.forward(adapted, task.query_x, noise_type), task.query_y)
+    expected = tape.gradient(loss, adapted, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    for name in gradient:
+        np.testing.assert_allclose(gradient[name], expected[name], rtol=1e-12, atol=1e-15)
+    assert not np.any(gradient["phi/dense_w"]) and np.any(gradient["phi/conv1_w"])
+
+
+def test_metabatch_gradient_is_the_mean_over_tasks():
+    params, task, config, noise_type, _ = problem()
+    draws = [standard_normal(fold(tf.constant([1, 2]), i), tf.float64) for i in range(3)]
+    each = [gradient_of(params, task, config, noise_type, draw) for draw in draws]
+    mean, _, accs = tf.function(meta.meta_gradient)(
+        params, 3, lambda _: task, config, noise_type,
+        lambda i: standard_normal(fold(tf.constant([1, 2]), i), tf.float64),
+    )  # fmt: skip
+    assert accs.shape == (3,)
+    for name in mean:
+        np.testing.assert_allclose(mean[name], np.mean([g[name] for g in each], axis=0), rtol=1e-9, atol=1e-12)
+
+
+def test_adam_clips_and_matches_keras():
+    """TF1's form of Adam is also Keras's; the clipping is ours."""
+    random = np.random.RandomState(0)
+    start = {"theta/a": tf.constant(random.standard_normal(5), tf.float64)}
+    state, variable = meta.initial_state(start, noise.load("metadrop")), tf.Variable(start["theta/a"])
+    optimizer = tf.keras.optimizers.Adam(1e-2, epsilon=meta.EPSILON)
+    for _ in range(4):
+        gradient = 4 * random.standard_normal(5)
+        state = meta.adam_step(state, {"theta/a": tf.constant(gradient)}, 1e-2)
+        optimizer.apply_gradients([(tf.constant(np.clip(gradient, -3, 3)), variable)])
+    np.testing.assert_allclose(state.params["theta/a"], variable, rtol=1e-6)
+    assert int(state.iteration) == 4

@@ -1,0 +1,63 @@
+"""Checkpoints of the TF1 program, both ways. golden/tf1_checkpoint was written by TF 1.12."""
+
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from golden_case import GoldenCase
+
+from tf_metadrop import MetaLearner, UsageError, checkpoint, tf1
+
+WRITTEN_BY_TF1 = pathlib.Path(__file__).parent / "golden" / "tf1_checkpoint"
+HEADER = (
+    "dataset: mimgnet\nway: 5\nshot: 1\nquery: 15\ninner_lr: 0.01\nn_steps: 5\nmaml: True\nname: x\n\n\nIter 0 start\n"
+)
+
+
+@pytest.fixture
+def savedir(tmp_path):
+    return pathlib.Path(shutil.copytree(WRITTEN_BY_TF1, tmp_path / "tf1"))
+
+
+def test_reading_what_tf1_wrote(savedir):
+    params = GoldenCase("mimgnet_5way1shot_metadrop_1", tf.float32).params
+    read, run = checkpoint.load_params(savedir)
+    assert checkpoint.kind(savedir) == "tf1" and run == {}
+    assert set(read) == set(params)
+    for name, value in params.items():
+        np.testing.assert_array_equal(read[name], value, err_msg=name)
+
+
+def test_settings_come_from_the_header_of_the_log(savedir):
+    (savedir / "meta_train.log").write_text(HEADER)
+    learner = MetaLearner.load(str(savedir))
+    config = learner.config
+    assert (config.dataset, config.way, config.query, config.inner_lr, config.method) == (
+        "mimgnet",
+        5,
+        15,
+        0.01,
+        "maml",
+    )
+    assert MetaLearner.load(str(savedir), n_steps=3).config.n_steps == 3
+
+
+def test_what_we_write_is_the_same_bundle(savedir, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert tf1.main(["export", str(savedir), str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["checkpoint", "model.data-00000-of-00001", "model.index"]
+    assert (out / "checkpoint").read_bytes() == (savedir / "checkpoint").read_bytes()
+    for suffix in tf1.SUFFIXES:
+        assert (out / f"model{suffix}").read_bytes() == (savedir / f"model{suffix}").read_bytes()
+    assert tf1.main(["export", str(savedir), str(out)]) == 2
+    assert "already holds a checkpoint" in capsys.readouterr().err
+    assert tf1.main(["export", str(tmp_path / "nowhere"), str(tmp_path / "new")]) == 2
+    assert not (tmp_path / "new").exists() and "does not exist" in capsys.readouterr().err
+
+
+def test_checkpoint_that_is_no_bundle(tmp_path):
+    (tmp_path / "model.index").write_bytes(b"nothing")
+    with pytest.raises(UsageError, match="not a readable TensorFlow checkpoint"):
+        tf1.read(tmp_path)

@@ -1,0 +1,101 @@
+"""W&B: which mode, which names, and that it can fail without harm."""
+
+import sys
+import types
+
+import pytest
+
+from tf_metadrop import Config, tracking
+
+
+@pytest.fixture
+def no_key(monkeypatch, tmp_path):
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_auto_is_online_only_with_a_key(no_key, monkeypatch):
+    assert tracking.wandb_mode("auto") == "offline"
+    (no_key / ".netrc").write_text("machine api.wandb.ai login user password secret\n")
+    (no_key / ".netrc").chmod(0o600)
+    assert tracking.wandb_mode("auto") == "online"
+    (no_key / ".netrc").unlink()
+    monkeypatch.setenv("WANDB_API_KEY", "k")
+    assert tracking.wandb_mode("auto") == "online"
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert tracking.wandb_mode("auto") == "disabled"
+    assert tracking.wandb_mode("offline") == "offline"
+
+
+class FakeRun:
+    id = "abc"
+
+    def __init__(self):
+        self.logged, self.finished = [], False
+
+    def log(self, numbers):
+        self.logged.append(numbers)
+
+    def finish(self):
+        self.finished = True
+
+
+@pytest.fixture
+def fake_wandb(monkeypatch):
+    calls = []
+
+    def init(**arguments):
+        calls.append((arguments, FakeRun()))
+        return calls[-1][1]
+
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=init, Settings=dict))
+    return calls
+
+
+def test_names_of_the_report_and_one_run_for_all_modes(fake_wandb, tmp_path):
+    config = Config(wandb="offline", log_freq=1, savedir=str(tmp_path), n_train_iters=1, metabatch=3)
+    with tracking.TrainLog(tmp_path, config) as log:
+        log.trained(0, 2.0, 0.5)
+        log.trained(1, 1.0, 0.75)
+        log.evaluated(1, "test", 0.5, 0.9)
+    arguments, run = fake_wandb[0]
+    assert arguments["config"] == config.as_dict() and arguments["mode"] == "offline"
+    assert arguments["name"] == tmp_path.name and arguments["id"] is None
+    assert run.logged == [
+        {"iter": 0, "episode": 0, "learning_rate": 1e-3, "cent": 2.0, "acc": 0.5},
+        {"iter": 1, "episode": 3, "learning_rate": 1e-3, "cent": 1.0, "acc": 0.75},
+        {"iter": 1, "episode": 3, "test_cent": 0.5, "test_acc": 0.9},
+    ]
+    assert run.finished
+    tracking.Wandb(tmp_path, config)
+    assert fake_wandb[1][0]["id"] == "abc"
+
+
+def test_wandb_that_fails_is_one_warning(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # import raises ImportError
+    with pytest.warns(UserWarning, match="W&B cannot be used"):
+        tracker = tracking.Wandb(tmp_path, Config(wandb="offline"))
+    tracker.log({"iter": 1})
+    tracker.finish()
+
+
+def test_disabled_does_not_import_wandb(monkeypatch, tmp_path):
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    tracking.Wandb(tmp_path, Config(wandb="disabled"))
+    assert "wandb" not in sys.modules
+
+
+def test_means_since_the_last_line_survive_a_resume(tmp_path):
+    config = Config(wandb="disabled", log_freq=2, savedir=str(tmp_path), n_train_iters=4)
+    with tracking.TrainLog(tmp_path, config) as log:
+        log.trained(0, 1.0, 0.1)
+        log.trained(1, 2.0, 0.2)
+        progress = log.progress()
+        log.trained(2, 9.0, 0.9)  # will be lost
+    with tracking.TrainLog(tmp_path, config, progress) as log:
+        log.trained(2, 4.0, 0.4)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 2 and '"cent": 3.0' in lines[1]
+    assert (tmp_path / "meta_train.log").read_text().count("Iter 2 start") == 1

@@ -1,0 +1,151 @@
+"""Runs of main.py as a user types them: train, kill, resume, meta-test, export."""
+
+import json
+import os
+import pathlib
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+SMALL = (
+    "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=2 --n_steps=1 --n_train_iters=12 --save_freq=4 "
+    "--log_freq=3 --eval_freq=5 --n_eval_batches=2"
+).split()
+
+
+def start(*arguments, **options):
+    command = [sys.executable, str(ROOT / "main.py"), *map(str, arguments)]
+    environment = {**os.environ, "WANDB_MODE": "disabled"}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment, **options
+    )
+
+
+def run(*arguments):
+    process = start(*arguments)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def arrays(savedir):
+    with np.load(savedir / "state.npz") as file:
+        return {name: file[name] for name in file.files if name != "json"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    savedir = tmp_path_factory.mktemp("run") / "whole"
+    out = run(*SMALL, f"--savedir={savedir}")
+    assert "second_order exact, episodes independent" in out
+    return savedir
+
+
+def test_log_has_the_format_of_the_tf1_program(trained):
+    text = (trained / "meta_train.log").read_text()
+    header, blank, rest = text.partition("\n\n")
+    assert header.startswith("gpu_id: 0\nmode: meta_train\nsavedir: ") and "\nmaml: False\n" in header and blank
+    assert "\nsecond_order: exact\nepisodes: independent\n" in header
+    number = r"\d+\.\d{6}"
+    line = rf"episode \d+, \(\d+\.\d{{3}} secs\), cent {number}, acc {number}\n"
+    for iteration in range(0, 13, 3):
+        assert re.search(rf"\nIter {iteration} start, learning rate 0.001000\nmeta_train: {line}", rest), iteration
+    assert re.findall(r"meta_test : episode (\d+)", rest) == ["0", "10", "20"]
+
+
+def test_metrics_are_means_under_the_names_of_the_report(trained):
+    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    train = [line for line in lines if "cent" in line]
+    test = [line for line in lines if "test_cent" in line]
+    assert [line["iter"] for line in train] == [0, 3, 6, 9, 12] and [line["iter"] for line in test] == [0, 5, 10]
+    assert set(train[0]) == {"iter", "episode", "learning_rate", "cent", "acc"}
+    assert set(test[0]) == {"iter", "episode", "test_cent", "test_acc"}
+    assert all(0 <= line["acc"] <= 1 and line["cent"] < 3 and line["episode"] == 2 * line["iter"] for line in train)
+
+
+def test_killed_run_ends_bit_equal(trained, tmp_path):
+    savedir = tmp_path / "killed"
+    process = start(*SMALL, f"--savedir={savedir}")
+    while "Iter 9 " not in process.stdout.readline():  # the checkpoint of iteration 8 is there, more has been logged
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert arrays(savedir)["iteration"] < 13
+    assert "resuming at iteration 9" in run(*SMALL, f"--savedir={savedir}")
+    ours, whole = arrays(savedir), arrays(trained)
+    assert set(ours) == set(whole)
+    for name, value in whole.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+    assert (savedir / "metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
+    strip = lambda path: re.sub(r"\([\d.]+ secs\)|savedir: .*", "", (path / "meta_train.log").read_text())
+    assert strip(savedir) == strip(trained)
+
+
+def test_finished_run_is_left_alone(trained):
+    before = (trained / "state.npz").read_bytes()
+    assert "nothing to train" in run(*SMALL, f"--savedir={trained}")
+    assert (trained / "state.npz").read_bytes() == before
+
+
+def test_meta_test_takes_the_task_from_the_run_and_does_not_depend_on_the_batching(trained):
+    results = []
+    for metabatch in (1, 3):
+        out = run(
+            "--mode=meta_test", f"--savedir={trained}", f"--metabatch={metabatch}", "--n_test_iters=6", "--query=4"
+        )
+        assert re.search(r"accuracy : \d+\.\d{6} \+- \d+\.\d{6}\n", out)
+        results.append(json.loads((trained / "meta_test.json").read_text()))
+    first, second = results
+    assert first["accuracy"] == pytest.approx(second["accuracy"]) and first["cent"] == pytest.approx(second["cent"])
+    assert first["episodes"] == 6 and first["seed"] == 0 and first["config"]["way"] == 2
+    text = (trained / "meta_test.log").read_text()
+    assert text == f"accuracy : {second['accuracy']:f} +- {second['interval']:f}"
+
+
+def test_export_has_the_arrays_of_the_tf1_program(trained):
+    run("--mode=export", f"--savedir={trained}", "--n_test_mc_samp=2", "--shot=2", "--query=3", "--n_steps=2")
+    data = (trained / "export.pkl").read_bytes()
+    assert b"numpy._core" not in data and data[:2] == b"\x80\x02"
+    exported = pickle.loads(data)
+    shapes = {
+        "htr": (3, 4, 64), "hte": (3, 6, 64), "w": (3, 64, 2), "b": (3, 2), "htr_sample": (3, 10, 4, 64), "ytr": (4,),
+        "yte": (6,),
+    }  # fmt: skip
+    assert len(exported) == 10
+    for task in exported:
+        assert {name: value.shape for name, value in task.items()} == shapes
+        assert task["ytr"].tolist() == [0, 0, 1, 1] and task["ytr"].dtype == np.int64
+        assert task["htr"].dtype == np.float32 and np.ptp(task["htr_sample"], axis=1).max() > 0
+
+
+def test_maml_run_has_no_noise_but_phi(tmp_path):
+    savedir = tmp_path / "maml"
+    run(*SMALL, "--maml", f"--savedir={savedir}", "--n_train_iters=1", "--eval_freq=100")
+    saved = arrays(savedir)
+    assert not any(name.startswith("m/phi") for name in saved) and "params/phi/conb1_b" in saved
+    run("--mode=export", f"--savedir={savedir}")
+    assert "htr_sample" not in pickle.loads((savedir / "export.pkl").read_bytes())[0]
+
+
+def test_runs_are_made_by_the_seed(trained, tmp_path):
+    again, other = tmp_path / "again", tmp_path / "other"
+    run(*SMALL, f"--savedir={again}")
+    run(*SMALL, f"--savedir={other}", "--seed=1")
+    assert (again / "metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
+    assert (other / "metrics.jsonl").read_bytes() != (trained / "metrics.jsonl").read_bytes()
+
+
+def test_interrupt_leaves_no_traceback(tmp_path):
+    process = start(*SMALL, f"--savedir={tmp_path / 'run'}", "--n_train_iters=100000")
+    process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
