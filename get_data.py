@@ -42,6 +42,9 @@ def build(values: flags.FlagValues) -> list[str]:
     if values.dataset is None:
         raise UsageError(f"--dataset is missing: give one of {', '.join(spec.DATASETS)}.")
     spec.get_spec(values.dataset)
+    for flag in ("data_dir", "source", "split_file"):
+        if values[flag].present and "" in (values[flag].value, *values[flag].value):
+            raise UsageError(f"--{flag} is empty: give a value, or leave it out.")
     folder = pathlib.Path(values.data_dir) / values.dataset
     if values.dataset == "omniglot":
         from tf_metadrop.data import omniglot

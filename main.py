@@ -26,11 +26,14 @@ def act(values) -> None:
 
         gpus = tf.config.list_physical_devices("GPU")
     print(f"TensorFlow {tf.__version__} on {'GPU ' + str(settings.gpu_id) if gpus else 'CPU'}")
-    if settings.mode == "meta_train":
-        tf_metadrop.meta_train(settings)
-    else:
-        run = {"meta_test": tf_metadrop.meta_test, "export": tf_metadrop.export_features}[settings.mode]
-        run(settings, given=config.given_flags(values))
+    try:
+        if settings.mode == "meta_train":
+            tf_metadrop.meta_train(settings)
+        else:
+            run = {"meta_test": tf_metadrop.meta_test, "export": tf_metadrop.export_features}[settings.mode]
+            run(settings, given=config.given_flags(values))
+    except tf.errors.ResourceExhaustedError as error:  # the device's memory
+        raise MemoryError from error
 
 
 def main(argv: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).parent
 METHODS = {"MAML": "--maml", "Meta-dropout": "--nomaml"}
-TEST = ["--mode=meta_test", "--metabatch=4", "--n_test_mc_samp=10", "--n_test_iters=200"]
+TEST = ["--n_test_mc_samp=10", "--n_test_iters=200"]
 
 
 def run(arguments: list[str]) -> None:
@@ -23,7 +23,8 @@ def run(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("--out", default="checkpoints/quickstart", help="folder of the two savedirs")
     args, flags = parser.parse_known_args()
     common = [f"--flagfile={ROOT / 'flags/quickstart.flags'}", *flags]
@@ -31,12 +32,17 @@ def main() -> None:
     for name, flag in METHODS.items():
         savedir = pathlib.Path(args.out) / name.lower()
         run([*common, flag, f"--savedir={savedir}"])
-        run([*common, flag, f"--savedir={savedir}", *TEST])
+        run([*TEST, *common, flag, "--mode=meta_test", f"--savedir={savedir}"])
         result = json.loads((savedir / "meta_test.json").read_text())
         lines.append(f"{name:14s} {result['accuracy']:.2f} +- {result['interval']:.2f}")
-    print("\n5-way 1-shot on generated strokes, 200 tasks: accuracy in per cent, 95 % interval")
+    c = result["config"]
+    task = f"{c['dataset']} {c['way']}-way {c['shot']}-shot, {result['episodes']} tasks"
+    print(f"\n{task}: accuracy in per cent, 95 % interval")
     print("\n".join(lines))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

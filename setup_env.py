@@ -57,12 +57,14 @@ def main() -> int:
     if mark.exists() and mark.read_text() in (state, state.replace(" False ", " True ")):
         return 0
     print(f"setting up {folder} (a few minutes the first time) ...", flush=True)
-    venv.create(folder, with_pip=True, clear=False)
     try:
+        venv.create(folder, with_pip=True, clear=True)  # anew: another Python or TensorFlow leaves nothing behind
         install(folder, args.tensorflow, args.dev)
     except subprocess.CalledProcessError as error:
-        print(f"setup_env.py: pip failed (exit code {error.returncode}): see its message above.", file=sys.stderr)
-        return 1
+        failed = " ".join(map(str, error.cmd[1:4]))
+        mend = "install Python's venv module (Debian: apt install python3-venv)" if "ensurepip" in failed else "mend it"
+        print(f"setup_env.py: `{failed}` failed with exit code {error.returncode}: {mend}.", file=sys.stderr)
+        return 2
     mark.write_text(state)
     return 0
 

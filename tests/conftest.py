@@ -1,10 +1,7 @@
-"""Shared by all tests: TensorFlow kept quiet, one thread each where tests run in parallel."""
+"""Shared by all tests: TensorFlow is kept quiet, and W&B out."""
 
 import os
-import pathlib
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["WANDB_MODE"] = "disabled"
 os.environ.pop("WANDB_API_KEY", None)
-sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parent.parent)]

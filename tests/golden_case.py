@@ -14,7 +14,7 @@ from tf_metadrop.data.spec import DATASETS
 from tf_metadrop.meta import Task
 
 CASES = sorted(path.stem for path in (pathlib.Path(__file__).parent / "golden").glob("*.npz"))
-SD = {"_w": 0.02, "_b": 0.001, "ta": 0.02}  # by the end of the name
+BIAS_SD, OTHER_SD = 0.001, 0.02
 
 
 class GoldenCase:
@@ -35,7 +35,7 @@ class GoldenCase:
         random = np.random.RandomState(self.raw["weight_seed"])
         params = {}
         for key, shape in model.shapes(self.spec, self.config.way).items():
-            value = (random.standard_normal(shape) * SD[key[-2:]]).astype(np.float32)
+            value = (random.standard_normal(shape) * (BIAS_SD if key.endswith("_b") else OTHER_SD)).astype(np.float32)
             params[key] = tf.constant(value, self.dtype)
         return params
 

@@ -65,9 +65,12 @@ def save_run(directory, **settings):
         ("--n_train_iters=-1 is too small", ["--n_train_iters=-1"]),
         ("--save_freq=0 is too small", ["--save_freq=0"]),
         ("--n_test_mc_samp=0 is too small", ["--n_test_mc_samp=0"]),
-        ("--inner_lr=-0.1 must be above 0", ["--inner_lr=-0.1"]),
-        ("--meta_lr=nan must be above 0", ["--meta_lr=nan"]),
-        ("--meta_lr=inf must be above 0", ["--meta_lr=inf"]),
+        ("--inner_lr=-0.1 is not a number above 0", ["--inner_lr=-0.1"]),
+        ("--meta_lr=nan is not a number above 0", ["--meta_lr=nan"]),
+        ("--meta_lr=inf is not a number above 0", ["--meta_lr=inf"]),
+        (r"--inner_lr=1e\+300 is not a number", ["--inner_lr=1e300"]),
+        ("--metabatch=1000000000000 is too large", ["--metabatch=1000000000000"]),
+        ("--savedir is empty", ["--savedir="]),
         ("--seed=-1 is too small", ["--seed=-1"]),
         ("--seed=4294967296 is too large", ["--seed=4294967296"]),
         ("--maml=True and --noise_type=metadrop contradict", ["--maml", "--noise_type=metadrop"]),
@@ -105,7 +108,13 @@ def test_training_into_a_savedir_that_holds_something_else(refused, tmp_path):
     tf1.write(tmp_path / "theirs", {name: w.numpy() for name, w in params.items()})
     refused("theirs holds a checkpoint of the TF1 program", *TASK, "--savedir=theirs")
     (tmp_path / "file").write_text("")
-    refused("file", *TASK, "--savedir=file")
+    refused("--savedir=file is a file: give a folder", *TASK, "--savedir=file")
+    refused("file is a file: give a folder", "--mode=meta_test", "--savedir=file")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "meta_train.log").write_text("gpu_id: 0\n\n\nIter 0 start, learning rate 0.001000\n")
+    refused("logs holds logs of another run, but no checkpoint", *TASK, "--savedir=logs")
+    (tmp_path / "logs" / "meta_train.log").rename(tmp_path / "logs" / "metrics.jsonl")
+    refused("logs holds logs of another run, but no checkpoint", *TASK, "--savedir=logs")
 
 
 def test_meta_test_and_export_without_a_fitting_model(refused, tmp_path):
@@ -126,10 +135,35 @@ def test_meta_test_and_export_without_a_fitting_model(refused, tmp_path):
         refused("run/state.npz is broken", *TASK, "--savedir=run")
 
 
+@pytest.mark.parametrize("part", ["random/keys", "params/theta/conv1_w", "m/theta/conv1_w", "iteration", "json"])
+def test_state_without_a_part(refused, tmp_path, part):
+    save_run(tmp_path / "run")
+    with np.load(tmp_path / "run" / "state.npz") as file:
+        arrays = {name: file[name] for name in file.files if name != part}
+    np.savez(tmp_path / "run" / "state.npz", **arrays)
+    refused("run", *TASK, "--savedir=run")
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path, capsys):
+    savedir = tmp_path / "run"
+    arguments = ["main.py", *TASK, f"--savedir={savedir}", "--meta_lr=1e38", "--n_eval_batches=1", "--save_freq=1"]
+    assert main.main(arguments) == 2
+    assert re.fullmatch(r"main\.py: the loss is nan at iteration 1 of [^\n]+\n", capsys.readouterr().err)
+    state = checkpoint.load(savedir).state
+    assert int(state.iteration) == 1 and all(np.isfinite(w).all() for w in state.params.values())
+
+
+def test_flag_file_that_is_no_text(refused, tmp_path):
+    (tmp_path / "a.flags").write_bytes(b"\xff\xfe\x00--way")
+    refused("--flagfile is not a text file", "--flagfile=a.flags")
+
+
 def test_tf1_checkpoints_that_do_not_fit(refused, tmp_path):
     test = ["--mode=meta_test", "--savedir=theirs", "--wandb=disabled"]
     (tmp_path / "theirs").mkdir()
     refused("theirs.* does not exist|no checkpoint", *test)
+    (tmp_path / "theirs" / "checkpoint").write_bytes(b"\xff\xfe")
+    refused("theirs/checkpoint is not a checkpoint's text file", *test)
     params = {name: w.numpy() for name, w in model.initial(DATASETS["strokes"], 5, random.key(0, 0)).items()}
     tf1.write(tmp_path / "theirs", params)
     refused(

@@ -43,8 +43,7 @@ def test_predictions_come_from_the_query_batch_without_noise(learner, drawings):
     learner.adapt(drawings[:5, 0], range(5))
     query = drawings[:5, 1]
     np.testing.assert_array_equal(learner.predict_proba(query), learner.predict_proba(query))
-    logits = model.forward(learner._adapted, query.astype(np.float32) / 255, noise.load("metadrop"))
-    np.testing.assert_allclose(learner.predict_proba(query).argmax(1), np.argmax(logits, 1))
+    assert np.abs(learner.predict_proba(query)[:2] - learner.predict_proba(query[:2])).max() > 1e-4  # transductive
 
 
 @pytest.mark.parametrize(

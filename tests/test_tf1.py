@@ -52,9 +52,19 @@ def test_what_we_write_is_the_same_bundle(savedir, tmp_path, capsys):
     for suffix in tf1.SUFFIXES:
         assert (out / f"model{suffix}").read_bytes() == (savedir / f"model{suffix}").read_bytes()
     assert tf1.main(["export", str(savedir), str(out)]) == 2
-    assert "already holds a checkpoint" in capsys.readouterr().err
+    assert "exists and is a file or holds a checkpoint" in capsys.readouterr().err
     assert tf1.main(["export", str(tmp_path / "nowhere"), str(tmp_path / "new")]) == 2
     assert not (tmp_path / "new").exists() and "does not exist" in capsys.readouterr().err
+
+
+def test_what_the_tf1_program_wrote_is_kept_once(tmp_path):
+    log, ours = tmp_path / "meta_test.log", tmp_path / "meta_test.json"
+    log.write_text("theirs")
+    tf1.keep_theirs(log, ours)
+    log.write_text("ours")
+    ours.write_text("{}")
+    tf1.keep_theirs(log, ours)
+    assert (tmp_path / "meta_test.tf1.log").read_text() == "theirs" and log.read_text() == "ours"
 
 
 def test_checkpoint_that_is_no_bundle(tmp_path):

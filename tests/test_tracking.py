@@ -35,7 +35,8 @@ class FakeRun:
     def __init__(self):
         self.logged, self.finished = [], False
 
-    def log(self, numbers):
+    def log(self, numbers, step):
+        assert step == numbers["iter"]
         self.logged.append(numbers)
 
     def finish(self):
@@ -62,7 +63,7 @@ def test_names_of_the_report_and_one_run_for_all_modes(fake_wandb, tmp_path):
         log.evaluated(1, "test", 0.5, 0.9)
     arguments, run = fake_wandb[0]
     assert arguments["config"] == config.as_dict() and arguments["mode"] == "offline"
-    assert arguments["name"] == tmp_path.name and arguments["id"] is None
+    assert arguments["name"] == tmp_path.name and "id" not in arguments
     assert run.logged == [
         {"iter": 0, "episode": 0, "learning_rate": 1e-3, "cent": 2.0, "acc": 0.5},
         {"iter": 1, "episode": 3, "learning_rate": 1e-3, "cent": 1.0, "acc": 0.75},
@@ -70,13 +71,13 @@ def test_names_of_the_report_and_one_run_for_all_modes(fake_wandb, tmp_path):
     ]
     assert run.finished
     tracking.Wandb(tmp_path, config)
-    assert fake_wandb[1][0]["id"] == "abc"
+    assert fake_wandb[1][0]["id"] == "abc" and "config" not in fake_wandb[1][0]  # a test keeps its training's
 
 
-def test_wandb_that_fails_is_one_warning(monkeypatch, tmp_path):
+def test_wandb_that_fails_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "wandb", None)  # import raises ImportError
-    with pytest.warns(UserWarning, match="W&B cannot be used"):
-        tracker = tracking.Wandb(tmp_path, Config(wandb="offline"))
+    tracker = tracking.Wandb(tmp_path, Config(wandb="offline"))
+    assert capsys.readouterr().err.count("\n") == 1
     tracker.log({"iter": 1})
     tracker.finish()
 
@@ -85,6 +86,16 @@ def test_disabled_does_not_import_wandb(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "wandb", raising=False)
     tracking.Wandb(tmp_path, Config(wandb="disabled"))
     assert "wandb" not in sys.modules
+
+
+def test_logs_shorter_than_recorded_are_not_padded(tmp_path):
+    config = Config(wandb="disabled", savedir=str(tmp_path))
+    with tracking.TrainLog(tmp_path, config) as log:
+        log.trained(0, 1.0, 0.1)
+        progress = log.progress()
+    (tmp_path / "metrics.jsonl").unlink()
+    with tracking.TrainLog(tmp_path, config, progress):
+        assert (tmp_path / "metrics.jsonl").read_bytes() == b""
 
 
 def test_means_since_the_last_line_survive_a_resume(tmp_path):

@@ -105,6 +105,7 @@ def test_meta_test_takes_the_task_from_the_run_and_does_not_depend_on_the_batchi
     first, second = results
     assert first["accuracy"] == pytest.approx(second["accuracy"]) and first["cent"] == pytest.approx(second["cent"])
     assert first["episodes"] == 6 and first["seed"] == 0 and first["config"]["way"] == 2
+    assert first["config"]["query"] == 4 and first["trained_with"]["query"] == 1
     text = (trained / "meta_test.log").read_text()
     assert text == f"accuracy : {second['accuracy']:f} +- {second['interval']:f}"
 

@@ -28,6 +28,8 @@ def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1):
       noise_type: see `tf_metadrop.noise`.
       noise: function (step, sample, layer, shape) -> standard normal noise, see `random.standard_normal`.
       n_samples: Monte Carlo samples of the noise per step; with more than one, no meta-gradient can be taken.
+    Returns:
+      Adapted.
     """
     theta = {name: params[name] for name in model.adapted_names(params)}
     path, losses, logits = [theta], [], []

@@ -31,7 +31,11 @@ class Saved(NamedTuple):
 
 
 def save(directory: pathlib.Path, saved: Saved) -> None:
-    """Writes the state, then the TF1 copy of the weights. A kill at any instant leaves the old state or the new."""
+    """Writes the TF1 copy of the weights, then the state. A kill at any instant leaves the old state or the new.
+
+    Between the two the copy may be one checkpoint ahead; the resumed run writes the same again.
+    """
+    tf1.write(directory, {name: w.numpy() for name, w in saved.state.params.items()})
     arrays = {f"{group}/{name}": w.numpy() for group in GROUPS for name, w in getattr(saved.state, group).items()}
     kind, keys, position, has_gauss, gauss = saved.random
     arrays |= {"iteration": saved.state.iteration.numpy(), "random/keys": keys, "random/position": position}
@@ -42,7 +46,6 @@ def save(directory: pathlib.Path, saved: Saved) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, directory / FILE)
-    tf1.write(directory, {name: w.numpy() for name, w in saved.state.params.items()})
 
 
 def load(directory: pathlib.Path) -> Saved:
@@ -58,16 +61,24 @@ def load(directory: pathlib.Path) -> Saved:
         text = json.loads(str(arrays.pop("json")))
         kind, has_gauss, gauss = text["random"]
         random = kind, arrays.pop("random/keys"), int(arrays.pop("random/position")), has_gauss, gauss
+        np.random.RandomState().set_state(random)  # raises if it is not one
         iteration = tf.constant(arrays.pop("iteration"), tf.int64)
         groups = {group: {} for group in GROUPS}
         for name, value in arrays.items():
             group, _, rest = name.partition("/")
             groups[group][rest] = tf.constant(value)
+        if not groups["m"].keys() == groups["v"].keys() <= groups["params"].keys():
+            raise ValueError("weights and Adam's moments do not belong together")
         return Saved(State(**groups, iteration=iteration), random, text["config"], text["progress"])
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: train first, or give the --savedir of a finished run.") from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise UsageError(f"{path} is broken ({error}): restore it from a copy, or train in a new --savedir.") from error
+    except NotADirectoryError:
+        raise UsageError(f"{directory} is a file: give a folder as --savedir.") from None
+    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, EOFError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise UsageError(
+            f"{path} is broken ({reason}): restore it from a copy, or train in a new --savedir."
+        ) from error
 
 
 def kind(directory: pathlib.Path) -> str | None:

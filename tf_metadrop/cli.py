@@ -10,6 +10,8 @@ from absl import flags
 
 from tf_metadrop.errors import UsageError
 
+HELP = ("--helpfull", "--helpshort", "-help", "-?")  # absl's other names for it
+
 
 @contextlib.contextmanager
 def quiet():
@@ -23,7 +25,7 @@ def quiet():
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(kept, held.read())
             raise
@@ -48,19 +50,32 @@ def run(
     values = flags.FlagValues()
     define(values)
     flags.DEFINE_boolean("help", False, "Show this help.", short_name="h", flag_values=values)
-    try:
-        rest = values(argv)[1:]
+
+    def parse_and_act():
+        rest = values(["--help" if argument in HELP else argument for argument in argv])[1:]
         if values.help:
             print(f"{doc}\nFlags:\n{values.get_help()}")
-            return 0
+            return
         if rest:
             raise UsageError(f"{rest[0]!r} is not a flag: give every value as --flag value (see --help).")
         act(values)
+
+    return guard(program, parse_and_act)
+
+
+def guard(program: str, act: Callable[[], None]) -> int:
+    """Calls `act` and returns the exit code; what a user can cause is said in one sentence on stderr."""
+    try:
+        act()
         return 0
     except flags.Error as error:
         sentence = f"{' '.join(str(error).split()).rstrip('.')}: see {program} --help for the flags."
     except UsageError as error:
         sentence = str(error)
+    except UnicodeDecodeError:
+        sentence = "the --flagfile is not a text file: give one with a flag per line."
+    except MemoryError:
+        sentence = "the memory is not enough: lower --metabatch, --way, --shot or --query."
     except OSError as error:  # a folder that may not be looked into, a full disk, and the like
         sentence = (
             f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): mend it or give another one."

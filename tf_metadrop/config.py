@@ -1,6 +1,8 @@
 """Every setting, declared once: the absl flags, the log header and W&B's config are all made from `Config`."""
 
 import dataclasses
+import os
+import pathlib
 from typing import Any
 
 from absl import flags
@@ -10,7 +12,18 @@ from tf_metadrop.data.spec import DATASETS
 from tf_metadrop.errors import UsageError
 
 METHOD_FLAGS = ("maml", "noise_type")  # two flags, one decision: see Config.method
-INHERITED = ("dataset", "way", "shot", "query", "inner_lr", "n_steps")  # by a test, from the run: see Config.inherit
+INHERITED = (
+    "dataset",
+    "way",
+    "shot",
+    "query",
+    "inner_lr",
+    "n_steps",
+    "data_dir",
+)  # by a test, from the run: see Config.inherit
+
+LARGE = 2**32  # also what the legacy NumPy generator takes as a seed
+FLOAT32_MAX = 3e38
 
 
 def setting(default, help, choices=None, minimum=None, above=None, defines_run=True):
@@ -75,9 +88,11 @@ class Config:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            check(field, getattr(self, field.name))
-        if self.seed >= 2**32:
-            raise UsageError(f"--seed={self.seed} is too large for the legacy NumPy generator: choose below 2**32.")
+            value = getattr(self, field.name)
+            value = os.fspath(value) if isinstance(value, os.PathLike) else value
+            value = value.item() if hasattr(value, "item") else value  # NumPy's numbers
+            object.__setattr__(self, field.name, value)
+            check(field, value)
         if self.maml and self.noise_type not in ("maml", "metadrop"):
             raise UsageError(f"--maml means no noise but --noise_type={self.noise_type} asks for it: drop one.")
 
@@ -87,13 +102,14 @@ class Config:
         return "maml" if self.maml else self.noise_type
 
     @property
-    def directory(self) -> str:
+    def directory(self) -> pathlib.Path:
         """The savedir, by default named after dataset, way, shot and method."""
-        return self.savedir or f"checkpoints/{self.dataset}_{self.way}way{self.shot}shot_{self.method}"
+        name = self.savedir or f"checkpoints/{self.dataset}_{self.way}way{self.shot}shot_{self.method}"
+        return pathlib.Path(name)
 
     def as_dict(self) -> dict[str, Any]:
         """All settings, defaults filled in, in the TF1 program's order: for the log header, W&B and checkpoints."""
-        filled = dict(savedir=self.directory, maml=self.method == "maml", noise_type=self.method)
+        filled = dict(savedir=str(self.directory), maml=self.method == "maml", noise_type=self.method)
         return {**dataclasses.asdict(self), **filled}
 
     def differences(self, other: dict[str, Any]) -> list[str]:
@@ -107,14 +123,15 @@ class Config:
 
         Args:
           run: settings of the run, as far as they are known.
-          given: names of the settings that were asked for; None: all were.
+          given: names of the settings that were asked for; None: those that differ from the defaults.
         """
         if given is None:
-            return self
+            fields = dataclasses.fields(self)
+            given = {field.name for field in fields if getattr(self, field.name) != field.default}
         taken = {name: run[name] for name in INHERITED if name in run and name not in given}
         if "maml" in run and not given & set(METHOD_FLAGS):
             taken |= {"maml": run["maml"], "noise_type": run.get("noise_type", "maml" if run["maml"] else "metadrop")}
-        return dataclasses.replace(self, savedir=self.directory, **taken)
+        return dataclasses.replace(self, savedir=str(self.directory), **taken)
 
 
 def check(field: dataclasses.Field, value: Any) -> None:
@@ -122,16 +139,24 @@ def check(field: dataclasses.Field, value: Any) -> None:
     kind, rule = scalar_type(field), field.metadata
     optional = field.default is None
     accepts = (int, float) if kind is float else kind
-    if not (optional and value is None) and (not isinstance(value, accepts) or (kind is not bool and value is True)):
-        raise UsageError(f"--{field.name}={value!r} is not of type {kind.__name__}: give a {kind.__name__}.")
+    if optional and value is None:
+        return
+    if not isinstance(value, accepts) or (kind is not bool and isinstance(value, bool)):
+        raise UsageError(f"--{field.name}={value!r} is not a value of type {kind.__name__}: give one.")
+    if value == "":
+        raise UsageError(f"--{field.name} is empty: give a value, or leave it out.")
+    if kind is int and value >= LARGE:
+        raise UsageError(f"--{field.name}={value} is too large: give less than 2**32.")
     if rule["choices"]:
         known = rule["choices"]() if callable(rule["choices"]) else rule["choices"]
         if value not in known:
             raise UsageError(f"--{field.name}={value} is not known: choose one of {', '.join(known)}.")
     if rule["minimum"] is not None and value < rule["minimum"]:
         raise UsageError(f"--{field.name}={value} is too small: give at least {rule['minimum']}.")
-    if rule["above"] is not None and not rule["above"] < value < float("inf"):
-        raise UsageError(f"--{field.name}={value} must be above {rule['above']:g}: give for example {field.default:g}.")
+    if rule["above"] is not None and not rule["above"] < value < FLOAT32_MAX:
+        raise UsageError(
+            f"--{field.name}={value} is not a number above {rule['above']:g}: give for example {field.default:g}."
+        )
 
 
 def scalar_type(field: dataclasses.Field) -> type:
@@ -139,7 +164,7 @@ def scalar_type(field: dataclasses.Field) -> type:
     return str if field.default is None else type(field.default)
 
 
-def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+def define_flags(flag_values: flags.FlagValues) -> None:
     """Declares one absl flag for each setting. Values are checked by Config, in one sentence each."""
     define = {
         int: flags.DEFINE_integer,
@@ -154,7 +179,7 @@ def define_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
         define[scalar_type(field)](field.name, field.default, text, flag_values=flag_values)
 
 
-def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
+def from_flags(flag_values: flags.FlagValues) -> Config:
     """The Config that the parsed flags describe.
 
     Raises:
@@ -169,6 +194,6 @@ def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
     return Config(**values)
 
 
-def given_flags(flag_values: flags.FlagValues = flags.FLAGS) -> set[str]:
+def given_flags(flag_values: flags.FlagValues) -> set[str]:
     """Names of the settings that stand on the command line or in a flag file."""
     return {field.name for field in dataclasses.fields(Config) if flag_values[field.name].present}

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -16,7 +15,7 @@ from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, draw, load_split
 from tf_metadrop.errors import UsageError
 from tf_metadrop.meta import make_test_step
-from tf_metadrop.tracking import Wandb
+from tf_metadrop.tracking import Wandb, has_terminal
 
 MODEL_FLAGS = "dataset", "way", "maml", "noise_type"  # what the weights depend on
 
@@ -56,7 +55,7 @@ class Evaluation:
         """Query cross-entropy in nats and accuracy in [0, 1] of each task: two arrays [n_batches * metabatch]."""
         generator = np.random.RandomState(self._config.seed)
         losses, accuracies = [], []
-        hidden = not (progress and sys.stderr.isatty())
+        hidden = not (progress and has_terminal())
         for batch in tqdm(range(n_batches), unit="batch", disable=hidden):
             first = batch * self._config.metabatch
             episodes = self._images.episodes(generator)
@@ -73,19 +72,21 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
     With --eval_split=val the files are called meta_val.log and meta_val.json.
 
     Args:
-      given: names of the settings that were asked for; the others are taken from the run. None: all were.
+      given: names of the settings that were asked for, None: those that differ from the defaults. Of the others,
+        dataset, data_dir, method, way, shot, query, inner_lr and n_steps are taken from the run.
     Returns:
-      What meta_test.json holds: accuracy and interval in per cent, tasks, seed, commit, settings.
+      What meta_test.json holds: accuracy and interval in per cent, episodes, seed, commit, the settings of the test
+      (`config`) and those of the training as far as they are known (`trained_with`).
     Raises:
       UsageError: there is no model, or it does not fit the settings or the data.
     """
-    config, params = load_run(config, given)
+    config, params, run = load_run(config, given)
     n_batches = config.n_test_iters // config.metabatch
     if n_batches == 0:
         raise UsageError(
             f"--n_test_iters={config.n_test_iters} is less than one --metabatch={config.metabatch}: lower --metabatch."
         )
-    directory = pathlib.Path(config.directory)
+    directory = config.directory
     images = Images(load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val"), config)
     began = time.monotonic()
     evaluation = Evaluation(config, noise.load(config.method), images, random.META_TEST)
@@ -94,11 +95,16 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
         accuracy=100 * float(accuracies.mean()), interval=100 * 1.96 * float(accuracies.std()) / len(accuracies) ** 0.5,
         cent=float(losses.mean()), episodes=len(accuracies), split=config.eval_split, seed=config.seed, commit=commit(),
         seconds=round(time.monotonic() - began, 1), tensorflow=tf.__version__, config=config.as_dict(),
+        trained_with=run,
     )  # fmt: skip
     text = f"accuracy : {result['accuracy']:f} +- {result['interval']:f}"
-    tf1.keep_theirs(directory, f"meta_{config.eval_split}.log").write_text(text)
-    (directory / f"meta_{config.eval_split}.json").write_text(json.dumps(result, indent=1) + "\n")
+    log, data = (directory / f"meta_{config.eval_split}{suffix}" for suffix in (".log", ".json"))
+    tf1.keep_theirs(log, ours=data)
+    data.write_text(json.dumps(result, indent=1) + "\n")
+    log.write_text(text)
     print(text)
+    if len(accuracies) != config.n_test_iters:
+        print(f"{len(accuracies)} tasks: --n_test_iters={config.n_test_iters} is no multiple of --metabatch.")
     tracker = Wandb(directory, config)
     tracker.log({f"meta-{config.eval_split}-acc": result["accuracy"]})
     tracker.finish()
@@ -106,7 +112,7 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
 
 
 def load_run(config: Config, given: set[str] | None):
-    """The Config to test a savedir's model with, and its parameters.
+    """The Config to test a savedir's model with, its parameters, and the settings of its run.
 
     Settings of the task and the inner loop that were not given are the run's own; those that were may differ from it
     (another shot, more steps), except dataset, way and method, which the weights depend on.
@@ -114,7 +120,7 @@ def load_run(config: Config, given: set[str] | None):
     Raises:
       UsageError: there is no model, or it does not fit.
     """
-    directory = pathlib.Path(config.directory)
+    directory = config.directory
     params, run = checkpoint.load_params(directory)
     if not os.access(directory, os.W_OK):  # before the work, not after it
         raise UsageError(f"{directory} cannot be written to: copy it to a folder of yours and give that as --savedir.")
@@ -129,7 +135,7 @@ def load_run(config: Config, given: set[str] | None):
             f"{directory} was trained on all training classes, so none are left for --eval_split=val: train with "
             "--eval_split=val, which holds some out."
         )
-    return config, model.fitting(params, DATASETS[config.dataset], config.way, str(directory))
+    return config, model.fitting(params, DATASETS[config.dataset], config.way, str(directory)), run
 
 
 def commit() -> str:

@@ -1,6 +1,7 @@
 """Hidden features along the inner loop, for the figures of decision boundaries (TF1_BEHAVIOUR, mode export)."""
 
 import io
+import json
 import os
 import pathlib
 import pickle
@@ -14,8 +15,9 @@ from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
 from tf_metadrop.data import load_split
 from tf_metadrop.errors import UsageError
-from tf_metadrop.evaluate import load_run
+from tf_metadrop.evaluate import commit, load_run
 from tf_metadrop.meta import gather_task
+from tf_metadrop.tracking import has_terminal
 
 N_PAIRS, DISTANCE, N_SAMPLES = 10, 5, 10  # pairs of classes c and c + 5; noisy copies of the support features
 ADAPTING, SAMPLING = range(2)  # two independent noises
@@ -31,11 +33,13 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
       w [n_steps+1, features, 2], b [n_steps+1, 2]: dense layer
       ytr [support], yte [query]: class, 0 or 1
 
+    export.json beside it says how it was made.
+
     Args, Raises: as for `meta_test`.
     Returns:
       The list.
     """
-    config, params = load_run(config, given)
+    config, params, run = load_run(config, given)
     images = load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")
     n_classes, n_instances = images.shape[:2]
     if n_classes < N_PAIRS + DISTANCE or n_instances < config.shot + config.query:
@@ -48,7 +52,7 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
     noise_type = noise.load(config.method)
     features = tf.function(lambda params, task, key: task_features(params, task, config, noise_type, key))
     exported = []
-    for pair in tqdm(range(N_PAIRS), unit="task", disable=None):
+    for pair in tqdm(range(N_PAIRS), unit="task", disable=not has_terminal()):
         support, query = [], []
         for label in (pair, pair + DISTANCE):
             chosen = label * n_instances + generator.choice(n_instances, config.shot + config.query, replace=False)
@@ -59,7 +63,9 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
         arrays = {name: value.numpy() for name, value in features(params, task, key).items()}
         ytr, yte = (np.repeat([0, 1], per_class) for per_class in (config.shot, config.query))
         exported.append({**arrays, "ytr": ytr, "yte": yte})
-    path = tf1.keep_theirs(pathlib.Path(config.directory), "export.pkl")
+    path, about = config.directory / "export.pkl", config.directory / "export.json"
+    tf1.keep_theirs(path, ours=about)
+    about.write_text(json.dumps(dict(commit=commit(), config=config.as_dict(), trained_with=run), indent=1) + "\n")
     write_pickle(path, exported)
     print(f"wrote {len(exported)} tasks to {path}")
     return exported

@@ -49,7 +49,7 @@ class MetaLearner:
         params, run = checkpoint.load_params(pathlib.Path(savedir))
         base = Config(savedir=savedir).inherit(run, set())
         config = dataclasses.replace(base, **settings)
-        return cls(config, model.fitting(params, DATASETS[config.dataset], config.way, savedir))
+        return cls(config, model.fitting(params, DATASETS[config.dataset], config.way, str(savedir)))
 
     def adapt(self, support_x, support_y) -> "MetaLearner":
         """Runs the inner loop on labelled images, from the meta-learned weights; returns self.
@@ -94,7 +94,9 @@ class MetaLearner:
             x = x[..., np.newaxis]
         if x.ndim != 4 or x.shape[1:] != shape or not len(x):
             raise UsageError(f"{name} has shape {x.shape}: give [n, {', '.join(map(str, shape))}].")
-        x = x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)
+        if x.dtype == np.uint8:
+            x = x / np.float32(255 if x.max() > 1 else 1)  # 0/1 ink, as for files: see data.load_split
+        x = x.astype(np.float32)
         if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
             raise UsageError(f"{name} has values outside [0, 1]: divide by their maximum, or give uint8 of 0..255.")
         return tf.constant(x)

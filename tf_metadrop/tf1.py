@@ -6,12 +6,12 @@ python -m tf_metadrop.tf1 export SAVEDIR OUT     the weights of SAVEDIR as OUT/m
 import os
 import pathlib
 import re
+import shutil
 import sys
-import tempfile
 
 import numpy as np
-import tensorflow as tf
 
+from tf_metadrop import cli
 from tf_metadrop.errors import UsageError
 
 PREFIX = "model"
@@ -27,8 +27,15 @@ SETTING_TYPES = {
 
 def find(directory: pathlib.Path) -> str | None:
     """Prefix of the TF1 checkpoint in a folder, or None."""
+    import tensorflow as tf  # here and below: the command line imports it without its chatter
+
     prefix = directory / PREFIX
-    return str(prefix) if prefix.with_name(f"{PREFIX}.index").exists() else tf.train.latest_checkpoint(directory)
+    if prefix.with_name(f"{PREFIX}.index").exists():
+        return str(prefix)
+    try:
+        return tf.train.latest_checkpoint(directory)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{directory / 'checkpoint'} is not a checkpoint's text file: copy it here again.") from error
 
 
 def read(directory: pathlib.Path) -> dict[str, np.ndarray]:
@@ -37,6 +44,8 @@ def read(directory: pathlib.Path) -> dict[str, np.ndarray]:
     Raises:
       UsageError: there is none, or it is broken.
     """
+    import tensorflow as tf
+
     prefix = find(directory)
     if prefix is None:
         raise UsageError(f"{directory} holds no checkpoint (model.index): give the savedir of a trained run.")
@@ -50,27 +59,27 @@ def read(directory: pathlib.Path) -> dict[str, np.ndarray]:
 
 def write(directory: pathlib.Path, params: dict[str, np.ndarray]) -> None:
     """Writes model.data-00000-of-00001, model.index and checkpoint: a bundle of the V2 format with the TF1 names."""
-    names = sorted(params)
-    with tempfile.TemporaryDirectory(prefix=".model-", dir=directory) as temporary:
-        tf.raw_ops.SaveV2(
-            prefix=f"{temporary}/{PREFIX}", tensor_names=names, shape_and_slices=[""] * len(names),
-            tensors=[tf.constant(params[name]) for name in names],
-        )  # fmt: skip
-        for suffix in SUFFIXES:
-            os.replace(f"{temporary}/{PREFIX}{suffix}", directory / f"{PREFIX}{suffix}")
-        pointer = pathlib.Path(temporary) / "checkpoint"
-        pointer.write_text(POINTER)
-        os.replace(pointer, directory / "checkpoint")
+    import tensorflow as tf
+
+    names, temporary = sorted(params), directory / ".model.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)  # of a killed run
+    temporary.mkdir()
+    tf.raw_ops.SaveV2(
+        prefix=f"{temporary}/{PREFIX}", tensor_names=names, shape_and_slices=[""] * len(names),
+        tensors=[tf.constant(params[name]) for name in names],
+    )  # fmt: skip
+    (temporary / "checkpoint").write_text(POINTER)
+    for name in (*(f"{PREFIX}{suffix}" for suffix in SUFFIXES), "checkpoint"):
+        os.replace(temporary / name, directory / name)
+    temporary.rmdir()
 
 
-def keep_theirs(directory: pathlib.Path, name: str) -> pathlib.Path:
-    """The path to write a result of ours to; what the TF1 program wrote there is kept as <stem>.tf1<suffix>."""
-    path = directory / name
-    theirs = path.with_name(f"{path.stem}.tf1{path.suffix}")
-    if path.exists() and not theirs.exists() and not (directory / "state.npz").exists():
+def keep_theirs(path: pathlib.Path, ours: pathlib.Path) -> None:
+    """Renames a result that the TF1 program wrote to <stem>.tf1<suffix>; it is ours if the file `ours` is there."""
+    if path.exists() and not ours.exists():
+        theirs = path.with_name(f"{path.stem}.tf1{path.suffix}")
         path.rename(theirs)
         print(f"kept the TF1 program's {path} as {theirs.name}")
-    return path
 
 
 def settings(directory: pathlib.Path) -> dict:
@@ -88,25 +97,26 @@ def settings(directory: pathlib.Path) -> dict:
     return found
 
 
+def export(source: pathlib.Path, out: pathlib.Path) -> None:
+    """Writes the weights of a savedir, ours or the TF1 program's, to OUT/model.*; raises UsageError."""
+    with cli.quiet():
+        from tf_metadrop import checkpoint  # which writes through this module
+
+        params, _ = checkpoint.load_params(source)
+    if out.exists() and (not out.is_dir() or checkpoint.kind(out)):
+        raise UsageError(f"{out} exists and is a file or holds a checkpoint: give another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    write(out, {name: w.numpy() for name, w in params.items()})
+    print(f"wrote {len(params)} variables to {out / PREFIX}")
+
+
 def main(arguments: list[str]) -> int:
     """Runs the command line; returns the exit code."""
-    from tf_metadrop import checkpoint  # checkpoint writes through this module
-
     if len(arguments) != 3 or arguments[0] != "export":
         print("usage: python -m tf_metadrop.tf1 export SAVEDIR OUT", file=sys.stderr)
         return 2
-    source, out = map(pathlib.Path, arguments[1:])
-    try:
-        params, _ = checkpoint.load_params(source)
-        if checkpoint.kind(out):
-            raise UsageError(f"{out} already holds a checkpoint: give a folder without one.")
-        out.mkdir(parents=True, exist_ok=True)
-        write(out, {name: w.numpy() for name, w in params.items()})
-    except (UsageError, OSError) as error:
-        print(f"tf_metadrop.tf1: {error}", file=sys.stderr)
-        return 2
-    print(f"wrote {len(params)} variables to {out / PREFIX}")
-    return 0
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    return cli.guard("tf_metadrop.tf1", lambda: export(*map(pathlib.Path, arguments[1:])))
 
 
 if __name__ == "__main__":

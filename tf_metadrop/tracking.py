@@ -7,9 +7,10 @@ import json
 import netrc
 import os
 import pathlib
+import shutil
 import sys
 import time
-import warnings
+import urllib.parse
 
 from tqdm import tqdm
 
@@ -36,16 +37,13 @@ class TrainLog:
         progress = progress or dict(sizes=dict.fromkeys(self.FILES, 0), elapsed=0.0, sums=[0.0, 0.0, 0], done=0)
         for name, path in self._paths.items():
             with open(path, "ab") as file:
-                file.truncate(progress["sizes"][name])
+                file.truncate(min(file.tell(), progress["sizes"][name]))
         self._sums, self._began, self._before = progress["sums"], time.monotonic(), progress["elapsed"]
         self._first = self._done = progress["done"]
         if self._first == 0:
-            header = "".join(f"{name}: {value}\n" for name, value in config.as_dict().items())
-            self._write("meta_train.log", f"{header}\n")
+            self._write("meta_train.log", header(config).decode())
         self._wandb = Wandb(directory, config)
-        self._bar = tqdm(
-            total=config.n_train_iters + 1, initial=self._first, unit="it", disable=not sys.stderr.isatty()
-        )
+        self._bar = tqdm(total=config.n_train_iters + 1, initial=self._first, unit="it", disable=not has_terminal())
 
     def __enter__(self):
         return self
@@ -103,6 +101,16 @@ class TrainLog:
             file.write(text)
 
 
+def header(config) -> bytes:
+    """The first lines of meta_train.log: every setting, and an empty line."""
+    return "".join(f"{name}: {value}\n" for name, value in config.as_dict().items()).encode() + b"\n"
+
+
+def has_terminal() -> bool:
+    """Whether a progress bar can be shown: stderr is a terminal of known width."""
+    return sys.stderr.isatty() and shutil.get_terminal_size(fallback=(0, 0)).columns > 0
+
+
 class Wandb:
     """A W&B run that may not exist: --wandb=disabled, or W&B cannot be used (one warning; the run goes on without).
 
@@ -118,19 +126,18 @@ class Wandb:
             import wandb
 
             kept = directory / "wandb_id.txt"
-            self._run = wandb.init(
-                project=WANDB_PROJECT, name=config.name or directory.name, config=config.as_dict(), mode=mode,
-                dir=directory, id=kept.read_text() if kept.exists() else None, resume="allow",
-                settings=wandb.Settings(silent=True),
-            )  # fmt: skip
+            new = dict(name=config.name or directory.name, config=config.as_dict())  # a test keeps its training's
+            known = dict(id=kept.read_text(), resume="allow") if kept.exists() else new
+            quiet = wandb.Settings(silent=True)
+            self._run = wandb.init(project=WANDB_PROJECT, mode=mode, dir=directory, settings=quiet, **known)
             kept.write_text(self._run.id)
         except Exception as error:  # whatever W&B does, the training goes on
-            warnings.warn(f"W&B cannot be used ({error}): going on without it (--wandb=disabled).", stacklevel=2)
+            print(f"W&B cannot be used ({error}): going on without it (--wandb=disabled).", file=sys.stderr)
 
     def log(self, numbers: dict) -> None:
-        """Logs the numbers under their names."""
+        """Logs the numbers under their names, at the step of their `iter` if there is one."""
         if self._run:
-            self._run.log(numbers)
+            self._run.log(numbers, step=numbers.get("iter"))
 
     def finish(self) -> None:
         if self._run:
@@ -143,8 +150,9 @@ def wandb_mode(flag: str) -> str:
         return flag
     if os.environ.get("WANDB_MODE") in ("online", "offline", "disabled"):
         return os.environ["WANDB_MODE"]
+    host = urllib.parse.urlsplit(os.environ.get("WANDB_BASE_URL", "")).hostname or WANDB_HOST
     try:
-        in_netrc = netrc.netrc().authenticators(WANDB_HOST)
+        in_netrc = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
     except (OSError, netrc.NetrcParseError):
         in_netrc = None
     return "online" if os.environ.get("WANDB_API_KEY") or in_netrc else "offline"

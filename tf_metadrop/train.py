@@ -13,7 +13,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.evaluate import Evaluation, Images
 from tf_metadrop.learner import MetaLearner
 from tf_metadrop.meta import initial_state, make_train_step
-from tf_metadrop.tracking import TrainLog
+from tf_metadrop.tracking import TrainLog, header
 
 
 def meta_train(config: Config) -> MetaLearner:
@@ -27,7 +27,7 @@ def meta_train(config: Config) -> MetaLearner:
     Raises:
       UsageError: the savedir holds another run, the data cannot be used, or the loss stops being a number.
     """
-    directory = pathlib.Path(config.directory)
+    directory = config.directory
     saved = find_run(directory, config)
     if saved and saved.state.iteration > config.n_train_iters:
         print(f"{directory} holds this run, finished: nothing to train. Next: --mode=meta_test.")
@@ -58,10 +58,10 @@ def run(config, directory, train_images, eval_images, log, saved):
     for iteration in range(int(state.iteration), config.n_train_iters + 1):
         state, loss, accs = step(state, train_images.flat, *train_images.episodes(episodes), key)
         loss = float(loss)
-        if not math.isfinite(loss):
+        if not (math.isfinite(loss) and all(np.isfinite(w).all() for w in state.params.values())):
             raise UsageError(
-                f"the meta-training loss is {loss} at iteration {iteration}: lower --inner_lr or --meta_lr and start "
-                f"in a new --savedir; {directory} keeps its last checkpoint."
+                f"the loss is {loss} at iteration {iteration} of {directory}, or the step after it gave weights that "
+                "are no numbers: lower --inner_lr or --meta_lr and give a new --savedir; older checkpoints are kept."
             )
         log.trained(iteration, loss, float(np.mean(accs)))
         if iteration % config.eval_freq == 0:
@@ -78,8 +78,12 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
     Raises:
       UsageError: the savedir holds something that training would overwrite.
     """
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"--savedir={directory} is a file: give a folder.")
     kind = checkpoint.kind(directory)
     if kind is None:
+        if has_other_log(directory, config):
+            raise UsageError(f"{directory} holds logs of another run, but no checkpoint: give another --savedir.")
         return None
     if kind == "tf1":
         raise UsageError(
@@ -88,11 +92,18 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
     if not config.resume:
         raise UsageError(f"{directory} holds a run and --noresume forbids to go on with it: give another --savedir.")
     saved = checkpoint.load(directory)
+    model.fitting(saved.state.params, DATASETS[config.dataset], saved.config.get("way", config.way), str(directory))
     if different := config.differences(saved.config):
         theirs = ", ".join(f"--{name}={saved.config[name]}" for name in different)
         ours = ", ".join(f"--{name}={config.as_dict()[name]}" for name in different)
         raise UsageError(f"{directory} holds a run with {theirs}, not {ours}: give the same, or another --savedir.")
     return saved
+
+
+def has_other_log(directory: pathlib.Path, config: Config) -> bool:
+    """Whether there are logs that are not of this very run, killed before its first checkpoint."""
+    logs = [directory / name for name in TrainLog.FILES if (directory / name).exists()]
+    return bool(logs) and not (logs[0].name == TrainLog.FILES[0] and logs[0].read_bytes().startswith(header(config)))
 
 
 def describe(config: Config, saved: Saved | None) -> str:

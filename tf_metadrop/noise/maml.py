@@ -4,12 +4,15 @@ from tf_metadrop.ops import conv, dense
 
 
 def features(params, layer, h, normal):
+    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
     return conv(h, params[f"theta/conv{layer}_w"], params[f"theta/conv{layer}_b"])
 
 
 def logits(params, f, normal):
+    """[batch, features] -> [batch, way]."""
     return dense(f, params["theta/dense_w"], params["theta/dense_b"])
 
 
 def trained(name):
+    """Whether the outer loop updates this parameter."""
     return not name.startswith("phi/")

@@ -10,6 +10,7 @@ from tf_metadrop.ops import conv, dense, softplus
 
 
 def features(params, layer, h, normal):
+    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
     mu = conv(h, params[f"theta/conv{layer}_w"], params[f"theta/conv{layer}_b"])
     alpha = conv(h, params[f"phi/conv{layer}_w"], params[f"phi/conb{layer}_b"])
     a = alpha if normal is None else alpha + normal(alpha.shape)
@@ -17,6 +18,7 @@ def features(params, layer, h, normal):
 
 
 def logits(params, f, normal):
+    """[batch, features] -> [batch, way]."""
     mean = dense(f, params["theta/dense_w"], params["theta/dense_b"])
     if normal is None:
         return mean
@@ -25,4 +27,5 @@ def logits(params, f, normal):
 
 
 def trained(name):
+    """Whether the outer loop updates this parameter."""
     return True
