@@ -1,0 +1,1 @@
+"""Speed and memory: `python -m benchmarks.step` for this project, `python -m benchmarks.peers` for others too."""
