@@ -73,32 +73,42 @@ def moments_batch_norm(x, beta):
     return tf.nn.batch_normalization(x, mean, variance, beta, None, ops.BATCH_NORM_EPSILON)
 
 
+def basic_batch_norm(x, beta):
+    centred = x - tf.reduce_mean(x, axis=(0, 1, 2))
+    variance = tf.reduce_mean(tf.square(centred), axis=(0, 1, 2))
+    return centred * tf.math.rsqrt(variance + ops.BATCH_NORM_EPSILON) + beta
+
+
+def with_batch_norm(batch_norm, monkeypatch):
+    """Our loss and meta-gradient of the problem, with this batch norm before ReLU and pool in place of ours."""
+    block = lambda x, beta: ops.max_pool(tf.nn.relu(batch_norm(x, beta)))
+    monkeypatch.setattr(model, "norm_relu_pool", block)
+    return meta.task_gradient(*problem())
+
+
 @pytest.mark.parametrize("wrong", [keras_batch_norm, moments_batch_norm])
 def test_the_usual_batch_norms_give_the_same_loss_and_another_gradient(wrong, monkeypatch):
-    params, task, config, noise_type, draw = problem()
-    right, loss, _ = meta.task_gradient(params, task, config, noise_type, draw)
-    monkeypatch.setattr(model, "batch_norm", wrong)
-    gradient, same_loss, _ = meta.task_gradient(params, task, config, noise_type, draw)
+    right, loss, _ = meta.task_gradient(*problem())
+    gradient, same_loss, _ = with_batch_norm(wrong, monkeypatch)
     assert float(same_loss) == pytest.approx(float(loss), rel=1e-9)
     assert max(relative(gradient[name], right[name]) for name in right) > 1e-2
 
 
-def test_fused_batch_norm_agrees_with_basic_ops_to_second_order():
-    """The float32 path is another op than the float64 path: compare them on a second-order quantity."""
-    random = np.random.RandomState(0)
-    x, w, beta = random.standard_normal([4, 5, 5, 3]) + 3, random.standard_normal([4, 5, 5, 3]), np.ones(3)
+def test_pooling_before_normalising_is_the_same_to_second_order(monkeypatch):
+    right, loss, _ = meta.task_gradient(*problem())
+    gradient, same_loss, _ = with_batch_norm(basic_batch_norm, monkeypatch)
+    assert float(same_loss) == pytest.approx(float(loss), rel=1e-12)
+    for name in right:
+        assert relative(gradient[name], right[name]) < 1e-9, name
 
-    def second(dtype):
-        point, weight, offset = (tf.constant(value, dtype) for value in (x, w, beta))
-        with tf.GradientTape() as outer:
-            outer.watch(point)
-            with tf.GradientTape() as inner:
-                inner.watch(point)
-                y = tf.reduce_sum(tf.sin(ops.batch_norm(point, offset)) * weight)
-            size = tf.reduce_sum(tf.square(inner.gradient(y, point)))
-        return outer.gradient(size, point)
 
-    assert relative(second(tf.float32), second(tf.float64)) < 2e-5
+def test_block_in_float32_is_that_of_tensorflows_fused_batch_norm():
+    x = tf.constant(np.random.RandomState(0).standard_normal([4, 7, 7, 3]) * 2 + 3, tf.float32)
+    beta = tf.constant([0.1, -0.2, 0.0])
+    fused, _, _ = tf.compat.v1.nn.fused_batch_norm(x, tf.ones(3), beta, epsilon=1e-3, is_training=True)
+    expected = tf.nn.max_pool2d(tf.nn.relu(fused), 2, 2, "VALID")
+    assert ops.norm_relu_pool(x, beta).shape == [4, 3, 3, 3]
+    np.testing.assert_allclose(ops.norm_relu_pool(x, beta), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_tf1_gradient_differs_from_exact_and_has_the_same_loss():

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_metadrop.data.spec import DatasetSpec
 from tf_metadrop.errors import UsageError
-from tf_metadrop.ops import batch_norm, constant_gradient, max_pool
+from tf_metadrop.ops import constant_gradient, norm_relu_pool
 from tf_metadrop.random import fold
 
 LAYERS = (1, 2, 3, 4)
@@ -97,8 +97,7 @@ def hidden(params, x, noise_type, noise=None, second_order="exact"):
         h = noise_type.features(params, layer, h, at_layer(noise, layer))
         if second_order == "tf1":
             h = constant_gradient(h)
-        h = batch_norm(h, params[f"conv{layer}_bn/beta"])
-        h = max_pool(tf.nn.relu(h))
+        h = norm_relu_pool(h, params[f"conv{layer}_bn/beta"])
     return tf.reshape(h, [h.shape[0], -1])
 
 
