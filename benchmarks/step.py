@@ -2,9 +2,8 @@
 
   python -m benchmarks.step --dataset omniglot --way 20 --shot 1 --query 15 --metabatch 4 --second_order exact
   python -m benchmarks.step --mode meta_test --metabatch 1 --n_test_mc_samp 30 ...
-  python -m benchmarks.step --suite                    the whole table, one process each, into benchmarks/RESULTS.*
 
-Flags: those of main.py, and --iters (default 5), --suite. The last line of a single measurement is one JSON object:
+Flags: those of main.py, and --iters (default 5). The last line of a single measurement is one JSON object:
 median_s, spread_s (slowest minus fastest), first_call_s, peak_rss_mb, examples_per_s, gflop, gflop_per_s,
 matmul_gflop_per_s, gap_s (median time between two steps: drawing the episodes).
 """
@@ -28,7 +27,6 @@ CLASSES, INSTANCES = 40, 40  # of the random images
 def define_flags(values: flags.FlagValues) -> None:
     config.define_flags(values)
     flags.DEFINE_integer("iters", 5, "Steps to time, after two to warm up.", 1, flag_values=values)
-    flags.DEFINE_boolean("suite", False, "Run the whole table.", flag_values=values)
 
 
 def measure(settings: config.Config, iters: int) -> dict:
@@ -83,12 +81,7 @@ def matmul_speed(tf, size: int = 2048, repeats: int = 5) -> float:
 
 
 def act(values) -> None:
-    """One measurement, or the suite."""
-    if values.suite:
-        from benchmarks import suite
-
-        suite.run(values.iters)
-        return
+    """One measurement, printed as JSON."""
     settings = config.from_flags(values)
     os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
