@@ -5,6 +5,7 @@ import os
 import pathlib
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,17 @@ def test_killed_run_ends_bit_equal(trained, tmp_path):
     assert (savedir / "metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
     strip = lambda path: re.sub(r"\([\d.]+ secs\)|savedir: .*", "", (path / "meta_train.log").read_text())
     assert strip(savedir) == strip(trained)
+
+
+def test_run_killed_within_its_first_checkpoint_starts_again(trained, tmp_path):
+    savedir = pathlib.Path(shutil.copytree(trained, tmp_path / "first"))
+    (savedir / "state.npz").unlink()  # the TF1 copy is written before it
+    log = savedir / "meta_train.log"
+    log.write_text(log.read_text().replace(str(trained), str(savedir)))
+    assert "starting" in run(*SMALL, f"--savedir={savedir}")
+    for name, value in arrays(trained).items():
+        np.testing.assert_array_equal(arrays(savedir)[name], value, err_msg=name)
+    assert (savedir / "metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
 
 
 def test_finished_run_is_left_alone(trained):

@@ -81,14 +81,16 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"--savedir={directory} is a file: give a folder.")
     kind = checkpoint.kind(directory)
-    if kind is None:
-        if has_other_log(directory, config):
-            raise UsageError(f"{directory} holds logs of another run, but no checkpoint: give another --savedir.")
+    if kind != "ours" and is_started(directory, config):
         return None
     if kind == "tf1":
         raise UsageError(
             f"{directory} holds a checkpoint of the TF1 program: give another --savedir, or it is overwritten."
         )
+    if kind is None:
+        if any((directory / name).exists() for name in TrainLog.FILES):
+            raise UsageError(f"{directory} holds logs of another run, but no checkpoint: give another --savedir.")
+        return None
     if not config.resume:
         raise UsageError(f"{directory} holds a run and --noresume forbids to go on with it: give another --savedir.")
     saved = checkpoint.load(directory)
@@ -100,10 +102,10 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
     return saved
 
 
-def has_other_log(directory: pathlib.Path, config: Config) -> bool:
-    """Whether there are logs that are not of this very run, killed before its first checkpoint."""
-    logs = [directory / name for name in TrainLog.FILES if (directory / name).exists()]
-    return bool(logs) and not (logs[0].name == TrainLog.FILES[0] and logs[0].read_bytes().startswith(header(config)))
+def is_started(directory: pathlib.Path, config: Config) -> bool:
+    """Whether the logs are of this very run, killed before its first checkpoint was complete: it starts again."""
+    log, first_lines = directory / TrainLog.FILES[0], header(config)
+    return log.exists() and first_lines.startswith(log.read_bytes()[: len(first_lines)])
 
 
 def describe(config: Config, saved: Saved | None) -> str:
