@@ -158,3 +158,25 @@ def test_adam_clips_and_matches_keras():
         optimizer.apply_gradients([(tf.constant(np.clip(gradient, -3, 3)), variable)])
     np.testing.assert_allclose(state.params["theta/a"], variable, rtol=1e-6)
     assert int(state.iteration) == 4
+
+
+@pytest.mark.parametrize("dtype,tolerance", [("float64", 1e-13), ("float32", 2e-6)])
+def test_gate_is_right_to_second_order(dtype, tolerance):
+    """Large enough to be compiled, against TensorFlow's own derivatives of mu * softplus(a) in float64."""
+    random = np.random.RandomState(0)
+    arrays = [random.standard_normal([2, 64, 64, 32]) for _ in range(4)]
+
+    def second(gate, mu, a, u, v):
+        with tf.GradientTape() as outer:
+            outer.watch([mu, a])
+            with tf.GradientTape() as inner:
+                inner.watch([mu, a])
+                x = gate(mu, a)
+            d_mu, d_a = inner.gradient(x, [mu, a], output_gradients=tf.sin(x))
+            total = tf.reduce_sum(d_mu * u + d_a * v)
+        return [x, d_mu, d_a, *outer.gradient(total, [mu, a])]
+
+    expected = second(lambda mu, a: mu * tf.nn.softplus(a), *[tf.constant(w, tf.float64) for w in arrays])
+    compiled = tf.function(lambda *args: second(ops.gate, *args), autograph=False)
+    for ours, theirs in zip(compiled(*[tf.constant(w, dtype) for w in arrays]), expected, strict=True):
+        assert np.linalg.norm(ours - theirs.numpy()) / np.linalg.norm(theirs) < tolerance

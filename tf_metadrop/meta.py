@@ -125,7 +125,7 @@ def make_train_step(config, noise_type):
     the training stream's, into which iteration and task are folded.
     """
 
-    @tf.function
+    @tf.function(autograph=False)
     def train_step(state, images, support, query, key):
         key = fold(key, state.iteration)
         task = task_getter(images, support, query, config)
@@ -143,7 +143,7 @@ def make_test_step(config, noise_type):
     folded, counted from `first`, so that the same tasks give the same result however they are batched.
     """
 
-    @tf.function
+    @tf.function(autograph=False)
     def test_step(params, images, support, query, key, first):
         get_task = task_getter(images, support, query, config)
 

@@ -4,8 +4,9 @@ A key is an int32 tensor [2]. Noise is folded from (seed, stream, iteration, tas
 depends on nothing else: not on the order of execution, on a resume, or on the number of devices.
 """
 
+import math
+
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 INITIAL_WEIGHTS, TRAIN, EVALUATE, META_TEST, EXPORT, ADAPT = range(6)  # streams
 
@@ -24,7 +25,20 @@ def standard_normal(key, dtype=tf.float32):
     """The noise of one task: a function (step, sample, layer, shape) -> N(0, 1) of this shape."""
 
     def draw(step, sample, layer, shape):
-        unit = tfp.distributions.Normal(tf.zeros([], dtype), tf.ones([], dtype))
-        return unit.sample(shape, seed=fold(fold(fold(key, step), sample), layer))
+        return normal(fold(fold(fold(key, step), sample), layer), shape, dtype)
 
     return draw
+
+
+def normal(key, shape, dtype=tf.float32):
+    """N(0, 1) of this shape by the Box-Muller transform, half the CPU time of tf.random.stateless_normal.
+
+    Of 64 random bits, 32 give the radius (at most 6.7: what lies beyond has probability 2e-11) and 32 the angle.
+    """
+    size = math.prod(shape)
+    bits = tf.random.stateless_uniform([(size + 1) // 2], key, None, None, tf.uint64)
+    bits = tf.cast(tf.bitcast(bits, tf.int32), dtype)
+    # In (0, 1]: float32 rounds the largest up to 1, whose radius is 0, and the smallest is 2**-33.
+    uniform = bits[:, 0] * 2.0**-32 + (0.5 + 2.0**-33)
+    radius, angle = tf.sqrt(-2.0 * tf.math.log(uniform)), bits[:, 1] * (2 * math.pi * 2.0**-32)
+    return tf.reshape(tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], 0)[:size], shape)

@@ -6,7 +6,7 @@
 Not sampling: a = alpha, and logits = f W + b (TF1_BEHAVIOUR, "Network").
 """
 
-from tf_metadrop.ops import conv, dense, softplus
+from tf_metadrop.ops import conv, dense, gate, softplus
 
 
 def features(params, layer, h, normal):
@@ -14,7 +14,7 @@ def features(params, layer, h, normal):
     mu = conv(h, params[f"theta/conv{layer}_w"], params[f"theta/conv{layer}_b"])
     alpha = conv(h, params[f"phi/conv{layer}_w"], params[f"phi/conb{layer}_b"])
     a = alpha if normal is None else alpha + normal(alpha.shape)
-    return mu * softplus(a)
+    return gate(mu, a)
 
 
 def logits(params, f, normal):
