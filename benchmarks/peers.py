@@ -22,6 +22,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import machine
+from benchmarks.problem import one_hot, problem, torch_tasks
 from tf_metadrop import cli, config
 from tf_metadrop.errors import UsageError
 
@@ -35,36 +36,6 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean("check_only", False, "Only check that loss and gradient agree.", flag_values=values)
     flags.DEFINE_string("output", None, "Folder to write PEERS.json and RESULTS.md into.", flag_values=values)
     flags.DEFINE_string("only", None, "Internal: measure one implementation in this process.", flag_values=values)
-
-
-def problem(settings: config.Config, dtype: str, seed: int = 0):
-    """Random weights by name, tasks (support_x, support_y, query_x, query_y), and noise(step, layer, shape)."""
-    from tf_metadrop import model
-    from tf_metadrop.data import DATASETS
-
-    spec, c, random = DATASETS[settings.dataset], settings, np.random.RandomState(seed)
-    weights = {
-        name: (random.standard_normal(shape) * 0.1).astype(dtype) for name, shape in model.shapes(spec, c.way).items()
-    }
-    images = lambda n: random.random_sample([c.metabatch, c.way * n, *spec.image_shape]).astype(dtype)
-    labels = lambda n: np.tile(np.repeat(np.arange(c.way), n), (c.metabatch, 1))
-    tasks = images(c.shot), labels(c.shot), images(c.query), labels(c.query)
-    noise = lambda step, layer, shape: np.random.RandomState(10 * step + layer).standard_normal(shape).astype(dtype)
-    return weights, tasks, noise
-
-
-def one_hot(tasks, way, dtype):
-    """The tasks with one-hot labels."""
-    support_x, support_y, query_x, query_y = tasks
-    return support_x, np.eye(way, dtype=dtype)[support_y], query_x, np.eye(way, dtype=dtype)[query_y]
-
-
-def torch_tasks(tasks):
-    """The tasks as a list of tuples of PyTorch tensors, images [batch, channels, height, width]."""
-    import torch
-
-    to = lambda a: torch.tensor(a).permute(0, 3, 1, 2).contiguous() if a.ndim == 4 else torch.tensor(a)
-    return [tuple(to(part[index]) for part in tasks) for index in range(len(tasks[0]))]
 
 
 def torch_noise(noise):
@@ -228,11 +199,15 @@ def act(values, arguments: Sequence[str]) -> None:
     settings = config.from_flags(values)
     refuse_others(settings)
     machine.require("benchmarks.peers", ["torch", "tabulate"])
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if values.only:
         print(json.dumps(measure(values.only, settings, values.iters)))
         return
     output = machine.folder(values.output) if values.output is not None else None
+    from benchmarks import step
+
+    step.import_quietly()  # not above: the process that measures PyTorch goes without TensorFlow
     small = config.Config(
         mode=settings.mode, dataset=settings.dataset, way=3, shot=1, query=2, metabatch=2, n_steps=2, inner_lr=0.1,
         n_test_mc_samp=3,

@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import peers, step, work
-from tf_metadrop import Config, evaluate, meta, train
+from benchmarks import peers, problem, step, work
+from tf_metadrop import Config, evaluate, meta, model, train
+from tf_metadrop.data import DATASETS
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = Config(dataset="omniglot", way=3, shot=1, query=2, metabatch=2, n_steps=2)
@@ -96,6 +97,13 @@ def test_plain_tensorflow_gives_our_meta_test_losses():
         mode="meta_test", dataset="omniglot", way=3, shot=1, query=2, metabatch=2, n_steps=1, n_test_mc_samp=3
     )
     assert peers.test_losses("ours", config) == pytest.approx(peers.test_losses("plain_tf", config), rel=1e-12)
+
+
+def test_problem_has_our_shapes_without_tensorflow():
+    for name, spec in DATASETS.items():
+        assert problem.shapes(name, 7) == model.shapes(spec, 7)
+    program = "import sys; from benchmarks import peers; assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def test_work_is_that_of_the_known_case():
