@@ -1,11 +1,12 @@
 """The suite's list, its resuming and its report, with measurements made up."""
 
 import json
+import subprocess
 
 import pytest
 
-from benchmarks import machine, report, suite
-from tf_metadrop import Config, UsageError
+from benchmarks import machine, report, step, suite
+from tf_metadrop import Config, UsageError, evaluate
 
 ABOUT = dict(
     commit="0123456789ab",
@@ -134,6 +135,34 @@ def test_a_measurement_that_fails_is_its_error(tmp_path):
         suite.run(tmp_path, ABOUT, "C", few())
     with pytest.raises(UsageError, match="--output=.*RESULTS.json is not a folder"):
         machine.folder(str(tmp_path / "RESULTS.json"))
+
+
+def test_suite_from_the_command_line_outlives_a_failure(tmp_path, monkeypatch):
+    rows = [dict(labels={"way": 1}, flags="--way=1"), dict(labels={"way": 0}, flags="--way=0")]
+    monkeypatch.setattr(suite, "tables", lambda iters, seed: [dict(title=f"T {iters} {seed}", varied=None, rows=rows)])
+    assert step.main(["step", "--suite", "--iters=2", "--seed=3", f"--output={tmp_path}/new"]) == 0
+    text = (tmp_path / "new" / "RESULTS.md").read_text()
+    assert f"python -m benchmarks.step --suite --iters=2 --seed=3 --output={tmp_path}/new" in text
+    assert "T 2 3" in text and "--way=1 is too small" in text and "--way=0 is too small" in text
+
+
+def test_results_do_not_make_the_commit_dirty(tmp_path, monkeypatch):
+    def git(*arguments):
+        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], cwd=tmp_path, check=True)
+
+    (tmp_path / "benchmarks").mkdir()
+    results, source = tmp_path / "benchmarks" / "RESULTS.json", tmp_path / "source.py"
+    results.write_text("{}")
+    source.write_text("")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    monkeypatch.setattr(evaluate, "commit", lambda: "0123-dirty")
+    results.write_text("{ }")
+    assert machine.commit(results.parent) == "0123"
+    source.write_text("changed")
+    assert machine.commit(results.parent) == "0123-dirty"
 
 
 def test_about_this_machine(tmp_path):
