@@ -1,15 +1,17 @@
 """The same meta-training step here, in plain TensorFlow 2 and in plain PyTorch, measured in turn, and checked to agree.
 
-  python -m benchmarks.peers [--rounds 3] [--iters 3] [--check_only] [flags of main.py]
+  python -m benchmarks.peers [--rounds 3] [--iters 3] [--check_only] [--output benchmarks] [flags of main.py]
+  python -m benchmarks.peers --mode=meta_test --metabatch=1 --n_test_mc_samp=30 ...    the meta-test step
 
 Each measurement is a process of its own, and the rounds are interleaved, so that a machine that slows down slows all of
-them. Needs PyTorch (a benchmark-only extra: python -m pip install torch). The last line is one JSON object with the
-medians and the ratios of ours to theirs.
+them. Needs PyTorch and tabulate (requirements-benchmarks.txt). The last line is one JSON object with the
+medians and the ratios of ours to theirs; --output also puts it into PEERS.json and RESULTS.md of that folder.
 """
 
 import json
 import os
-import resource
+import pathlib
+import shlex
 import statistics
 import subprocess
 import sys
@@ -19,7 +21,10 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
+from benchmarks import machine
+from benchmarks.problem import one_hot, problem, torch_tasks
 from tf_metadrop import cli, config
+from tf_metadrop.errors import UsageError
 
 IMPLEMENTATIONS = ("ours", "plain_tf", "plain_torch")
 
@@ -29,56 +34,48 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("iters", 3, "Steps to time in a process, after two to warm up.", 1, flag_values=values)
     flags.DEFINE_integer("rounds", 3, "Processes for each implementation.", 1, flag_values=values)
     flags.DEFINE_boolean("check_only", False, "Only check that loss and gradient agree.", flag_values=values)
+    flags.DEFINE_string("output", None, "Folder to write PEERS.json and RESULTS.md into.", flag_values=values)
     flags.DEFINE_string("only", None, "Internal: measure one implementation in this process.", flag_values=values)
 
 
-def problem(settings: config.Config, dtype: str, seed: int = 0):
-    """Random weights by name, tasks (support_x, support_y, query_x, query_y), and noise(step, layer, shape)."""
-    from tf_metadrop import model
-    from tf_metadrop.data import DATASETS
-
-    spec, c, random = DATASETS[settings.dataset], settings, np.random.RandomState(seed)
-    weights = {
-        name: (random.standard_normal(shape) * 0.1).astype(dtype) for name, shape in model.shapes(spec, c.way).items()
-    }
-    images = lambda n: random.random_sample([c.metabatch, c.way * n, *spec.image_shape]).astype(dtype)
-    labels = lambda n: np.tile(np.repeat(np.arange(c.way), n), (c.metabatch, 1))
-    tasks = images(c.shot), labels(c.shot), images(c.query), labels(c.query)
-    noise = lambda step, layer, shape: np.random.RandomState(10 * step + layer).standard_normal(shape).astype(dtype)
-    return weights, tasks, noise
-
-
-def one_hot(tasks, way, dtype):
-    """The tasks with one-hot labels."""
-    support_x, support_y, query_x, query_y = tasks
-    return support_x, np.eye(way, dtype=dtype)[support_y], query_x, np.eye(way, dtype=dtype)[query_y]
-
-
-def torch_tasks(tasks):
-    """The tasks as a list of tuples of PyTorch tensors, images [batch, channels, height, width]."""
+def torch_noise(noise):
+    """Our noise function for PyTorch's layout of images; the last argument is the shape."""
     import torch
 
-    to = lambda a: torch.tensor(a).permute(0, 3, 1, 2).contiguous() if a.ndim == 4 else torch.tensor(a)
-    return [tuple(to(part[index]) for part in tasks) for index in range(len(tasks[0]))]
+    def draw(*place):
+        *place, shape = place
+        if len(shape) == 2:
+            return torch.tensor(noise(*place, shape))
+        n, c, h, w = shape
+        return torch.tensor(noise(*place, (n, h, w, c))).permute(0, 3, 1, 2)
+
+    return draw
+
+
+def sampled(noise):
+    """noise(step, layer, shape) as a function (step, sample, layer, shape), which differs between samples."""
+    return lambda step, sample, layer, shape: noise(step + 1000 * sample, layer, shape)
+
+
+def indexed(noise, n_samples: int):
+    """noise(step, sample, layer, shape) where sample is a tensor: picks from a constant of them all."""
+    import tensorflow as tf
+
+    return lambda step, sample, layer, shape: tf.gather(
+        tf.constant(np.stack([noise(step, j, layer, shape) for j in range(n_samples)])), sample
+    )
 
 
 def gradients(name: str, settings: config.Config):
     """(loss, gradients by name) of one implementation in float64, with the same weights, tasks and noise for all."""
     weights, tasks, noise = problem(settings, "float64")
     if name == "plain_torch":
-        import torch
-
         from benchmarks import plain_torch
 
         params = plain_torch.parameters(weights)
-
-        def draw(step, layer, shape):
-            if len(shape) == 2:
-                return torch.tensor(noise(step, layer, shape))
-            n, c, h, w = shape
-            return torch.tensor(noise(step, layer, (n, h, w, c))).permute(0, 3, 1, 2)
-
-        loss, found = plain_torch.step(params, torch_tasks(tasks), settings.inner_lr, settings.n_steps, draw)
+        loss, found = plain_torch.step(
+            params, torch_tasks(tasks), settings.inner_lr, settings.n_steps, torch_noise(noise)
+        )
         return loss, plain_torch.gradient_arrays(params, found)
     import tensorflow as tf
 
@@ -100,16 +97,69 @@ def gradients(name: str, settings: config.Config):
     return float(loss), {key: g.numpy() for key, g in found.items() if g is not None}
 
 
+def test_losses(name: str, settings: config.Config) -> np.ndarray:
+    """Query losses [metabatch] after meta-test adaptation, in float64, with the same weights, tasks and noise."""
+    weights, tasks, noise = problem(settings, "float64")
+    noise, c = sampled(noise), settings
+    if name == "plain_torch":
+        from benchmarks import plain_torch
+
+        params, tasks = plain_torch.parameters(weights), torch_tasks(tasks)
+        found = plain_torch.test_step(params, tasks, c.inner_lr, c.n_steps, c.n_test_mc_samp, torch_noise(noise))
+        return np.array(found)
+    import tensorflow as tf
+
+    params = {key: tf.constant(w) for key, w in weights.items()}
+    tasks = tuple(tf.constant(part) for part in one_hot(tasks, c.way, "float64"))
+    draw = indexed(noise, c.n_test_mc_samp)
+    if name == "plain_tf":
+        from benchmarks import plain_tf
+
+        return plain_tf.make_test_step(c.inner_lr, c.n_steps, c.n_test_mc_samp, draw)(params, tasks).numpy()
+    from tf_metadrop import meta
+    from tf_metadrop import noise as noise_types
+
+    noise_type = noise_types.load(c.method)
+    ours = tf.function(lambda *task: meta.task_loss(params, meta.Task(*task), c, noise_type, draw, c.n_test_mc_samp)[0])
+    return np.array([ours(*[part[index] for part in tasks]) for index in range(c.metabatch)])
+
+
 def check(settings: config.Config) -> dict:
-    """Largest relative difference from ours of loss and of any gradient, by implementation."""
+    """Largest relative difference from ours, by implementation: of loss and any gradient, or of any meta-test loss."""
+    if settings.mode == "meta_test":
+        ours = test_losses("ours", settings)
+        return {name: float(np.max(np.abs(test_losses(name, settings) / ours - 1))) for name in IMPLEMENTATIONS[1:]}
     loss, ours = gradients("ours", settings)
     differences = {}
     for name in IMPLEMENTATIONS[1:]:
         other_loss, theirs = gradients(name, settings)
         size = max(np.linalg.norm(g) for g in ours.values())
         errors = [np.linalg.norm(theirs[key] - g) / max(np.linalg.norm(g), 1e-9 * size) for key, g in ours.items()]
-        differences[name] = max(abs(other_loss - loss) / loss, *errors)
+        differences[name] = float(max(abs(other_loss - loss) / loss, *errors))
     return differences
+
+
+def make_call(name: str, settings: config.Config):
+    """A function that runs one step of a plain implementation and waits for its result."""
+    (weights, tasks, _), c, testing = problem(settings, "float32"), settings, settings.mode == "meta_test"
+    if name == "plain_torch":
+        from benchmarks import plain_torch
+
+        params, tasks = plain_torch.parameters(weights), torch_tasks(tasks)
+        if testing:
+            return lambda: plain_torch.test_step(params, tasks, c.inner_lr, c.n_steps, c.n_test_mc_samp)
+        return lambda: plain_torch.step(params, tasks, c.inner_lr, c.n_steps)[1][0].numpy()
+    import tensorflow as tf
+
+    from benchmarks import plain_tf
+
+    params = {key: tf.constant(w) for key, w in weights.items()}
+    tasks = tuple(tf.constant(part) for part in one_hot(tasks, c.way, "float32"))
+    if testing:
+        compiled = plain_tf.make_test_step(c.inner_lr, c.n_steps, c.n_test_mc_samp)
+        return lambda: compiled(params, tasks).numpy()
+    compiled = plain_tf.make_step(c.inner_lr, c.n_steps)
+    return lambda: compiled(params, tasks)[0].numpy()
 
 
 def measure(name: str, settings: config.Config, iters: int) -> dict:
@@ -118,27 +168,12 @@ def measure(name: str, settings: config.Config, iters: int) -> dict:
         from benchmarks import step
 
         return step.measure(settings, iters)
-    weights, tasks, _ = problem(settings, "float32")
-    if name == "plain_torch":
-        from benchmarks import plain_torch
-
-        params, tasks = plain_torch.parameters(weights), torch_tasks(tasks)
-        call = lambda: plain_torch.step(params, tasks, settings.inner_lr, settings.n_steps)[1][0].numpy()
-    else:
-        import tensorflow as tf
-
-        from benchmarks import plain_tf
-
-        params = {key: tf.constant(w) for key, w in weights.items()}
-        tasks = tuple(tf.constant(part) for part in one_hot(tasks, settings.way, "float32"))
-        compiled = plain_tf.make_step(settings.inner_lr, settings.n_steps)
-        call = lambda: compiled(params, tasks)[0].numpy()
-    seconds = []
+    call, seconds = make_call(name, settings), []
     for _ in range(iters + 2):
         began = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = machine.peak_mb()
     return dict(median_s=statistics.median(seconds[2:]), first_call_s=round(seconds[0], 2), peak_rss_mb=peak)
 
 
@@ -159,23 +194,59 @@ def compare(settings: config.Config, arguments: list[str], rounds: int) -> dict:
     )  # fmt: skip
 
 
-def act(values) -> None:
+def act(values, arguments: Sequence[str]) -> None:
     """The whole comparison, or with --only one measurement."""
     settings = config.from_flags(values)
+    refuse_others(settings)
+    machine.require("benchmarks.peers", ["torch", "tabulate"])
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if values.only:
         print(json.dumps(measure(values.only, settings, values.iters)))
         return
-    small = config.Config(dataset=settings.dataset, way=3, shot=1, query=2, metabatch=2, n_steps=2, inner_lr=0.1)
+    output = machine.folder(values.output) if values.output is not None else None
+    from benchmarks import step
+
+    step.import_quietly()  # not above: the process that measures PyTorch goes without TensorFlow
+    small = config.Config(
+        mode=settings.mode, dataset=settings.dataset, way=3, shot=1, query=2, metabatch=2, n_steps=2, inner_lr=0.1,
+        n_test_mc_samp=3,
+    )  # fmt: skip
     differences = check(small)
     print(json.dumps({"largest_relative_difference": differences}))
-    if not values.check_only:
-        result = compare(settings, sys.argv[1:], values.rounds)
-        print(json.dumps({**result, "largest_relative_difference": differences, "settings": settings.as_dict()}))
+    if values.check_only:
+        return
+    result = compare(settings, list(arguments), values.rounds)
+    result |= {"largest_relative_difference": differences, "settings": settings.as_dict()}
+    if output:
+        record(output, result, shlex.join(["python", "-m", "benchmarks.peers", *arguments]))
+    print(json.dumps(result))
+
+
+def refuse_others(settings: config.Config) -> None:
+    """The plain versions are exact Meta-dropout only: anything else would be compared with something it is not."""
+    if settings.mode == "export":
+        raise UsageError("--mode=export has no step to time: give meta_train or meta_test.")
+    if settings.method != "metadrop":
+        raise UsageError(f"--noise_type={settings.method} has no plain version to compare with: leave it out.")
+    if settings.second_order != "exact" and settings.mode == "meta_train":
+        raise UsageError(f"--second_order={settings.second_order} has no plain version to compare with: leave it out.")
+
+
+def record(output: pathlib.Path, result: dict, command: str) -> None:
+    """Puts a comparison into PEERS.json, in the place of its mode, and writes the report anew."""
+    from benchmarks import report, suite
+
+    settings = result["settings"]
+    found = {**machine.about(output), "command": command, "seed": settings["seed"], "date": suite.now(), **result}
+    found["versions"]["PyTorch"] = machine.version("torch")
+    path = output / "PEERS.json"
+    report.save(path, {**report.load(path), settings["mode"]: found})
+    report.write(output)
 
 
 def main(argv: Sequence[str]) -> int:
-    return cli.run(argv, __doc__, define_flags, act)
+    return cli.run(argv, __doc__, define_flags, lambda values: act(values, argv[1:]))
 
 
 if __name__ == "__main__":

@@ -67,16 +67,20 @@ def make_step(inner_lr, n_steps, noise=None):
     return step
 
 
-def make_test_step(inner_lr, n_steps, n_samples):
-    """A compiled (params, tasks) -> losses [metabatch]: the meta-test path, one pass per noise sample and step."""
+def make_test_step(inner_lr, n_steps, n_samples, noise=None):
+    """A compiled (params, tasks) -> losses [metabatch]: the meta-test path, one pass per noise sample and step.
+
+    noise: None (drawn here) or a function (step, sample, layer, shape), sample a scalar tensor.
+    """
 
     def one(p, task):
         support_x, support_y, query_x, query_y = task
         theta = {name: w for name, w in p.items() if name.startswith("theta")}
-        for _ in range(n_steps):
+        for step in range(n_steps):
 
-            def sample(_, theta=theta):
-                return cross_entropy(forward({**p, **theta}, support_x, fresh), support_y)
+            def sample(number, theta=theta, step=step):
+                draw = (lambda layer, shape: noise(step, number, layer, shape)) if noise else fresh
+                return cross_entropy(forward({**p, **theta}, support_x, draw), support_y)
 
             with tf.GradientTape() as tape:
                 tape.watch(theta)

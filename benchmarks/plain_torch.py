@@ -64,3 +64,21 @@ def step(p, tasks, inner_lr, n_steps, noise=None):
         loss_sum += loss.item()
         total = gradients if total is None else [a + b for a, b in zip(total, gradients, strict=True)]
     return loss_sum, total
+
+
+def test_step(p, tasks, inner_lr, n_steps, n_samples, noise=None):
+    """Losses of the tasks: the meta-test path, first order, each noise sample differentiated before the next begins."""
+    losses = []
+    for support_x, support_y, query_x, query_y in tasks:
+        theta = {name: w for name, w in p.items() if name.startswith("theta")}
+        for step in range(n_steps):
+            total = [torch.zeros_like(w) for w in theta.values()]
+            for j in range(n_samples):
+                draw = (lambda layer, shape, s=step, j=j: noise(s, j, layer, shape)) if noise else fresh
+                loss = F.cross_entropy(forward({**p, **theta}, support_x, draw), support_y) / n_samples
+                total = [a + g for a, g in zip(total, torch.autograd.grad(loss, list(theta.values())), strict=True)]
+            adapted = [w.detach() - inner_lr * g for w, g in zip(theta.values(), total, strict=True)]
+            theta = {name: w.requires_grad_() for name, w in zip(theta, adapted, strict=True)}
+        with torch.no_grad():
+            losses.append(F.cross_entropy(forward({**p, **theta}, query_x, None), query_y).item())
+    return losses

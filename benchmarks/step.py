@@ -2,15 +2,17 @@
 
   python -m benchmarks.step --dataset omniglot --way 20 --shot 1 --query 15 --metabatch 4 --second_order exact
   python -m benchmarks.step --mode meta_test --metabatch 1 --n_test_mc_samp 30 ...
+  python -m benchmarks.step --suite [--output benchmarks]
 
-Flags: those of main.py, and --iters (default 5). The last line of a single measurement is one JSON object:
-median_s, spread_s (slowest minus fastest), first_call_s, peak_rss_mb, examples_per_s, gflop, gflop_per_s,
-matmul_gflop_per_s, gap_s (median time between two steps: drawing the episodes).
+Flags: those of main.py, and --iters (default 5). --suite measures the settings of benchmarks/suite.py, a process for
+each, and writes RESULTS.json and RESULTS.md; interrupted, it goes on where it was. A single measurement's last line is
+one JSON object: median_s, spread_s (slowest minus fastest), first_call_s, peak_rss_mb, examples_per_s, gflop,
+gflop_per_s, matmul_gflop_per_s, gap_s (median time between two steps: drawing the episodes).
 """
 
 import json
 import os
-import resource
+import shlex
 import statistics
 import sys
 import time
@@ -19,7 +21,9 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
+from benchmarks import machine
 from tf_metadrop import cli, config
+from tf_metadrop.errors import UsageError
 
 CLASSES, INSTANCES = 40, 40  # of the random images
 
@@ -27,6 +31,8 @@ CLASSES, INSTANCES = 40, 40  # of the random images
 def define_flags(values: flags.FlagValues) -> None:
     config.define_flags(values)
     flags.DEFINE_integer("iters", 5, "Steps to time, after two to warm up.", 1, flag_values=values)
+    flags.DEFINE_boolean("suite", False, "Measure everything and write the report.", flag_values=values)
+    flags.DEFINE_string("output", "benchmarks", "Folder of the suite's report.", flag_values=values)
 
 
 def measure(settings: config.Config, iters: int) -> dict:
@@ -63,7 +69,7 @@ def measure(settings: config.Config, iters: int) -> dict:
     per_step = settings.metabatch * settings.way * (settings.shot + settings.query)
     return dict(
         median_s=round(median, 4), spread_s=round(max(seconds[2:]) - min(seconds[2:]), 4),
-        first_call_s=round(seconds[0], 2), peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        first_call_s=round(seconds[0], 2), peak_rss_mb=machine.peak_mb(),
         examples_per_s=round(per_step / median, 1), gflop=round(gflop, 2), gflop_per_s=round(gflop / median, 1),
         matmul_gflop_per_s=round(matmul_speed(tf), 1), gap_s=round(statistics.median(gaps), 5),
     )  # fmt: skip
@@ -80,21 +86,44 @@ def matmul_speed(tf, size: int = 2048, repeats: int = 5) -> float:
     return 2 * size**3 / fastest / 1e9
 
 
-def act(values) -> None:
-    """One measurement, printed as JSON."""
+def act(values, arguments: Sequence[str]) -> None:
+    """One measurement, printed as JSON; or the suite."""
     settings = config.from_flags(values)
+    if settings.mode == "export":
+        raise UsageError("--mode=export has no step to time: give meta_train or meta_test.")
+    if values.suite:
+        run_suite(values, arguments)
+        return
     os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
+    import_quietly()
+    result = measure(settings, values.iters)
+    print(json.dumps({**result, "settings": settings.as_dict()}))
+
+
+def run_suite(values, arguments: Sequence[str]) -> None:
+    """Every measurement of benchmarks/suite.py."""
+    if set_by_suite := sorted(config.given_flags(values) - {"seed"}):
+        raise UsageError(f"--suite sets --{set_by_suite[0]} itself: leave it out.")
+    machine.require("--suite", ["tabulate"])
+    output = machine.folder(values.output)
+    import_quietly()  # before anything looks for the commit
+    from benchmarks import suite
+
+    command = shlex.join(["python", "-m", "benchmarks.step", *arguments])
+    suite.run(output, machine.about(output), command, suite.tables(values.iters, values.seed), values.seed)
+
+
+def import_quietly() -> None:
+    """Imports TensorFlow without the lines that it writes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with cli.quiet():
         import tensorflow  # noqa: F401
 
         import tf_metadrop.evaluate  # noqa: F401
-    result = measure(settings, values.iters)
-    print(json.dumps({**result, "settings": settings.as_dict()}))
 
 
 def main(argv: Sequence[str]) -> int:
-    return cli.run(argv, __doc__, define_flags, act)
+    return cli.run(argv, __doc__, define_flags, lambda values: act(values, argv[1:]))
 
 
 if __name__ == "__main__":
