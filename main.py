@@ -25,11 +25,11 @@ def act(values) -> None:
 
         import tf_metadrop.export
         import tf_metadrop.train
-        from tf_metadrop import parallel
+        from tf_metadrop import workers
 
         gpus = tf.config.list_physical_devices("GPU")
-    workers = parallel.cluster() if settings.mode == "meta_train" else None
-    if not workers or workers.index == 0:  # the chief speaks for all
+    several = workers.cluster() if settings.mode == "meta_train" else None
+    if not several or several.index == 0:  # the chief speaks for all
         print(f"TensorFlow {tf.__version__} on {'GPU ' + visible if gpus else 'CPU'}")
     try:
         if settings.mode == "meta_train":

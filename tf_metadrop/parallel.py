@@ -1,102 +1,14 @@
-"""One training step on several devices: which they are, the tasks' shares, and what the workers tell one another."""
+"""One training step on several devices: which they are, and each one's share of the tasks."""
 
 import contextlib
-import dataclasses
-import json
-import os
-import pickle
-import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tf_metadrop.cli import quiet
 from tf_metadrop.errors import UsageError
 from tf_metadrop.meta import meta_gradient
-
-SUM = tf.distribute.ReduceOp.SUM
-LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
-
-
-class Cluster(NamedTuple):
-    """The processes of a run, from TF_CONFIG."""
-
-    addresses: list[str]  # host:port, the chief's first
-    index: int  # this process's
-
-
-class Team(NamedTuple):
-    """The devices of a run: all of this process's, and those of the other workers."""
-
-    strategy: tf.distribute.Strategy | None  # None: one device, without any distribution
-    chief: bool  # whether this process writes
-    workers: int  # processes
-
-    def gradient(self) -> Callable:
-        """A function as `meta.meta_gradient`, which gives every replica the result of all."""
-        return sharded(self.strategy) if self.strategy else meta_gradient
-
-    def from_chief(self, make: Callable[[], Any]) -> Any:
-        """What `make` returns on the chief (anything that can be pickled); only there it is called.
-
-        Raises:
-          UsageError: on every worker, if `make` raises it.
-        """
-        if self.workers == 1:
-            return make()
-        sent = None
-        if self.chief:
-            try:
-                sent = make()
-            except UsageError as error:
-                sent = error
-        data = np.frombuffer(pickle.dumps(sent) if self.chief else b"", np.uint8)
-        size = total(self.strategy, np.frombuffer(np.int64(data.size).tobytes(), np.uint8)).view(np.int64)[0]
-        received = pickle.loads(total(self.strategy, data if self.chief else np.zeros(size, np.uint8)).tobytes())
-        if isinstance(received, UsageError):
-            raise received
-        return received
-
-    def agree(self, config):
-        """This config with the chief's savedir.
-
-        Raises:
-          UsageError: this worker's settings describe another run than the chief's.
-        """
-        chiefs = self.from_chief(config.as_dict)
-        for name in config.differences(chiefs):
-            raise UsageError(
-                f"--{name}={config.as_dict()[name]} here, but the chief has --{name}={chiefs[name]}: give all the "
-                "workers of TF_CONFIG the same flags."
-            )
-        return dataclasses.replace(config, savedir=chiefs["savedir"])
-
-
-def cluster() -> Cluster | None:
-    """The processes that TF_CONFIG names; None if there is only this one.
-
-    Raises:
-      UsageError: TF_CONFIG is malformed.
-    """
-    text = os.environ.get("TF_CONFIG", "").strip()
-    try:
-        jobs = (json.loads(text) if text else {}).get("cluster", {})
-        addresses = [*jobs.get("chief", []), *jobs.get("worker", [])]
-        if len(addresses) < 2:
-            return None
-        task = json.loads(text)["task"]
-        job, number = jobs[task["type"]], int(task["index"])
-        sound = all(re.fullmatch(r".+:\d+", address) for address in addresses) and len(jobs.get("chief", [])) < 2
-        if not sound or not 0 <= number < len(job) or not set(jobs) <= {"chief", "worker"}:
-            raise ValueError
-        return Cluster(addresses, number + (len(jobs.get("chief", [])) if task["type"] == "worker" else 0))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(
-            'TF_CONFIG does not describe the workers: give {"cluster": {"worker": ["host:port", ...]}, "task": '
-            '{"type": "worker", "index": 0}}, or unset it and give --devices alone.'
-        ) from None
+from tf_metadrop.workers import Team, adder, cluster
 
 
 def join(config) -> Team:
@@ -113,7 +25,7 @@ def join(config) -> Team:
             f"(--devices={config.devices}, workers: {n_workers}): give a multiple as --metabatch, or other --devices."
         )
     if not workers and config.devices == 1:
-        return Team(None, True, 1)
+        return Team(None, True, 1, None)
     names = local_devices(config.devices, bool(workers))
     chief = not workers or workers.index == 0
     if workers and chief:
@@ -124,7 +36,7 @@ def join(config) -> Team:
     except (tf.errors.OpError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise UsageError(f"the workers of TF_CONFIG cannot be joined ({reason}): mend the addresses.") from error
-    return Team(strategy, chief, n_workers)
+    return Team(strategy, chief, n_workers, adder(strategy) if workers else None)
 
 
 def local_devices(n: int, several_workers: bool) -> list[str]:
@@ -149,7 +61,12 @@ def local_devices(n: int, several_workers: bool) -> list[str]:
 
 
 def sharded(strategy) -> Callable:
-    """`meta.meta_gradient` with the tasks dealt out: replica r takes tasks r * share to (r + 1) * share."""
+    """`meta.meta_gradient` with the tasks dealt out: replica r takes tasks r * share to (r + 1) * share - 1.
+
+    Every replica adds up all replicas' results, so that all go on with the same numbers. strategy None: one device.
+    """
+    if strategy is None:
+        return meta_gradient
     replicas, home = strategy.num_replicas_in_sync, strategy.extended.worker_devices[0]
 
     def gradient(params, n_tasks, get_task, config, noise_type, get_noise):
@@ -167,38 +84,9 @@ def sharded(strategy) -> Callable:
             gradient, loss, accs = meta_gradient(params, share, task, config, noise_type, noise)
             in_place = tf.reshape(tf.one_hot(number, replicas, dtype=accs.dtype)[:, None] * accs, [n_tasks])
             part = {name: g / replicas for name, g in gradient.items()}, loss / replicas, in_place
-            return context.all_reduce(SUM, part)
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, part)
 
         results = strategy.run(one_replica, (params,))
         return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], results)
 
     return gradient
-
-
-def total(strategy, data: np.ndarray) -> np.ndarray:
-    """The bytes of the first replica, on every worker; `data` is [n] uint8, of the same n everywhere."""
-
-    @tf.function
-    def add(values):
-        def one_replica(values):
-            context = tf.distribute.get_replica_context()
-            first = tf.equal(context.replica_id_in_sync_group, 0)
-            return context.all_reduce(SUM, tf.where(first, values, 0.0))  # floats: every device can add them
-
-        return strategy.experimental_local_results(strategy.run(one_replica, (values,)))[0]
-
-    return add(tf.constant(data, tf.float32)).numpy().astype(np.uint8)
-
-
-@contextlib.contextmanager
-def watch(config):
-    """Says it in one sentence if another worker stops; TensorFlow notices within about ten seconds."""
-    try:
-        yield
-    except (*LOST, tf.errors.InternalError) as error:
-        if isinstance(error, tf.errors.InternalError) and "ollective" not in str(error):
-            raise
-        raise UsageError(
-            f"another worker stopped, so this one ends too: the same command on all workers resumes from the last "
-            f"checkpoint in {config.directory}."
-        ) from error

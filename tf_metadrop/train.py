@@ -15,6 +15,7 @@ from tf_metadrop.evaluate import Evaluation, Images
 from tf_metadrop.learner import MetaLearner
 from tf_metadrop.meta import initial_state, make_train_step
 from tf_metadrop.tracking import TrainLog, header
+from tf_metadrop.workers import Team, watch
 
 
 def meta_train(config: Config) -> MetaLearner:
@@ -30,13 +31,13 @@ def meta_train(config: Config) -> MetaLearner:
         or another worker stops.
     """
     team = parallel.join(config)
-    with parallel.watch(config):
+    with watch(config):
         config = team.agree(config)
-    with parallel.watch(config):
+    with watch(config):
         return train_in(team, config)
 
 
-def train_in(team: parallel.Team, config: Config) -> MetaLearner:
+def train_in(team: Team, config: Config) -> MetaLearner:
     """`meta_train` on these devices. Of several workers only the chief reads and writes the savedir, and prints."""
     directory = config.directory
     saved = team.from_chief(lambda: find_run(directory, config))
@@ -66,7 +67,7 @@ def run(team, config, train_images, eval_images, log, saved):
         weights_key = random.key(config.seed, random.INITIAL_WEIGHTS)
         weights = lambda: model.initial(DATASETS[config.dataset], config.way, weights_key)
         state = initial_state(team.from_chief(weights), noise_type)
-    step = make_train_step(config, noise_type, team.gradient())
+    step = make_train_step(config, noise_type, parallel.sharded(team.strategy))
     key = random.key(config.seed, random.TRAIN)
     evaluation = Evaluation(config, noise_type, eval_images, random.EVALUATE)
     for iteration in range(int(state.iteration), config.n_train_iters + 1):
