@@ -24,6 +24,7 @@ SMALL = (
 
 def start(*arguments, tf_config=None):
     environment = {**os.environ, "TF_CONFIG": json.dumps(tf_config or {})}
+    del environment["TF_CPP_MIN_LOG_LEVEL"]  # the tests' own: main.py has another default
     command = [sys.executable, str(ROOT / "main.py"), *map(str, arguments)]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
@@ -129,7 +130,8 @@ def test_the_refusal_of_the_chief_is_every_worker_s(tmp_path):
         assert re.fullmatch(r"main\.py: \S+/0 holds logs of another run, but no checkpoint: [^\n]+\n", err), err
 
 
-CLUSTER = {"worker": ["a:1", "b:2", "c:3"]}
+def at(index, addresses=("a:1", "b:2", "c:3")):
+    return {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
 
 
 @pytest.mark.parametrize(
@@ -137,16 +139,16 @@ CLUSTER = {"worker": ["a:1", "b:2", "c:3"]}
     [
         ("--metabatch=4 cannot be shared evenly by 3 devices .*--devices", ["--devices=3"], ""),
         ("--devices=0 is too small", ["--devices=0"], ""),
-        ("--metabatch=4 cannot be shared evenly by 3 devices", [], {"cluster": CLUSTER, "task": {"type": "worker", "index": 0}}),
+        ("--metabatch=4 cannot be shared evenly by 3 devices", [], at(0)),
         ("TF_CONFIG does not describe the workers", [], "{"),
         ("TF_CONFIG does not describe the workers", [], "[1]"),
-        ("TF_CONFIG does not describe the workers", [], {"cluster": CLUSTER}),
-        ("TF_CONFIG does not describe the workers", [], {"cluster": CLUSTER, "task": {"type": "worker", "index": 3}}),
-        ("TF_CONFIG does not describe the workers", [], {"cluster": {"worker": ["a", "b"]}, "task": {"type": "worker", "index": 0}}),
+        ("TF_CONFIG does not describe the workers", [], {"cluster": {"worker": ["a:1", "b:2"]}}),
+        ("TF_CONFIG does not describe the workers", [], at(3)),
+        ("TF_CONFIG does not describe the workers", [], at(0, ["a", "b"])),
         (
             "--devices=2 needs GPUs where TF_CONFIG names several workers",
             ["--devices=2", "--metabatch=6"],
-            {"cluster": CLUSTER, "task": {"type": "worker", "index": 1}},
+            at(1),
         ),
     ],
 )  # fmt: skip
@@ -164,7 +166,5 @@ def test_place_in_the_cluster_counts_the_chief_first(monkeypatch):
     for job, index, place in (("chief", 0, 0), ("worker", 0, 1), ("worker", 1, 2)):
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": jobs, "task": {"type": job, "index": index}}))
         assert workers.cluster() == (["a:1", "b:2", "c:3"], place)
-    monkeypatch.setenv(
-        "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}})
-    )
+    monkeypatch.setenv("TF_CONFIG", json.dumps(at(0, ["a:1"])))
     assert workers.cluster() is None

@@ -1,4 +1,4 @@
-"""Several processes in one run: who they are (TF_CONFIG), what the chief tells the others, and when one of them stops."""
+"""Several processes in one run: who they are (TF_CONFIG), what the chief tells the others, and how one's end shows."""
 
 import contextlib
 import dataclasses
