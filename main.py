@@ -16,16 +16,21 @@ from tf_metadrop import cli, config
 def act(values) -> None:
     """Does what --mode says."""
     settings = config.from_flags(values)
-    os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)  # before TensorFlow looks for devices
+    gpu = settings.gpu_id
+    visible = ",".join(map(str, range(gpu, gpu + settings.devices))) if gpu >= 0 else str(gpu)
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible  # before TensorFlow looks for devices
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with cli.quiet():
         import tensorflow as tf
 
         import tf_metadrop.export
         import tf_metadrop.train
+        from tf_metadrop import workers
 
         gpus = tf.config.list_physical_devices("GPU")
-    print(f"TensorFlow {tf.__version__} on {'GPU ' + str(settings.gpu_id) if gpus else 'CPU'}")
+    several = workers.cluster() if settings.mode == "meta_train" else None
+    if not several or several.index == 0:  # the chief speaks for all
+        print(f"TensorFlow {tf.__version__} on {'GPU ' + visible if gpus else 'CPU'}")
     try:
         if settings.mode == "meta_train":
             tf_metadrop.meta_train(settings)

@@ -85,6 +85,9 @@ class Config:
         defines_run=False,
     )
     resume: bool = setting(True, "go on with an unfinished run in savedir", defines_run=False)
+    devices: int = setting(
+        1, "devices of this machine that share the tasks of a metabatch in training", minimum=1, defines_run=False
+    )
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -118,11 +118,11 @@ def gather_task(images, support, query, way, shot, n_query) -> Task:
     return Task(cut(support), one_hot(shot), cut(query), one_hot(n_query))
 
 
-def make_train_step(config, noise_type):
+def make_train_step(config, noise_type, gradient_of=meta_gradient):
     """The compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
 
     images as for `gather_task`; support [metabatch, way * shot] and query [metabatch, way * query] are indices; key is
-    the training stream's, into which iteration and task are folded.
+    the training stream's, into which iteration and task are folded. gradient_of: see `parallel.sharded`.
     """
 
     @tf.function(autograph=False)
@@ -130,7 +130,7 @@ def make_train_step(config, noise_type):
         key = fold(key, state.iteration)
         task = task_getter(images, support, query, config)
         get_noise = lambda index: standard_normal(fold(key, index))
-        gradient, loss, accs = meta_gradient(state.params, config.metabatch, task, config, noise_type, get_noise)
+        gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, noise_type, get_noise)
         return adam_step(state, gradient, config.meta_lr), loss, accs
 
     return train_step

@@ -1,11 +1,12 @@
 """Meta-training: Algorithm 1 of the paper around the compiled step, with evaluations, logs and checkpoints."""
 
+import contextlib
 import math
 import pathlib
 
 import numpy as np
 
-from tf_metadrop import checkpoint, model, noise, random
+from tf_metadrop import checkpoint, model, noise, parallel, random
 from tf_metadrop.checkpoint import Saved
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, load_split
@@ -14,6 +15,7 @@ from tf_metadrop.evaluate import Evaluation, Images
 from tf_metadrop.learner import MetaLearner
 from tf_metadrop.meta import initial_state, make_train_step
 from tf_metadrop.tracking import TrainLog, header
+from tf_metadrop.workers import Team, watch
 
 
 def meta_train(config: Config) -> MetaLearner:
@@ -25,34 +27,47 @@ def meta_train(config: Config) -> MetaLearner:
     Returns:
       The trained MetaLearner.
     Raises:
-      UsageError: the savedir holds another run, the data cannot be used, or the loss stops being a number.
+      UsageError: the savedir holds another run, the data or --devices cannot be used, the loss stops being a number,
+        or another worker stops.
     """
+    team = parallel.join(config)
+    with watch(config):
+        config = team.agree(config)
+    with watch(config):
+        return train_in(team, config)
+
+
+def train_in(team: Team, config: Config) -> MetaLearner:
+    """`meta_train` on these devices. Of several workers only the chief reads and writes the savedir, and prints."""
     directory = config.directory
-    saved = find_run(directory, config)
+    saved = team.from_chief(lambda: find_run(directory, config))
     if saved and saved.state.iteration > config.n_train_iters:
-        print(f"{directory} holds this run, finished: nothing to train. Next: --mode=meta_test.")
+        if team.chief:
+            print(f"{directory} holds this run, finished: nothing to train. Next: --mode=meta_test.")
         return MetaLearner(config, saved.state.params)
     hold_out = config.eval_split == "val"
     train_images = Images(load_split(config.dataset, config.data_dir, "train", hold_out), config)
     eval_images = Images(load_split(config.dataset, config.data_dir, config.eval_split, hold_out), config)
-    print(describe(config, saved))
-    directory.mkdir(parents=True, exist_ok=True)
-    with TrainLog(directory, config, saved and saved.progress) as log:
-        state = run(config, directory, train_images, eval_images, log, saved)
+    if team.chief:
+        print(describe(config, saved))
+        directory.mkdir(parents=True, exist_ok=True)
+    with TrainLog(directory, config, saved and saved.progress) if team.chief else contextlib.nullcontext() as log:
+        state = run(team, config, train_images, eval_images, log, saved)
     return MetaLearner(config, state.params)
 
 
-def run(config, directory, train_images, eval_images, log, saved):
-    """Iterations 0..n_train_iters, or those that are left; returns the last State."""
-    noise_type = noise.load(config.method)
+def run(team, config, train_images, eval_images, log, saved):
+    """Iterations 0..n_train_iters, or those that are left; returns the last State. log is None but on the chief."""
+    noise_type, directory = noise.load(config.method), config.directory
     episodes = np.random.RandomState(config.seed)
     if saved:
         state = saved.state
         episodes.set_state(saved.random)
     else:
         weights_key = random.key(config.seed, random.INITIAL_WEIGHTS)
-        state = initial_state(model.initial(DATASETS[config.dataset], config.way, weights_key), noise_type)
-    step = make_train_step(config, noise_type)
+        weights = lambda: model.initial(DATASETS[config.dataset], config.way, weights_key)
+        state = initial_state(team.from_chief(weights), noise_type)
+    step = make_train_step(config, noise_type, parallel.sharded(team.strategy))
     key = random.key(config.seed, random.TRAIN)
     evaluation = Evaluation(config, noise_type, eval_images, random.EVALUATE)
     for iteration in range(int(state.iteration), config.n_train_iters + 1):
@@ -63,12 +78,15 @@ def run(config, directory, train_images, eval_images, log, saved):
                 f"the loss is {loss} at iteration {iteration} of {directory}, or the step after it gave weights that "
                 "are no numbers: lower --inner_lr or --meta_lr and give a new --savedir; older checkpoints are kept."
             )
+        if log is None:  # the chief evaluates and saves meanwhile; the next step waits for it
+            continue
         log.trained(iteration, loss, float(np.mean(accs)))
         if iteration % config.eval_freq == 0:
             losses, accuracies = evaluation.run(state.params, config.n_eval_batches)
             log.evaluated(iteration, config.eval_split, float(losses.mean()), float(accuracies.mean()))
         if iteration % config.save_freq == 0 or iteration == config.n_train_iters:
             checkpoint.save(directory, Saved(state, episodes.get_state(), config.as_dict(), log.progress()))
+    team.from_chief(lambda: None)  # no worker says that it has done before the last checkpoint is written
     return state
 
 
