@@ -22,8 +22,8 @@ def recorded(monkeypatch, name, *modules):
     """Lets meta's `name` (a maker of steps) run, in all modules, and collects (step, its arguments) of every call."""
     real, calls = getattr(meta, name), []
 
-    def make(config, noise_type):
-        made = real(config, noise_type)
+    def make(*settings):
+        made = real(*settings)
         return lambda *arguments: calls.append((made, arguments)) or made(*arguments)
 
     for module in (meta, *modules):
