@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_metadrop import Config, meta, model, noise, ops
 from tf_metadrop.data import DATASETS
-from tf_metadrop.random import fold, standard_normal
+from tf_metadrop.random import box_muller, fold, normal, standard_normal
 
 SPEC = dataclasses.replace(DATASETS["omniglot"], filters=6)
 
@@ -180,3 +180,16 @@ def test_gate_is_right_to_second_order(dtype, tolerance):
     compiled = tf.function(lambda *args: second(ops.gate, *args), autograph=False)
     for ours, theirs in zip(compiled(*[tf.constant(w, dtype) for w in arrays]), expected, strict=True):
         assert np.linalg.norm(ours - theirs.numpy()) / np.linalg.norm(theirs) < tolerance
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_noise_is_finite_for_every_bit_pattern_and_normal(dtype):
+    least, most = -(2**31), 2**31 - 1
+    bits = [[radius, angle] for radius in (least, least + 1, 0, most) for angle in (least, 0, 1, most)]
+    extremes = box_muller(tf.constant(bits, tf.int32), dtype).numpy()
+    assert np.isfinite(extremes).all() and 6.7 < np.abs(extremes).max() < 6.8
+    draws = normal(tf.constant([1, 2]), [1000, 1001], dtype).numpy().astype(np.float64)
+    moments = [np.mean(draws**power) for power in (1, 2, 3, 4)]
+    np.testing.assert_allclose(moments, [0, 1, 0, 3], atol=0.05)
+    for distance, share in ((1, 0.158655), (2, 0.022750), (3, 0.00134990)):
+        assert np.mean(draws > distance) == pytest.approx(share, abs=5 * (share / 1e6) ** 0.5)
