@@ -7,9 +7,11 @@
 Flags: those of main.py, and --iters (default 5). --suite measures the settings of benchmarks/suite.py, a process for
 each, and writes RESULTS.json and RESULTS.md; interrupted, it goes on where it was. A single measurement's last line is
 one JSON object: median_s, spread_s (slowest minus fastest), first_call_s, peak_rss_mb, examples_per_s, gflop,
-gflop_per_s, matmul_gflop_per_s, gap_s (median time between two steps: drawing the episodes).
+gflop_per_s, matmul_gflop_per_s, gap_s (median time that a step waits for its episodes), peak_gpu_mb, execution (how
+the step ran).
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -43,40 +45,80 @@ def measure(settings: config.Config, iters: int) -> dict:
     from tf_metadrop import model, noise, random
     from tf_metadrop.data import DATASETS
     from tf_metadrop.evaluate import Images
+    from tf_metadrop.execution import execution, prepare
     from tf_metadrop.meta import initial_state, make_test_step, make_train_step
 
+    prepare(settings)
     spec, noise_type = DATASETS[settings.dataset], noise.load(settings.method)
     pixels = np.random.RandomState(0).randint(0, 256, [CLASSES, INSTANCES, *spec.image_shape]).astype(np.uint8)
-    images, generator = Images(pixels, settings), np.random.RandomState(settings.seed)
+    images = Images(pixels, settings)
     state = initial_state(model.initial(spec, settings.way, random.key(settings.seed, 0)), noise_type)
     key, training = random.key(settings.seed, random.TRAIN), settings.mode == "meta_train"
     step = (make_train_step if training else make_test_step)(settings, noise_type)
-    seconds, gaps, ended = [], [], None
-    for _ in range(iters + 2):
-        episodes = images.episodes(generator)
-        began = time.perf_counter()
+
+    def run(state, episodes):
         if training:
             state, loss, _ = step(state, images.flat, *episodes, key)
         else:
             loss, _ = step(state.params, images.flat, *episodes, key, tf.constant(0))
+        return state, loss
+
+    with contextlib.closing(images.stream(np.random.RandomState(settings.seed))) as stream:
+        began = time.perf_counter()
+        state, loss = run(state, next(stream)[0])
         np.asarray(loss)
-        if ended:
-            gaps.append(began - ended)
-        ended = time.perf_counter()
-        seconds.append(ended - began)
-    median = statistics.median(seconds[2:])
+        first_call = time.perf_counter() - began
+        seconds, gaps, state = timed(run, state, stream, iters)
+    median = statistics.median(seconds)
     gflop = (work.train_step_flop if training else work.test_step_flop)(settings) / 1e9
     per_step = settings.metabatch * settings.way * (settings.shot + settings.query)
     return dict(
-        median_s=round(median, 4), spread_s=round(max(seconds[2:]) - min(seconds[2:]), 4),
-        first_call_s=round(seconds[0], 2), peak_rss_mb=machine.peak_mb(),
+        median_s=round(median, 5), spread_s=round(max(seconds) - min(seconds), 5),
+        first_call_s=round(first_call, 2), peak_rss_mb=machine.peak_mb(), peak_gpu_mb=peak_gpu_mb(tf),
         examples_per_s=round(per_step / median, 1), gflop=round(gflop, 2), gflop_per_s=round(gflop / median, 1),
-        matmul_gflop_per_s=round(matmul_speed(tf), 1), gap_s=round(statistics.median(gaps), 5),
+        matmul_gflop_per_s=round(matmul_speed(tf), 1), gap_s=round(statistics.median(gaps), 6),
+        execution=execution(settings)._asdict(),
     )  # fmt: skip
 
 
-def matmul_speed(tf, size: int = 2048, repeats: int = 5) -> float:
-    """The machine's measured peak: GFLOP/s of the fastest float32 matrix product of this size."""
+def timed(run, state, stream, iters: int):
+    """Runs steps as training does: a step's loss is read when the next one has been handed to the device.
+
+    Two more are run, and the first and the last left out: filling and emptying the queue.
+
+    Returns:
+      (seconds of each step, seconds that each waited for its episodes, last state).
+    """
+    seconds, gaps, behind, began = [], [], None, time.perf_counter()
+
+    def read(loss):
+        nonlocal began
+        np.asarray(loss)
+        now = time.perf_counter()
+        seconds.append(now - began)
+        began = now
+
+    for _ in range(iters + 2):
+        waiting = time.perf_counter()
+        episodes, _ = next(stream)
+        gaps.append(time.perf_counter() - waiting)
+        state, loss = run(state, episodes)
+        if behind is not None:
+            read(behind)
+        behind = loss
+    read(behind)
+    return seconds[1:-1], gaps, state
+
+
+def peak_gpu_mb(tf) -> int | None:
+    """Most memory that TensorFlow took of the first GPU; None without one."""
+    gpus = tf.config.list_logical_devices("GPU")
+    return tf.config.experimental.get_memory_info(gpus[0].name)["peak"] >> 20 if gpus else None
+
+
+def matmul_speed(tf, repeats: int = 5) -> float:
+    """The machine's measured peak: GFLOP/s of the fastest large float32 matrix product, in the precision set."""
+    size = 8192 if tf.config.list_logical_devices("GPU") else 2048
     a = tf.random.stateless_normal([size, size], [0, 0])
     fastest = float("inf")
     for _ in range(repeats):

@@ -1,5 +1,6 @@
 """The inner loop: Algorithm 1 of the paper, lines 5 to 9."""
 
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -17,17 +18,18 @@ class Adapted(NamedTuple):
     support_logits: list  # n_steps tensors [support, way]; only with one sample
 
 
-def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1):
+def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1, at_once=1):
     """theta_k+1 = theta_k - inner_lr * d/dtheta mean_j CE(support; theta_k, noise_kj), n_steps times.
 
     Args:
       params: dict of parameters; those under theta/ are adapted, from where they are.
-      support_x: [way * shot, height, width, channels] in [0, 1].
-      support_y: one-hot, [way * shot, way].
+      support_x: [way * shot, height, width, channels] in [0, 1]; or [tasks, ...], with tasks in theta/'s shapes too.
+      support_y: one-hot, [way * shot, way]; or [tasks, ...].
       config: inner_lr, n_steps and second_order are read.
       noise_type: see `tf_metadrop.noise`.
       noise: function (step, sample, layer, shape) -> standard normal noise, see `random.standard_normal`.
       n_samples: Monte Carlo samples of the noise per step; with more than one, no meta-gradient can be taken.
+      at_once: how many of them go through the network together; divides n_samples.
     Returns:
       Adapted.
     """
@@ -36,21 +38,19 @@ def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1):
     for step in range(config.n_steps):
 
         def support_gradient(sample, theta=theta, step=step):
+            (x, y), draw = for_each(sample, support_x, support_y), partial(noise, step, sample)
             with tf.GradientTape() as tape:
                 tape.watch(theta)
-                out = model.forward(
-                    {**params, **theta}, support_x, noise_type,
-                    noise=lambda layer, shape: noise(step, sample, layer, shape), second_order=config.second_order,
-                )  # fmt: skip
-                loss = cross_entropy(out, support_y)
+                out = model.forward({**params, **theta}, x, noise_type, draw, config.second_order)
+                loss = cross_entropy(out, y)
             return tape.gradient(loss, theta), loss, out
 
         if n_samples == 1:
             gradient, loss, out = support_gradient(0)
-            loss = loss[tf.newaxis]
+            loss = loss[..., tf.newaxis]
             logits.append(out)
         else:
-            gradient, loss = mean_over_samples(support_gradient, theta, n_samples)
+            gradient, loss = mean_over_samples(support_gradient, theta, n_samples, at_once)
         if config.second_order == "first":
             gradient = tf.nest.map_structure(tf.stop_gradient, gradient)
         theta = {name: theta[name] - config.inner_lr * gradient[name] for name in theta}
@@ -59,15 +59,24 @@ def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1):
     return Adapted({**params, **theta}, tf.stack(losses), path, logits)
 
 
-def mean_over_samples(support_gradient, theta, n_samples):
-    """Mean gradient over the samples, one after the other: memory does not grow with their number."""
-    like = next(iter(theta.values()))
+def mean_over_samples(support_gradient, theta, n_samples, at_once):
+    """Mean gradient over the samples, `at_once` together: memory does not grow with the number of all."""
+    rounds, like = n_samples // at_once, next(iter(theta.values()))
 
-    def body(sample, total, losses):
+    def body(index, total, losses):
+        sample = index if at_once == 1 else index * at_once + tf.range(at_once)
         gradient, loss, _ = support_gradient(sample)
         total = {name: total[name] + gradient[name] / n_samples for name in total}
-        return sample + 1, total, losses.write(sample, loss)
+        return index + 1, total, losses.write(index, loss[..., tf.newaxis] if at_once == 1 else loss)
 
-    start = 0, tf.nest.map_structure(tf.zeros_like, theta), tf.TensorArray(like.dtype, n_samples, element_shape=[])
-    _, total, losses = tf.while_loop(lambda sample, *_: sample < n_samples, body, start, parallel_iterations=1)
-    return total, losses.stack()
+    start = 0, tf.nest.map_structure(tf.zeros_like, theta), tf.TensorArray(like.dtype, rounds)
+    _, total, losses = tf.while_loop(lambda index, *_: index < rounds, body, start, parallel_iterations=1)
+    return total, tf.concat(tf.unstack(losses.stack(), rounds), -1)
+
+
+def for_each(sample, x, y):
+    """Images and labels once for each of several samples, on an axis before the batch's; as they are for one."""
+    if not isinstance(sample, tf.Tensor) or sample.shape.rank == 0:
+        return x, y
+    axis, times = x.shape.rank - 4, sample.shape[0]
+    return tf.stack([x] * times, axis), tf.stack([y] * times, axis)

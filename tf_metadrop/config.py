@@ -88,6 +88,20 @@ class Config:
     devices: int = setting(
         1, "devices of this machine that share the tasks of a metabatch in training", minimum=1, defines_run=False
     )
+    tasks: str = setting(
+        "auto",
+        "tasks of a metabatch one after the other, or at once (fast on a GPU, more memory); auto: at once on a GPU",
+        choices=("auto", "in_sequence", "at_once"),
+        defines_run=False,
+    )
+    xla: str = setting(
+        "auto", "compile whole steps by XLA; auto: on a GPU", choices=("auto", "on", "off"), defines_run=False
+    )
+    precision: str = setting(
+        "float32",
+        "of matrix products and convolutions; tf32: inputs rounded to 10 bits, on an NVIDIA GPU",
+        choices=("float32", "tf32"),
+    )
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +15,7 @@ from tf_metadrop import checkpoint, model, noise, random, tf1
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, draw, load_split
 from tf_metadrop.errors import UsageError
+from tf_metadrop.execution import prepare
 from tf_metadrop.meta import make_test_step
 from tf_metadrop.tracking import Wandb, has_terminal
 
@@ -37,6 +39,15 @@ class Images:
         """One metabatch: indices into `flat`, support [metabatch, way * shot] and query [metabatch, way * query]."""
         c = self._config
         return draw(generator, self._classes, self._instances, c.way, c.shot, c.query, c.metabatch, c.episodes)
+
+    def stream(self, generator: np.random.RandomState):
+        """Metabatches without end, each with the generator's state after it; a thread draws the next meanwhile."""
+        one = lambda: (self.episodes(generator), generator.get_state())
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(one)
+            while True:
+                ready, ahead = ahead.result(), pool.submit(one)
+                yield ready
 
 
 class Evaluation:
@@ -87,6 +98,7 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
             f"--n_test_iters={config.n_test_iters} is less than one --metabatch={config.metabatch}: lower --metabatch."
         )
     directory = config.directory
+    prepare(config)
     images = Images(load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val"), config)
     began = time.monotonic()
     evaluation = Evaluation(config, noise.load(config.method), images, random.META_TEST)

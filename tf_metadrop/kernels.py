@@ -48,6 +48,36 @@ def gate_second_gradient(mu, s, d, u, v):
 
 
 @kernel
-def scale_and_add(x, slope, offset, y):
-    """x * slope + offset + y, with slope and offset [channels]."""
-    return x * slope + offset + y
+def pool(x):
+    """2x2 maxima of x [..., height, width, channels], and which of the four each is (the first), int8."""
+    a, b, c, d = quarters(x)
+    pooled = tf.maximum(tf.maximum(a, b), tf.maximum(c, d))
+    place = tf.where(a == pooled, 0, tf.where(b == pooled, 1, tf.where(c == pooled, 2, 3)))
+    return pooled, tf.cast(place, tf.int8)
+
+
+@kernel
+def take(u, place):
+    """The elements of u [..., height, width, channels] at `place`, see `pool`."""
+    a, b, c, d = quarters(u)
+    return tf.where(place == 0, a, tf.where(place == 1, b, tf.where(place == 2, c, d)))
+
+
+@kernel
+def put_back(x, slope, offset, place, d_pooled):
+    """x * slope + offset, plus d_pooled at `place`, see `pool`; slope and offset can be broadcast against x."""
+    *outer, height, width, channels = x.shape
+    row, column = height // 2, width // 2
+    number = tf.reshape(tf.constant([0, 1, 2, 3], tf.int8), [2, 1, 2, 1])
+    up = lambda t: tf.reshape(t, [*outer, row, 1, column, 1, channels])
+    put = tf.where(up(place) == number, up(d_pooled), tf.zeros([], x.dtype))
+    put = tf.reshape(put, [*outer, 2 * row, 2 * column, channels])
+    if (height, width) != (2 * row, 2 * column):
+        put = tf.pad(put, [[0, 0]] * len(outer) + [[0, height % 2], [0, width % 2], [0, 0]])
+    return x * slope + offset + put
+
+
+def quarters(x):
+    """The four elements of every 2x2 window, row by row: 4 tensors [..., height // 2, width // 2, channels]."""
+    height, width = x.shape[-3] // 2 * 2, x.shape[-2] // 2 * 2
+    return [x[..., i:height:2, j:width:2, :] for i in (0, 1) for j in (0, 1)]

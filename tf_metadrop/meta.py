@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tf_metadrop import model
 from tf_metadrop.adapt import adapt
+from tf_metadrop.execution import execution
 from tf_metadrop.ops import accuracy, cross_entropy
 from tf_metadrop.random import fold, standard_normal
 
@@ -37,13 +38,13 @@ def initial_state(params, noise_type) -> State:
     return State(dict(params), zeros, dict(zeros), tf.zeros([], tf.int64))
 
 
-def task_loss(params, task: Task, config, noise_type, noise, n_samples=1):
+def task_loss(params, task: Task, config, noise_type, noise, n_samples=1, at_once=1):
     """Adapts to the support set under noise, then classifies the query set without.
 
     Returns:
       (query cross-entropy in nats, query accuracy in [0, 1], query logits [way * query, way], Adapted).
     """
-    adapted = adapt(params, task.support_x, task.support_y, config, noise_type, noise, n_samples)
+    adapted = adapt(params, task.support_x, task.support_y, config, noise_type, noise, n_samples, at_once)
     logits = model.forward(adapted.params, task.query_x, noise_type)
     return cross_entropy(logits, task.query_y), accuracy(logits, task.query_y), logits, adapted
 
@@ -87,6 +88,30 @@ def meta_gradient(params, n_tasks, get_task, config, noise_type, get_noise):
     return total, loss, accs.stack()
 
 
+def vectorised_gradient(params, n_tasks, get_task, config, noise_type, get_noise):
+    """`meta_gradient` with all tasks at once, on a leading axis: for GPUs. Memory grows with their number.
+
+    Args:
+      get_task, get_noise: functions from the tasks' numbers, [n_tasks], to all of them.
+    """
+    trained = {name: w for name, w in params.items() if noise_type.trained(name)}
+    with tf.GradientTape() as tape:
+        tape.watch(trained)
+        losses, accs = vectorised_loss({**params, **trained}, n_tasks, get_task, config, noise_type, get_noise)
+        loss = tf.reduce_mean(losses)
+    return tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO), loss, accs
+
+
+def vectorised_loss(params, n_tasks, get_task, config, noise_type, get_noise, n_samples=1, at_once=1):
+    """Query cross-entropy and accuracy, [n_tasks] each, of all tasks at once: every task has a theta of its own."""
+    numbers = tf.range(n_tasks)
+    theta = {
+        name: tf.broadcast_to(params[name], [n_tasks, *params[name].shape]) for name in model.adapted_names(params)
+    }
+    task, noise = get_task(numbers), get_noise(numbers)
+    return task_loss({**params, **theta}, task, config, noise_type, noise, n_samples, at_once)[:2]
+
+
 def adam_step(state: State, gradient, meta_lr) -> State:
     """Clips each gradient entry to [-3, 3] and takes one step of Adam in TF1's form (Kingma & Ba, end of section 2)."""
     params, m, v = dict(state.params), {}, {}
@@ -105,27 +130,30 @@ def gather_task(images, support, query, way, shot, n_query) -> Task:
 
     Args:
       images: [classes * instances, height, width, channels]; uint8 means 0..255, floats are in [0, 1].
-      support, query: indices into images, [way * shot] and [way * n_query], class by class.
+      support, query: indices into images, [..., way * shot] and [..., way * n_query], class by class.
     """
 
     def cut(indices):
         x = tf.gather(images, indices)
         return tf.cast(x, tf.float32) / 255.0 if images.dtype == tf.uint8 else x
 
-    def one_hot(per_class):
-        return tf.one_hot(tf.repeat(tf.range(way), per_class), way)
+    def one_hot(indices, per_class):
+        labels = tf.one_hot(tf.repeat(tf.range(way), per_class), way)
+        return tf.broadcast_to(labels, [*indices.shape[:-1], *labels.shape])
 
-    return Task(cut(support), one_hot(shot), cut(query), one_hot(n_query))
+    return Task(cut(support), one_hot(support, shot), cut(query), one_hot(query, n_query))
 
 
-def make_train_step(config, noise_type, gradient_of=meta_gradient):
+def make_train_step(config, noise_type, shared_gradient=None):
     """The compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
 
     images as for `gather_task`; support [metabatch, way * shot] and query [metabatch, way * query] are indices; key is
-    the training stream's, into which iteration and task are folded. gradient_of: see `parallel.sharded`.
+    the training stream's, into which iteration and task are folded. shared_gradient: see `parallel.sharded`.
     """
+    how = execution(config)
+    gradient_of = shared_gradient or (vectorised_gradient if how.at_once else meta_gradient)
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, jit_compile=how.xla and not shared_gradient)
     def train_step(state, images, support, query, key):
         key = fold(key, state.iteration)
         task = task_getter(images, support, query, config)
@@ -142,21 +170,23 @@ def make_test_step(config, noise_type):
     n_test_mc_samp noise samples per inner step; no second-order graph is built. Into the key the task's number is
     folded, counted from `first`, so that the same tasks give the same result however they are batched.
     """
+    how, c = execution(config), config
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, jit_compile=how.xla)
     def test_step(params, images, support, query, key, first):
-        get_task = task_getter(images, support, query, config)
-
-        def one(index):
-            noise = standard_normal(fold(key, first + index))
-            return task_loss(params, get_task(index), config, noise_type, noise, config.n_test_mc_samp)[:2]
-
+        get_task = task_getter(images, support, query, c)
+        get_noise = lambda index: standard_normal(fold(key, first + index))
+        samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
+        if how.at_once:
+            return vectorised_loss(params, c.metabatch, get_task, c, noise_type, get_noise, *samples)
+        one = lambda index: task_loss(params, get_task(index), c, noise_type, get_noise(index), *samples)[:2]
         numbers = tf.float32, tf.float32
-        return tf.map_fn(one, tf.range(config.metabatch), fn_output_signature=numbers, parallel_iterations=1)
+        return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=1)
 
     return test_step
 
 
 def task_getter(images, support, query, config):
-    """A function from a task's number to its Task, for the arguments of a step."""
-    return lambda index: gather_task(images, support[index], query[index], config.way, config.shot, config.query)
+    """A function from a task's number, or several tasks', to its Task, for the arguments of a step."""
+    way, shot, n_query = config.way, config.shot, config.query
+    return lambda index: gather_task(images, tf.gather(support, index), tf.gather(query, index), way, shot, n_query)

@@ -98,7 +98,7 @@ def hidden(params, x, noise_type, noise=None, second_order="exact"):
         if second_order == "tf1":
             h = constant_gradient(h)
         h = norm_relu_pool(h, params[f"conv{layer}_bn/beta"])
-    return tf.reshape(h, [h.shape[0], -1])
+    return tf.reshape(h, [*h.shape[:-3], h.shape[-3] * h.shape[-2] * h.shape[-1]])
 
 
 def forward(params, x, noise_type, noise=None, second_order="exact"):

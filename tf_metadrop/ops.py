@@ -5,11 +5,68 @@ import tensorflow as tf
 from tf_metadrop import kernels
 
 BATCH_NORM_EPSILON = 1e-3
+LONG = 512  # rows
 
 
 def conv(h, kernel, bias):
-    """3x3 convolution, SAME, stride 1: [batch, height, width, in] -> [batch, height, width, out]."""
-    return add_bias(tf.nn.conv2d(h, kernel, strides=1, padding="SAME"), bias)
+    """3x3 convolution, SAME, stride 1.
+
+    Args:
+      h: [..., batch, height, width, in].
+      kernel: [3, 3, in, out], or [groups, 3, 3, in, out]: then h is [groups, ..., batch, height, width, in].
+      bias: [out] or [groups, out].
+    Returns:
+      [..., batch, height, width, out].
+    """
+    return convs(h, (kernel, bias))[0]
+
+
+def convs(h, *weights):
+    """Several convolutions of one h: the result of `conv` for each (kernel, bias)."""
+    if any(kernel.shape.rank == 5 for kernel, _ in weights):
+        return group_convs(h, weights)
+    flat = tf.reshape(h, [-1, *h.shape[-3:]])
+    found = [add_bias(tf.nn.conv2d(flat, kernel, strides=1, padding="SAME"), bias) for kernel, bias in weights]
+    return [tf.reshape(x, [*h.shape[:-1], x.shape[-1]]) for x in found]
+
+
+def group_convs(h, weights):
+    """`convs` where each group has its own kernels: one matrix product of 3x3 patches, fast on GPUs."""
+    groups, (height, width, channels) = h.shape[0], h.shape[-3:]
+    padded = tf.pad(h, [[0, 0]] * (h.shape.rank - 3) + [[1, 1], [1, 1], [0, 0]])
+    patches = [padded[..., i : i + height, j : j + width, :] for i in range(3) for j in range(3)]
+    rows = tf.reshape(tf.concat(patches, -1), [groups, -1, 9 * channels])
+    own = [tf.broadcast_to(kernel, [groups, *kernel.shape[-4:]]) for kernel, _ in weights]
+    x = product(rows, tf.reshape(tf.concat(own, -1), [groups, 9 * channels, -1]))
+    parts = tf.split(x, [kernel.shape[-1] for kernel in own], -1)
+    return [
+        tf.reshape(part, [*h.shape[:-1], part.shape[-1]]) + spread(bias, h)
+        for part, (_, bias) in zip(parts, weights, strict=True)
+    ]
+
+
+@tf.custom_gradient
+def product(a, b):
+    """Matrix products [groups, n, k] @ [groups, k, m], n much the largest."""
+    return tf.matmul(a, b), lambda d: (product(d, tf.linalg.matrix_transpose(b)), long_product(a, d))
+
+
+@tf.custom_gradient
+def long_product(a, d):
+    """Matrix products of the transposed a [groups, n, k] with d [groups, n, m], n much the largest: [groups, k, m].
+
+    Cut along n, or a GPU has too few blocks to work on: 10 times slower.
+    """
+    groups, n, k = a.shape
+    parts = next(parts for parts in range(max(n // LONG, 1), 0, -1) if n % parts == 0)
+    cut = lambda t: tf.reshape(t, [groups, parts, n // parts, t.shape[-1]])
+    total = tf.reduce_sum(tf.matmul(cut(a), cut(d), transpose_a=True), 1)
+    return total, lambda u: (product(d, tf.linalg.matrix_transpose(u)), product(a, u))
+
+
+def spread(v, x):
+    """v [channels] or [groups, ..., channels], reshaped to be broadcast against x [groups, ..., channels]."""
+    return tf.reshape(v, [*v.shape[:-1], *[1] * (x.shape.rank - v.shape.rank), v.shape[-1]])
 
 
 @tf.custom_gradient
@@ -24,8 +81,8 @@ def add_bias(x, bias):
 
 
 def dense(f, kernel, bias):
-    """[batch, in] -> [batch, out]."""
-    return tf.matmul(f, kernel) + bias
+    """f [..., batch, in], kernel [in, out] or [groups, in, out] -> [..., batch, out]."""
+    return tf.matmul(f, kernel) + spread(bias, f)
 
 
 @tf.custom_gradient
@@ -56,36 +113,36 @@ def norm_relu_pool(x, beta):
     mean inside the variance, which is right to first order and wrong to second.
 
     Args:
-      x: [batch, height, width, channels].
+      x: [..., batch, height, width, channels].
       beta: [channels].
     Returns:
-      [batch, height // 2, width // 2, channels].
+      [..., batch, height // 2, width // 2, channels].
     """
     pooled, mean, variance = pool_and_statistics(x)
     scale = tf.math.rsqrt(variance + BATCH_NORM_EPSILON)
-    return tf.nn.relu((pooled - mean) * scale + beta)
+    return tf.nn.relu((pooled - spread(mean, x)) * spread(scale, x) + beta)
 
 
 def pool_and_statistics(x):
-    """2x2 maxima, mean and biased variance by channel of x; can be differentiated twice.
+    """2x2 maxima, mean and biased variance by channel of each batch in x; can be differentiated twice.
 
     Args:
-      x: [batch, height, width, channels].
+      x: [..., batch, height, width, channels].
     Returns:
-      ([batch, height // 2, width // 2, channels], [channels], [channels]).
+      ([..., batch, height // 2, width // 2, channels], [..., channels], [..., channels]).
     """
-    n = float(x.shape[0] * x.shape[1] * x.shape[2])
+    n = float(x.shape[-4] * x.shape[-3] * x.shape[-2])
 
     @tf.custom_gradient
     def run(x):
         mean = channel_sum(x) / n
-        variance = channel_sum(tf.math.squared_difference(x, mean)) / n
-        pooled = max_pool(x)
+        variance = channel_sum(tf.math.squared_difference(x, spread(mean, x))) / n
+        pooled, place = max_pool(x)
 
         def gradient(d_pooled, d_mean, d_variance):
             # The mean taken here is run's own result, so that a second derivative meets d_mean and not another map.
             slope = 2 / n * d_variance
-            return pool_and_affine_gradient(x, pooled, d_pooled, slope, d_mean / n - slope * results[1])
+            return pool_and_affine_gradient(x, place, d_pooled, slope, d_mean / n - slope * results[1])
 
         return (pooled, mean, variance), gradient
 
@@ -93,26 +150,28 @@ def pool_and_statistics(x):
     return results
 
 
-@tf.custom_gradient
-def pool_and_affine_gradient(x, pooled, d_pooled, slope, offset):
+def pool_and_affine_gradient(x, place, d_pooled, slope, offset):
     """d_pooled put back where the maxima of x were, plus x * slope + offset."""
-    put_back = max_pool_gradient(x, pooled, d_pooled)
 
-    def gradient(u):
-        chosen = max_pool_gradient(x, pooled, tf.ones_like(pooled))  # 1 where x is the maximum, 0 elsewhere
-        u_pooled = 4 * tf.nn.avg_pool2d(u * chosen, 2, 2, "VALID")
-        return u * slope, None, u_pooled, channel_dot(u, x), channel_sum(u)
+    @tf.custom_gradient
+    def run(x, d_pooled, slope, offset):
+        def gradient(u):
+            return u * spread(slope, x), max_pool_take(u, place), channel_dot(u, x), channel_sum(u)
 
-    return kernels.scale_and_add(x, slope, offset, put_back), gradient
+        return kernels.put_back(x, spread(slope, x), spread(offset, x), place, d_pooled), gradient
+
+    return run(x, d_pooled, slope, offset)
 
 
 def channel_sum(x):
-    """Sum over all axes but the last. BiasAddGrad is the fastest such sum on a CPU."""
-    return tf.raw_ops.BiasAddGrad(out_backprop=x)
+    """Sum of x [..., batch, height, width, channels] over batch, height and width."""
+    if x.shape.rank <= 4:
+        return tf.raw_ops.BiasAddGrad(out_backprop=x)  # the fastest such sum on a CPU
+    return tf.reduce_sum(x, [-4, -3, -2])
 
 
 def channel_dot(x, y):
-    """Sum of x * y [batch, height, width, channels] over all axes but the last."""
+    """Sum of x * y [..., batch, height, width, channels] over batch, height and width."""
     return channel_sum(x * y)
 
 
@@ -127,22 +186,21 @@ def constant_gradient(x):
 
 
 def max_pool(x):
-    """2x2, stride 2, VALID."""
-    return tf.nn.max_pool2d(x, 2, 2, "VALID")
+    """2x2, stride 2, VALID: the maxima of x, and which of the four each is; see `kernels.pool`."""
+    return kernels.pool(x)
 
 
-def max_pool_gradient(x, pooled, d_pooled):
-    """d_pooled at the first maximum of each 2x2 window of x, 0 elsewhere: the shape of x."""
-    window = dict(ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID")
-    return tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=pooled, grad=d_pooled, **window)
+def max_pool_take(u, place):
+    """The elements of u where max_pool found the maxima."""
+    return kernels.take(u, place)
 
 
 def cross_entropy(logits, labels):
-    """Mean softmax cross-entropy of logits [batch, way] against one-hot labels [batch, way]: a scalar, in nats."""
-    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=logits))
+    """Mean softmax cross-entropy in nats of logits [..., batch, way] against one-hot labels of this shape: [...]."""
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=logits), -1)
 
 
 def accuracy(logits, labels):
-    """Share of rows where logits [batch, way] and one-hot labels [batch, way] have the same argmax: in [0, 1]."""
+    """Share of the batch where logits [..., batch, way] and one-hot labels have the same argmax: [...], in [0, 1]."""
     correct = tf.equal(tf.argmax(logits, axis=-1), tf.argmax(labels, axis=-1))
-    return tf.reduce_mean(tf.cast(correct, logits.dtype))
+    return tf.reduce_mean(tf.cast(correct, logits.dtype), -1)

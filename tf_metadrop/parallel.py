@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tf_metadrop.cli import quiet
 from tf_metadrop.errors import UsageError
-from tf_metadrop.meta import meta_gradient
+from tf_metadrop.execution import execution
+from tf_metadrop.meta import meta_gradient, vectorised_gradient
 from tf_metadrop.workers import Team, adder, cluster
 
 
@@ -60,14 +61,15 @@ def local_devices(n: int, several_workers: bool) -> list[str]:
     return [f"{kind}:{index}" for index in range(n)]
 
 
-def sharded(strategy) -> Callable:
+def sharded(strategy, config) -> Callable | None:
     """`meta.meta_gradient` with the tasks dealt out: replica r takes tasks r * share to (r + 1) * share - 1.
 
-    Every replica adds up all replicas' results, so that all go on with the same numbers. strategy None: one device.
+    Every replica adds up all replicas' results, so that all go on with the same numbers. strategy None: None.
     """
     if strategy is None:
-        return meta_gradient
-    replicas, home = strategy.num_replicas_in_sync, strategy.extended.worker_devices[0]
+        return None
+    replicas, home, how = strategy.num_replicas_in_sync, strategy.extended.worker_devices[0], execution(config)
+    gradient_of = tf.function(vectorised_gradient if how.at_once else meta_gradient, jit_compile=how.xla)
 
     def gradient(params, n_tasks, get_task, config, noise_type, get_noise):
         share = n_tasks // replicas
@@ -75,13 +77,11 @@ def sharded(strategy) -> Callable:
         def one_replica(params):
             context = tf.distribute.get_replica_context()
             number = tf.cast(context.replica_id_in_sync_group, tf.int32)
-
-            def task(index):
-                with tf.device(home):  # where the images are: only the task's own travel
-                    return get_task(number * share + index)
-
+            with tf.device(home):  # where the images are: only this replica's own travel
+                tasks = get_task(number * share + tf.range(share))
+            task = lambda index: tf.nest.map_structure(lambda part: tf.gather(part, index), tasks)
             noise = lambda index: get_noise(number * share + index)
-            gradient, loss, accs = meta_gradient(params, share, task, config, noise_type, noise)
+            gradient, loss, accs = gradient_of(params, share, task, config, noise_type, noise)
             in_place = tf.reshape(tf.one_hot(number, replicas, dtype=accs.dtype)[:, None] * accs, [n_tasks])
             part = {name: g / replicas for name, g in gradient.items()}, loss / replicas, in_place
             return context.all_reduce(tf.distribute.ReduceOp.SUM, part)

@@ -8,7 +8,10 @@ import math
 
 import tensorflow as tf
 
+from tf_metadrop import philox
+
 INITIAL_WEIGHTS, TRAIN, EVALUATE, META_TEST, EXPORT, ADAPT = range(6)  # streams
+MAX_INT = 2**31 - 1
 
 
 def key(seed: int, stream: int) -> tf.Tensor:
@@ -17,12 +20,36 @@ def key(seed: int, stream: int) -> tf.Tensor:
 
 
 def fold(key, number):
-    """A new key from a key and a number (Python int or scalar tensor)."""
-    return tf.random.experimental.stateless_fold_in(key, tf.cast(number, tf.int32))
+    """A new key from a key and a number, neither of them negative.
+
+    Not tf.random.experimental.stateless_fold_in: its keys can be negative, for which XLA draws other numbers.
+
+    Args:
+      key: int32, [..., 2].
+      number: Python int or scalar tensor; or several, [n], for which a key [2] gives [n, 2], keys [m, 2] [m, n, 2].
+    """
+    number = tf.cast(number, tf.int32)
+    first = folded(key)
+    if number.shape.rank == 1:
+        first = first[..., tf.newaxis]
+    shape = tf.broadcast_static_shape(first.shape, number.shape)
+    return tf.stack([tf.broadcast_to(first, shape), tf.broadcast_to(number, shape)], -1)
+
+
+def folded(key):
+    """int32 in [0, 2**31 - 1) from a key; [...] from keys [..., 2]."""
+    if key.shape.rank == 1:
+        return tf.random.stateless_uniform([], key, 0, MAX_INT, tf.int32)
+    bits = philox.bits(key, 1)[..., 0]
+    return tf.cast(tf.math.floormod(bits, tf.constant(MAX_INT, tf.uint32)), tf.int32)
 
 
 def standard_normal(key, dtype=tf.float32):
-    """The noise of one task: a function (step, sample, layer, shape) -> N(0, 1) of this shape."""
+    """The noise of one task: a function (step, sample, layer, shape) -> N(0, 1) of this shape.
+
+    With keys [tasks, 2] it is the noise of several, the same for each of them as alone, and shapes begin with tasks.
+    `sample` can be several numbers; they then have an axis of their own after that.
+    """
 
     def draw(step, sample, layer, shape):
         return normal(fold(fold(fold(key, step), sample), layer), shape, dtype)
@@ -34,15 +61,23 @@ def normal(key, shape, dtype=tf.float32):
     """N(0, 1) of this shape by the Box-Muller transform, half the CPU time of tf.random.stateless_normal.
 
     Of 64 random bits, 32 give the radius (at most 6.8: what lies beyond has probability 1e-11) and 32 the angle.
+
+    Args:
+      key: [2]; or several, [..., 2]: then shape begins with their axes.
     """
-    size = math.prod(shape)
-    bits = tf.random.stateless_uniform([(size + 1) // 2], key, None, None, tf.uint64)
-    return tf.reshape(box_muller(tf.bitcast(bits, tf.int32), dtype)[:size], shape)
+    outer = key.shape[:-1]
+    size = math.prod(shape[len(outer) :])
+    pairs = (size + 1) // 2
+    if key.shape.rank == 1:
+        bits = tf.bitcast(tf.random.stateless_uniform([pairs], key, None, None, tf.uint64), tf.int32)
+    else:
+        bits = tf.reshape(tf.bitcast(philox.bits(key, 2 * pairs), tf.int32), [*outer, pairs, 2])
+    return tf.reshape(box_muller(bits, dtype)[..., :size], shape)
 
 
 def box_muller(bits, dtype=tf.float32):
-    """N(0, 1), [2 * n], from uniform int32 bits [n, 2]."""
+    """N(0, 1), [..., 2 * n], from uniform int32 bits [..., n, 2]."""
     bits = tf.cast(bits, dtype)
-    uniform = tf.maximum(bits[:, 0] * 2.0**-32 + 0.5, 2.0**-33)  # never 0, whose logarithm is infinite
-    radius, angle = tf.sqrt(-2.0 * tf.math.log(uniform)), bits[:, 1] * (2 * math.pi * 2.0**-32)
-    return tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], 0)
+    uniform = tf.maximum(bits[..., 0] * 2.0**-32 + 0.5, 2.0**-33)  # never 0, whose logarithm is infinite
+    radius, angle = tf.sqrt(-2.0 * tf.math.log(uniform)), bits[..., 1] * (2 * math.pi * 2.0**-32)
+    return tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], -1)

@@ -1,7 +1,6 @@
 """Meta-training: Algorithm 1 of the paper around the compiled step, with evaluations, logs and checkpoints."""
 
 import contextlib
-import math
 import pathlib
 
 import numpy as np
@@ -12,6 +11,7 @@ from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, load_split
 from tf_metadrop.errors import UsageError
 from tf_metadrop.evaluate import Evaluation, Images
+from tf_metadrop.execution import prepare
 from tf_metadrop.learner import MetaLearner
 from tf_metadrop.meta import initial_state, make_train_step
 from tf_metadrop.tracking import TrainLog, header
@@ -31,6 +31,7 @@ def meta_train(config: Config) -> MetaLearner:
         or another worker stops.
     """
     team = parallel.join(config)
+    prepare(config)
     with watch(config):
         config = team.agree(config)
     with watch(config):
@@ -67,27 +68,44 @@ def run(team, config, train_images, eval_images, log, saved):
         weights_key = random.key(config.seed, random.INITIAL_WEIGHTS)
         weights = lambda: model.initial(DATASETS[config.dataset], config.way, weights_key)
         state = initial_state(team.from_chief(weights), noise_type)
-    step = make_train_step(config, noise_type, parallel.sharded(team.strategy))
+    step = make_train_step(config, noise_type, parallel.sharded(team.strategy, config))
     key = random.key(config.seed, random.TRAIN)
     evaluation = Evaluation(config, noise_type, eval_images, random.EVALUATE)
-    for iteration in range(int(state.iteration), config.n_train_iters + 1):
-        state, loss, accs = step(state, train_images.flat, *train_images.episodes(episodes), key)
-        loss = float(loss)
-        if not (math.isfinite(loss) and all(np.isfinite(w).all() for w in state.params.values())):
-            raise UsageError(
-                f"the loss is {loss} at iteration {iteration} of {directory}, or the step after it gave weights that "
-                "are no numbers: lower --inner_lr or --meta_lr and give a new --savedir; older checkpoints are kept."
-            )
+    behind = None  # the iteration that the device may still compute while the next one is prepared
+
+    def account(iteration, state, loss, accs, drawn):
+        check([loss], iteration, directory, loss)
         if log is None:  # the chief evaluates and saves meanwhile; the next step waits for it
-            continue
-        log.trained(iteration, loss, float(np.mean(accs)))
+            return
+        log.trained(iteration, float(loss), float(np.mean(accs)))
         if iteration % config.eval_freq == 0:
             losses, accuracies = evaluation.run(state.params, config.n_eval_batches)
             log.evaluated(iteration, config.eval_split, float(losses.mean()), float(accuracies.mean()))
         if iteration % config.save_freq == 0 or iteration == config.n_train_iters:
-            checkpoint.save(directory, Saved(state, episodes.get_state(), config.as_dict(), log.progress()))
+            check(state.params.values(), iteration, directory, loss)
+            checkpoint.save(directory, Saved(state, drawn, config.as_dict(), log.progress()))
+
+    with contextlib.closing(train_images.stream(episodes)) as stream:
+        for iteration, (indices, drawn) in zip(
+            range(int(state.iteration), config.n_train_iters + 1), stream, strict=False
+        ):
+            state, loss, accs = step(state, train_images.flat, *indices, key)
+            if behind:
+                account(*behind)
+            behind = iteration, state, loss, accs, drawn
+    if behind:
+        account(*behind)
     team.from_chief(lambda: None)  # no worker says that it has done before the last checkpoint is written
     return state
+
+
+def check(numbers, iteration: int, directory: pathlib.Path, loss) -> None:
+    """Raises UsageError if some of these numbers are none."""
+    if not all(np.isfinite(n).all() for n in numbers):
+        raise UsageError(
+            f"the loss is {float(loss)} at iteration {iteration} of {directory}, or the step after it gave weights "
+            "that are no numbers: lower --inner_lr or --meta_lr and give a new --savedir; older checkpoints are kept."
+        )
 
 
 def find_run(directory: pathlib.Path, config: Config) -> Saved | None:

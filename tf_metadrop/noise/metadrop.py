@@ -6,13 +6,14 @@
 Not sampling: a = alpha, and logits = f W + b (TF1_BEHAVIOUR, "Network").
 """
 
-from tf_metadrop.ops import conv, dense, gate, softplus
+from tf_metadrop.ops import convs, dense, gate, softplus
 
 
 def features(params, layer, h, normal):
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
-    mu = conv(h, params[f"theta/conv{layer}_w"], params[f"theta/conv{layer}_b"])
-    alpha = conv(h, params[f"phi/conv{layer}_w"], params[f"phi/conb{layer}_b"])
+    theta = params[f"theta/conv{layer}_w"], params[f"theta/conv{layer}_b"]
+    phi = params[f"phi/conv{layer}_w"], params[f"phi/conb{layer}_b"]
+    mu, alpha = convs(h, theta, phi)
     a = alpha if normal is None else alpha + normal(alpha.shape)
     return gate(mu, a)
 
