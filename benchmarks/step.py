@@ -42,7 +42,7 @@ def measure(settings: config.Config, iters: int) -> dict:
     import tensorflow as tf
 
     from benchmarks import work
-    from tf_metadrop import model, noise, random
+    from tf_metadrop import model, noise, random, train
     from tf_metadrop.data import DATASETS
     from tf_metadrop.evaluate import Images
     from tf_metadrop.execution import execution, prepare
@@ -68,7 +68,9 @@ def measure(settings: config.Config, iters: int) -> dict:
         state, loss = run(state, next(stream)[0])
         np.asarray(loss)
         first_call = time.perf_counter() - began
-        seconds, gaps, state = timed(run, state, stream, iters)
+        _, _, state = timed(run, state, stream, 1, 1)
+        at_once = train.FAR_BEHIND if tf.config.list_logical_devices("GPU") and training else 1
+        seconds, gaps, state = timed(run, state, stream, iters, at_once)
     median = statistics.median(seconds)
     gflop = (work.train_step_flop if training else work.test_step_flop)(settings) / 1e9
     per_step = settings.metabatch * settings.way * (settings.shot + settings.query)
@@ -81,33 +83,23 @@ def measure(settings: config.Config, iters: int) -> dict:
     )  # fmt: skip
 
 
-def timed(run, state, stream, iters: int):
-    """Runs steps as training does: a step's loss is read when the next one has been handed to the device.
-
-    Two more are run, and the first and the last left out: filling and emptying the queue.
+def timed(run, state, stream, iters: int, at_once: int):
+    """Runs steps as training does: `at_once` of them are handed to the device before it is waited for.
 
     Returns:
-      (seconds of each step, seconds that each waited for its episodes, last state).
+      (seconds of a step, the mean of every `at_once`; seconds that each waited for its episodes; last state).
     """
-    seconds, gaps, behind, began = [], [], None, time.perf_counter()
-
-    def read(loss):
-        nonlocal began
+    seconds, gaps = [], []
+    for _ in range(iters):
+        began = time.perf_counter()
+        for _ in range(at_once):
+            waiting = time.perf_counter()
+            episodes, _ = next(stream)
+            gaps.append(time.perf_counter() - waiting)
+            state, loss = run(state, episodes)
         np.asarray(loss)
-        now = time.perf_counter()
-        seconds.append(now - began)
-        began = now
-
-    for _ in range(iters + 2):
-        waiting = time.perf_counter()
-        episodes, _ = next(stream)
-        gaps.append(time.perf_counter() - waiting)
-        state, loss = run(state, episodes)
-        if behind is not None:
-            read(behind)
-        behind = loss
-    read(behind)
-    return seconds[1:-1], gaps, state
+        seconds.append((time.perf_counter() - began) / at_once)
+    return seconds, gaps, state
 
 
 def peak_gpu_mb(tf) -> int | None:

@@ -17,6 +17,8 @@ from tf_metadrop.meta import initial_state, make_train_step
 from tf_metadrop.tracking import TrainLog, header
 from tf_metadrop.workers import Team, watch
 
+FAR_BEHIND = 10  # iterations between two looks at the results: each look makes a GPU wait
+
 
 def meta_train(config: Config) -> MetaLearner:
     """Meta-trains, or goes on with the unfinished run in the savedir.
@@ -71,9 +73,12 @@ def run(team, config, train_images, eval_images, log, saved):
     step = make_train_step(config, noise_type, parallel.sharded(team.strategy, config))
     key = random.key(config.seed, random.TRAIN)
     evaluation = Evaluation(config, noise_type, eval_images, random.EVALUATE)
-    behind = None  # the iteration that the device may still compute while the next one is prepared
+    behind = []  # iterations that a GPU may still be computing while the next ones are handed to it
 
-    def account(iteration, state, loss, accs, drawn):
+    def due(iteration):
+        return not (iteration % config.eval_freq and iteration % config.save_freq) or iteration == config.n_train_iters
+
+    def account(iteration, loss, accs, state, drawn):
         check([loss], iteration, directory, loss)
         if log is None:  # the chief evaluates and saves meanwhile; the next step waits for it
             return
@@ -90,11 +95,11 @@ def run(team, config, train_images, eval_images, log, saved):
             range(int(state.iteration), config.n_train_iters + 1), stream, strict=False
         ):
             state, loss, accs = step(state, train_images.flat, *indices, key)
-            if behind:
-                account(*behind)
-            behind = iteration, state, loss, accs, drawn
-    if behind:
-        account(*behind)
+            behind.append((iteration, loss, accs, *((state, drawn) if due(iteration) else (None, None))))
+            if len(behind) == FAR_BEHIND or due(iteration):
+                for late in behind:
+                    account(*late)
+                behind.clear()
     team.from_chief(lambda: None)  # no worker says that it has done before the last checkpoint is written
     return state
 
