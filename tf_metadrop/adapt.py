@@ -18,7 +18,7 @@ class Adapted(NamedTuple):
     support_logits: list  # n_steps tensors [support, way]; only with one sample
 
 
-def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1, at_once=1):
+def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1, at_once=1, in_flight=1):
     """theta_k+1 = theta_k - inner_lr * d/dtheta mean_j CE(support; theta_k, noise_kj), n_steps times.
 
     Args:
@@ -30,6 +30,7 @@ def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1, 
       noise: function (step, sample, layer, shape) -> standard normal noise, see `random.standard_normal`.
       n_samples: Monte Carlo samples of the noise per step; with more than one, no meta-gradient can be taken.
       at_once: how many of them go through the network together; divides n_samples.
+      in_flight: how many such groups may be under way at a time.
     Returns:
       Adapted.
     """
@@ -50,7 +51,7 @@ def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1, 
             loss = loss[..., tf.newaxis]
             logits.append(out)
         else:
-            gradient, loss = mean_over_samples(support_gradient, theta, n_samples, at_once)
+            gradient, loss = mean_over_samples(support_gradient, theta, n_samples, at_once, in_flight)
         if config.second_order == "first":
             gradient = tf.nest.map_structure(tf.stop_gradient, gradient)
         theta = {name: theta[name] - config.inner_lr * gradient[name] for name in theta}
@@ -59,7 +60,7 @@ def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1, 
     return Adapted({**params, **theta}, tf.stack(losses), path, logits)
 
 
-def mean_over_samples(support_gradient, theta, n_samples, at_once):
+def mean_over_samples(support_gradient, theta, n_samples, at_once, in_flight):
     """Mean gradient over the samples, `at_once` together: memory does not grow with the number of all."""
     rounds, like = n_samples // at_once, next(iter(theta.values()))
 
@@ -70,7 +71,7 @@ def mean_over_samples(support_gradient, theta, n_samples, at_once):
         return index + 1, total, losses.write(index, loss[..., tf.newaxis] if at_once == 1 else loss)
 
     start = 0, tf.nest.map_structure(tf.zeros_like, theta), tf.TensorArray(like.dtype, rounds)
-    _, total, losses = tf.while_loop(lambda index, *_: index < rounds, body, start, parallel_iterations=1)
+    _, total, losses = tf.while_loop(lambda index, *_: index < rounds, body, start, parallel_iterations=in_flight)
     return total, tf.concat(tf.unstack(losses.stack(), rounds), -1)
 
 

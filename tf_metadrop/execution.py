@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-# Triton ends the process on some products ("triton_tiling_propagation", TensorFlow 2.21), and cuBLAS is as fast; CUDA
-# graphs are made anew at every step, as buffers move: 18.8 ms with them and 17.4 ms without on an H200.
+# Triton ends the process on some products ("triton_tiling_propagation", TensorFlow 2.21), and cuBLAS is as fast. With
+# CUDA graphs (command buffers) an omniglot 20-way 1-shot step took 18.8 ms on an H200, without them 17.4 ms.
 XLA_FLAGS = "--xla_gpu_enable_triton_gemm=false --xla_gpu_enable_command_buffer="
+MOST_IN_FLIGHT = 4  # each takes memory
 SAMPLES_AT_ONCE = 64  # tasks times noise samples, where tasks run at once
 
 
@@ -17,6 +18,7 @@ class Execution(NamedTuple):
 
     at_once: bool  # all tasks as one batch, memory growing with their number; else one after the other
     xla: bool  # the whole step compiled by XLA, which takes minutes on a GPU
+    in_flight: int  # tasks, or noise samples of one task, that a test has under way at a time, where not at once
 
     def samples(self, n_tasks: int, n_samples: int) -> int:
         """Noise samples that go through the network together: a divisor of n_samples."""
@@ -28,11 +30,21 @@ def execution(config) -> Execution:
     """Where a flag says `auto`: at once and with XLA on a GPU, neither on a CPU (both are slower there)."""
     gpu = bool(tf.config.get_visible_devices("GPU"))
     at_once = gpu if config.tasks == "auto" else config.tasks == "at_once"
-    return Execution(at_once, gpu if config.xla == "auto" else config.xla == "on")
+    in_flight = 1 if gpu or config.mode != "meta_test" else min(cores(), MOST_IN_FLIGHT)
+    return Execution(at_once, gpu if config.xla == "auto" else config.xla == "on", in_flight)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prepare(config) -> None:
-    """Sets TensorFlow up for this config, before its first operation: GPU memory as needed, and --precision."""
+    """Sets TensorFlow up for this config, before its first operation: memory of GPUs, threads, and --precision."""
+    if (in_flight := execution(config).in_flight) > 1:  # each has a thread of its own: no waiting for one another
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_inter_op_parallelism_threads(in_flight)
+            tf.config.threading.set_intra_op_parallelism_threads(cores() // in_flight)
     for gpu in tf.config.get_visible_devices("GPU"):
         with contextlib.suppress(RuntimeError):  # TensorFlow is in use already
             tf.config.experimental.set_memory_growth(gpu, True)

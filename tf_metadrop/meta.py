@@ -38,13 +38,13 @@ def initial_state(params, noise_type) -> State:
     return State(dict(params), zeros, dict(zeros), tf.zeros([], tf.int64))
 
 
-def task_loss(params, task: Task, config, noise_type, noise, n_samples=1, at_once=1):
+def task_loss(params, task: Task, config, noise_type, noise, n_samples=1, at_once=1, in_flight=1):
     """Adapts to the support set under noise, then classifies the query set without.
 
     Returns:
       (query cross-entropy in nats, query accuracy in [0, 1], query logits [way * query, way], Adapted).
     """
-    adapted = adapt(params, task.support_x, task.support_y, config, noise_type, noise, n_samples, at_once)
+    adapted = adapt(params, task.support_x, task.support_y, config, noise_type, noise, n_samples, at_once, in_flight)
     logits = model.forward(adapted.params, task.query_x, noise_type)
     return cross_entropy(logits, task.query_y), accuracy(logits, task.query_y), logits, adapted
 
@@ -179,9 +179,14 @@ def make_test_step(config, noise_type):
         samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
         if how.at_once:
             return vectorised_loss(params, c.metabatch, get_task, c, noise_type, get_noise, *samples)
-        one = lambda index: task_loss(params, get_task(index), c, noise_type, get_noise(index), *samples)[:2]
+        tasks_in_flight, in_flight = (how.in_flight, 1) if c.metabatch > 1 else (1, how.in_flight)
+
+        def one(index):
+            task, noise = get_task(index), get_noise(index)
+            return task_loss(params, task, c, noise_type, noise, *samples, in_flight)[:2]
+
         numbers = tf.float32, tf.float32
-        return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=1)
+        return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=tasks_in_flight)
 
     return test_step
 
