@@ -7,7 +7,7 @@ differentiate them one operation at a time, so `ops` gives them their derivative
 
 import tensorflow as tf
 
-SMALLEST = 2**18  # elements; below it starting a compiled kernel, and compiling it, costs more than it saves
+SMALLEST = 2**15  # elements; below it starting a compiled kernel, and compiling it, costs more than it saves
 
 
 def kernel(function):
@@ -37,6 +37,12 @@ def gate(mu, a):
 def gate_gradient(mu, s, d):
     """Gradients of sum(d * mu * softplus(a)) with respect to mu and a. The slope of softplus is 1 - exp(-s)."""
     return d * s, d * mu * (1 - tf.exp(-s))
+
+
+@kernel
+def gate_gradient_by_a(mu, s, d):
+    """The second of gate_gradient's results."""
+    return d * mu * (1 - tf.exp(-s))
 
 
 @kernel

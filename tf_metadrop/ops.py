@@ -103,6 +103,30 @@ def gate(mu, a):
     return x, lambda d: gradient(mu, a, d)
 
 
+@tf.custom_gradient
+def gate_first(mu, a):
+    """`gate` for the first layer, where the inner loop needs no gradient with respect to a: it is not computed then."""
+    x, s = kernels.gate(mu, a)
+    return x, lambda d: (gate_by_mu(d, a, s), gate_by_a(mu, a, s, d))
+
+
+@tf.custom_gradient
+def gate_by_mu(d, a, s):
+    """d * s, where s = softplus(a)."""
+    return d * tf.stop_gradient(s), lambda u: (*kernels.gate_gradient(d, s, u), None)
+
+
+@tf.custom_gradient
+def gate_by_a(mu, a, s, d):
+    """d * mu * sigmoid(a), where s = softplus(a)."""
+
+    def gradient(v):
+        by_mu, by_a, by_d = kernels.gate_second_gradient(mu, s, d, tf.zeros_like(v), v)
+        return by_mu, by_a, None, by_d
+
+    return kernels.gate_gradient_by_a(mu, s, d), gradient
+
+
 def norm_relu_pool(x, beta):
     """max_pool(relu(batch_norm(x) + beta)): statistics of the batch at hand, biased variance, no scale.
 

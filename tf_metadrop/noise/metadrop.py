@@ -6,7 +6,7 @@
 Not sampling: a = alpha, and logits = f W + b (TF1_BEHAVIOUR, "Network").
 """
 
-from tf_metadrop.ops import convs, dense, gate, softplus
+from tf_metadrop.ops import convs, dense, gate, gate_first, softplus
 
 
 def features(params, layer, h, normal):
@@ -15,7 +15,7 @@ def features(params, layer, h, normal):
     phi = params[f"phi/conv{layer}_w"], params[f"phi/conb{layer}_b"]
     mu, alpha = convs(h, theta, phi)
     a = alpha if normal is None else alpha + normal(alpha.shape)
-    return gate(mu, a)
+    return gate_first(mu, a) if layer == 1 else gate(mu, a)
 
 
 def logits(params, f, normal):
