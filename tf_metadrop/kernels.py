@@ -15,9 +15,10 @@ def kernel(function):
     compiled = tf.function(function, jit_compile=True, autograph=False)
 
     def call(*args):
+        if args[0].shape.num_elements() < SMALLEST:
+            return function(*args)
         # A tape that watched the arguments would make the compiled function return all its intermediate results.
-        args = [tf.stop_gradient(arg) for arg in args]
-        return (compiled if args[0].shape.num_elements() >= SMALLEST else function)(*args)
+        return compiled(*[tf.stop_gradient(arg) for arg in args])
 
     call.__doc__ = function.__doc__
     return call

@@ -115,10 +115,10 @@ def vectorised_loss(params, n_tasks, get_task, config, noise_type, get_noise, n_
 def adam_step(state: State, gradient, meta_lr) -> State:
     """Clips each gradient entry to [-3, 3] and takes one step of Adam in TF1's form (Kingma & Ba, end of section 2)."""
     params, m, v = dict(state.params), {}, {}
+    t = tf.cast(state.iteration + 1, next(iter(gradient.values())).dtype)
+    rate = meta_lr * tf.sqrt(1 - BETA2**t) / (1 - BETA1**t)
     for name, g in gradient.items():
         g = tf.clip_by_value(g, -GRADIENT_CLIP, GRADIENT_CLIP)
-        t = tf.cast(state.iteration + 1, g.dtype)
-        rate = meta_lr * tf.sqrt(1 - BETA2**t) / (1 - BETA1**t)
         m[name] = BETA1 * state.m[name] + (1 - BETA1) * g
         v[name] = BETA2 * state.v[name] + (1 - BETA2) * tf.square(g)
         params[name] = state.params[name] - rate * m[name] / (tf.sqrt(v[name]) + EPSILON)

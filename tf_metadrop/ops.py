@@ -25,9 +25,9 @@ def convs(h, *weights):
     """Several convolutions of one h: the result of `conv` for each (kernel, bias)."""
     if any(kernel.shape.rank == 5 for kernel, _ in weights):
         return group_convs(h, weights)
-    flat = tf.reshape(h, [-1, *h.shape[-3:]])
+    flat = h if h.shape.rank == 4 else tf.reshape(h, [-1, *h.shape[-3:]])
     found = [add_bias(tf.nn.conv2d(flat, kernel, strides=1, padding="SAME"), bias) for kernel, bias in weights]
-    return [tf.reshape(x, [*h.shape[:-1], x.shape[-1]]) for x in found]
+    return found if h.shape.rank == 4 else [tf.reshape(x, [*h.shape[:-1], x.shape[-1]]) for x in found]
 
 
 def group_convs(h, weights):
@@ -66,6 +66,8 @@ def long_product(a, d):
 
 def spread(v, x):
     """v [channels] or [groups, ..., channels], reshaped to be broadcast against x [groups, ..., channels]."""
+    if v.shape.rank == 1:
+        return v
     return tf.reshape(v, [*v.shape[:-1], *[1] * (x.shape.rank - v.shape.rank), v.shape[-1]])
 
 

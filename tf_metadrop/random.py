@@ -30,6 +30,8 @@ def fold(key, number):
     """
     number = tf.cast(number, tf.int32)
     first = folded(key)
+    if first.shape.rank == number.shape.rank == 0:
+        return tf.stack([first, number])
     if number.shape.rank == 1:
         first = first[..., tf.newaxis]
     shape = tf.broadcast_static_shape(first.shape, number.shape)
@@ -72,12 +74,13 @@ def normal(key, shape, dtype=tf.float32):
         bits = tf.bitcast(tf.random.stateless_uniform([pairs], key, None, None, tf.uint64), tf.int32)
     else:
         bits = tf.reshape(tf.bitcast(philox.bits(key, 2 * pairs), tf.int32), [*outer, pairs, 2])
-    return tf.reshape(box_muller(bits, dtype)[..., :size], shape)
+    drawn = box_muller(bits, dtype)
+    return tf.reshape(drawn if size == 2 * pairs else drawn[..., :size], shape)
 
 
 def box_muller(bits, dtype=tf.float32):
     """N(0, 1), [..., 2 * n], from uniform int32 bits [..., n, 2]."""
-    bits = tf.cast(bits, dtype)
-    uniform = tf.maximum(bits[..., 0] * 2.0**-32 + 0.5, 2.0**-33)  # never 0, whose logarithm is infinite
-    radius, angle = tf.sqrt(-2.0 * tf.math.log(uniform)), bits[..., 1] * (2 * math.pi * 2.0**-32)
+    first, second = tf.unstack(tf.cast(bits, dtype), axis=-1)
+    uniform = tf.maximum(first * 2.0**-32 + 0.5, 2.0**-33)  # never 0, whose logarithm is infinite
+    radius, angle = tf.sqrt(-2.0 * tf.math.log(uniform)), second * (2 * math.pi * 2.0**-32)
     return tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], -1)
