@@ -41,10 +41,10 @@ def start_workers(savedir, *arguments):
     return [start(*SMALL, *arguments, f"--savedir={savedir / str(i)}", tf_config=c) for i, c in enumerate(configs)]
 
 
-def end(process, code=0):
+def end(process, code=0, seconds=90):
     """Its stdout and stderr, after it has ended by itself with this exit code."""
     try:
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=seconds)
     finally:
         process.kill()
     assert process.returncode == code, err
@@ -77,6 +77,14 @@ def test_two_devices_train_as_one(one, tmp_path):
     assert_same_run(tmp_path / "run", one)
     out, _ = end(start(*SMALL, f"--savedir={tmp_path / 'run'}"))  # the number of devices does not define a run
     assert "nothing to train" in out
+
+
+def test_two_devices_train_as_one_with_tasks_at_once_and_xla(tmp_path):
+    path = "--tasks=at_once", "--xla=on", "--maml"  # MAML compiles in half the time
+    runs = [start(*SMALL, *path, f"--devices={n}", f"--savedir={tmp_path / str(n)}") for n in (1, 2)]
+    for run in runs:
+        assert end(run, seconds=400)[1] == ""
+    assert_same_run(tmp_path / "2", tmp_path / "1")
 
 
 def test_two_workers_train_as_one_process_and_only_the_chief_writes(one, tmp_path):

@@ -81,7 +81,7 @@ def basic_batch_norm(x, beta):
 
 def with_batch_norm(batch_norm, monkeypatch):
     """Our loss and meta-gradient of the problem, with this batch norm before ReLU and pool in place of ours."""
-    block = lambda x, beta: ops.max_pool(tf.nn.relu(batch_norm(x, beta)))
+    block = lambda x, beta: tf.nn.max_pool2d(tf.nn.relu(batch_norm(x, beta)), 2, 2, "VALID")
     monkeypatch.setattr(model, "norm_relu_pool", block)
     return meta.task_gradient(*problem())
 
@@ -161,7 +161,8 @@ def test_adam_clips_and_matches_keras():
 
 
 @pytest.mark.parametrize("dtype,tolerance", [("float64", 1e-13), ("float32", 2e-6)])
-def test_gate_is_right_to_second_order(dtype, tolerance):
+@pytest.mark.parametrize("gate", [ops.gate, ops.gate_first])
+def test_gate_is_right_to_second_order(gate, dtype, tolerance):
     """Large enough to be compiled, against TensorFlow's own derivatives of mu * softplus(a) in float64."""
     random = np.random.RandomState(0)
     arrays = [random.standard_normal([2, 64, 64, 32]) for _ in range(4)]
@@ -177,7 +178,7 @@ def test_gate_is_right_to_second_order(dtype, tolerance):
         return [x, d_mu, d_a, *outer.gradient(total, [mu, a])]
 
     expected = second(lambda mu, a: mu * tf.nn.softplus(a), *[tf.constant(w, tf.float64) for w in arrays])
-    compiled = tf.function(lambda *args: second(ops.gate, *args), autograph=False)
+    compiled = tf.function(lambda *args: second(gate, *args), autograph=False)
     for ours, theirs in zip(compiled(*[tf.constant(w, dtype) for w in arrays]), expected, strict=True):
         assert np.linalg.norm(ours - theirs.numpy()) / np.linalg.norm(theirs) < tolerance
 

@@ -84,6 +84,8 @@ def add_bias(x, bias):
 
 def dense(f, kernel, bias):
     """f [..., batch, in], kernel [in, out] or [groups, in, out] -> [..., batch, out]."""
+    if kernel.shape.rank == 3:  # or matmul would take the groups for an axis further in
+        kernel = tf.reshape(kernel, [kernel.shape[0], *[1] * (f.shape.rank - 3), *kernel.shape[1:]])
     return tf.matmul(f, kernel) + spread(bias, f)
 
 

@@ -1,0 +1,121 @@
+"""However a step runs (in sequence, at once, by XLA, several samples at a time), it computes the same."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_metadrop import execution, kernels, meta, model, noise, philox, random
+from tf_metadrop.config import Config
+from tf_metadrop.data import DATASETS
+from tf_metadrop.evaluate import Images
+
+SMALL = Config(dataset="strokes", way=3, shot=1, query=2, metabatch=2, n_steps=1, inner_lr=0.01)
+PATHS = [dict(tasks=tasks, xla=xla) for tasks in ("in_sequence", "at_once") for xla in ("off", "on")]
+
+
+def images(config):
+    pixels = np.random.RandomState(0).randint(0, 256, [9, 9, *DATASETS[config.dataset].image_shape])
+    return Images(pixels.astype(np.uint8), config)
+
+
+def weights(config):
+    """Larger than the initial ones, so that nothing is near zero."""
+    made = np.random.RandomState(1)
+    shapes = model.shapes(DATASETS[config.dataset], config.way)
+    return {name: tf.constant(made.standard_normal(shape) * 0.1, tf.float32) for name, shape in shapes.items()}
+
+
+def test_philox_is_tensorflows():
+    keys = random.fold(random.key(2**32 - 1, 3), tf.range(4))
+    for count in (1, 1001):
+        expected = [tf.random.stateless_uniform([count], key, None, None, tf.uint32) for key in keys]
+        np.testing.assert_array_equal(philox.bits(keys, count), expected)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_noise_of_several_tasks_and_samples_is_that_of_each(xla):
+    key, shape = random.key(7, random.TRAIN), [5, 3, 3, 7]
+    draw = lambda key: random.standard_normal(random.fold(key, tf.range(3)))(4, tf.range(2), 1, [3, 2, *shape])
+    every = tf.function(draw, jit_compile=xla)(key)
+    for task in range(3):
+        for sample in range(2):
+            one = random.standard_normal(random.fold(key, task))(4, sample, 1, shape)
+            np.testing.assert_allclose(every[task, sample], one, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("noise_type", ["metadrop", "maml"])
+def test_training_step_is_the_same_on_every_path(noise_type):
+    results = []
+    for path in PATHS:
+        config = dataclasses.replace(SMALL, noise_type=noise_type, **path)
+        state = meta.initial_state(weights(config), noise.load(noise_type))
+        step, pictures = meta.make_train_step(config, noise.load(noise_type)), images(config)
+        indices = pictures.episodes(np.random.RandomState(0))
+        results.append(step(state, pictures.flat, *indices, random.key(0, random.TRAIN)))
+    state, loss, accs = results[0]
+    for other_state, other_loss, other_accs in results[1:]:
+        assert float(other_loss) == pytest.approx(float(loss), rel=1e-5)
+        np.testing.assert_array_equal(other_accs, accs)
+        for name, m in state.m.items():
+            if noise_type == "maml" and name.startswith("theta/conv") and name.endswith("_b"):
+                continue  # zero but for rounding: batch norm takes these biases away again
+            assert np.linalg.norm(other_state.m[name] - m) < 1e-4 * np.linalg.norm(m), name
+
+
+@pytest.mark.parametrize("at_once", [64, 4, 2])
+def test_test_step_is_the_same_on_every_path(at_once, monkeypatch):
+    """Of 2 tasks times 2 samples as many at once as `at_once` lets; numbered from 5."""
+    monkeypatch.setattr(execution, "SAMPLES_AT_ONCE", at_once)
+    results = []
+    for path in PATHS if at_once == 64 else [PATHS[0], PATHS[2]]:
+        config = dataclasses.replace(SMALL, mode="meta_test", n_test_mc_samp=2, **path)
+        step, pictures = meta.make_test_step(config, noise.load("metadrop")), images(config)
+        indices = pictures.episodes(np.random.RandomState(0))
+        key = random.key(0, random.META_TEST)
+        results.append(step(weights(config), pictures.flat, *indices, key, tf.constant(5)))
+    for losses, accs in results[1:]:
+        np.testing.assert_allclose(losses, results[0][0], rtol=1e-5)
+        np.testing.assert_array_equal(accs, results[0][1])
+
+
+def test_how_steps_run_here():
+    """On a machine without a GPU; see execution.py."""
+    cores = execution.cores()
+    assert execution.execution(SMALL) == (False, False, 1)
+    assert execution.execution(dataclasses.replace(SMALL, tasks="at_once", xla="on")) == (True, True, 1)
+    assert execution.execution(dataclasses.replace(SMALL, mode="meta_test")).in_flight == min(cores, 4)
+    assert execution.Execution(True, True, 1).samples(1, 30) == 30
+    assert execution.Execution(True, True, 1).samples(16, 30) == 3
+    assert (
+        execution.Execution(True, True, 1).samples(100, 30) == execution.Execution(False, False, 1).samples(1, 30) == 1
+    )
+
+
+def test_episodes_drawn_ahead_are_the_same_and_so_is_the_generator():
+    pictures, generator = images(SMALL), np.random.RandomState(3)
+    ahead = pictures.stream(np.random.RandomState(3))
+    for _ in range(3):
+        drawn, state = next(ahead)
+        for ours, theirs in zip(drawn, pictures.episodes(generator), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(state[1], generator.get_state()[1])
+        assert state[2:] == generator.get_state()[2:]
+    ahead.close()
+
+
+@pytest.mark.parametrize("size", [[2, 7, 7, 3], [2, 50, 51, 32]])
+def test_pool_kernels_are_tensorflows(size):
+    """With many ties, of odd sizes, and large enough to be compiled."""
+    made = np.random.RandomState(0)
+    x = tf.constant(made.randint(0, 3, size), tf.float32)
+    pooled, place = kernels.pool(x)
+    np.testing.assert_array_equal(pooled, tf.nn.max_pool2d(x, 2, 2, "VALID"))
+    d = tf.constant(made.standard_normal(pooled.shape), tf.float32)
+    window = dict(ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID")
+    put = tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=pooled, grad=d, **window)
+    zero = tf.zeros([size[-1]])
+    np.testing.assert_array_equal(kernels.put_back(x, zero, zero, place, d), put)
+    np.testing.assert_array_equal(kernels.take(x, place), pooled)
+    np.testing.assert_array_equal(kernels.take(put, place), d)
