@@ -80,7 +80,7 @@ def test_two_devices_train_as_one(one, tmp_path):
 
 
 def test_two_devices_train_as_one_with_tasks_at_once_and_xla(tmp_path):
-    path = "--tasks=at_once", "--xla=on", "--maml"  # MAML compiles in half the time
+    path = "--tasks=at_once", "--xla=on"
     runs = [start(*SMALL, *path, f"--devices={n}", f"--savedir={tmp_path / str(n)}") for n in (1, 2)]
     for run in runs:
         assert end(run, seconds=400)[1] == ""
