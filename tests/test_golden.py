@@ -193,32 +193,16 @@ def test_meta_gradient_of_the_metabatch(name, path, second_order):
         assert np.linalg.norm(found[0][key]) == pytest.approx(expected, rel=TOLERANCE["gradient"]), key
 
 
-@every_dtype
 @pytest.mark.parametrize("name", ADAM)
-def test_adam_steps(name, dtype):
-    case, exact = case_of(name, dtype), case_of(name, "float64")
-    state, exact_state = (meta.initial_state(c.params, c.noise_type) for c in (case, exact))
-
-    def compute(case):
-        config = dataclasses.replace(case.config, second_order="tf1")
-        return lambda params, task: meta.task_gradient(params, task, config, case.noise_type, case.noise)
-
-    runs = {c: with_decisions(compute(c), pytest.MonkeyPatch.context) for c in (case, exact)}
-
-    def step(case, state, iteration, given):
-        tasks = [case.task(index, iteration) for index in range(case.config.metabatch)]
-        found, decisions = zip(
-            *[runs[case](state.params, t, g) for t, g in zip(tasks, given, strict=True)], strict=True
-        )
-        gradient = {key: tf.reduce_mean([gradient[key] for gradient, _, _ in found], 0) for key in found[0][0]}
-        loss = np.mean([loss for _, loss, _ in found])
-        return meta.adam_step(state, gradient, case.config.meta_lr), loss, decisions
-
+def test_adam_steps(name):
+    """In float64 alone: Adam divides by a gradient's own size, so rounding near zero moves weights by whole steps."""
+    case = case_of(name, "float64")
+    state = meta.initial_state(case.params, case.noise_type)
     for iteration in range(case.raw["adam_steps"]):
-        exact_state, _, decisions = step(exact, exact_state, iteration, [None] * exact.config.metabatch)
-        state, loss, _ = step(case, state, iteration, decisions)
+        gradient, loss, _ = metabatch_gradient(case, "tf1", meta.meta_gradient, iteration)(state.params)
         expected = case.golden["adam/losses"][iteration]
         assert abs(loss - expected) / expected < TOLERANCE["loss"]
+        state = meta.adam_step(state, gradient, case.config.meta_lr)
     for key, start in case.params.items():
         moved = kept(state.params[key]) - kept(start)
         expected = case.golden[f"adam/final/{key}"].astype(np.float64) - kept(start)

@@ -9,6 +9,9 @@ A noise type is a module (or any object, see `register`) with
 where h is [batch, height, width, channels], x is [batch, height, width, filters], f is [batch, features] and logits is
 [batch, way]. `normal(shape)` draws standard normal noise for this layer; it is None when the pass does not sample, and
 then the noise is at its mean. See metadrop.py.
+
+Where the tasks run at once (on a GPU), h, x, f and logits have more axes before these, the first of them the tasks, and
+the parameters under theta/ begin with it too: `ops.convs`, `ops.dense` and elementwise arithmetic take both forms.
 """
 
 import importlib
