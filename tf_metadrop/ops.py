@@ -55,7 +55,7 @@ def product(a, b):
 def long_product(a, d):
     """Matrix products of the transposed a [groups, n, k] with d [groups, n, m], n much the largest: [groups, k, m].
 
-    Cut along n, or a GPU has too few blocks to work on: 10 times slower.
+    Cut along n, or a GPU has too few blocks to work on: several times slower.
     """
     groups, n, k = a.shape
     parts = next(parts for parts in range(max(n // LONG, 1), 0, -1) if n % parts == 0)
