@@ -6,6 +6,7 @@ python main.py --mode=export --savedir=checkpoints/try
 python main.py --flagfile=flags/release/omniglot_20way1shot_metadrop.flags
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ def act(values) -> None:
         from tf_metadrop import workers
 
         gpus = tf.config.list_physical_devices("GPU")
+    gc.freeze()  # what was imported stays: looking through it for garbage would take a tenth of the first step's time
     several = workers.cluster() if settings.mode == "meta_train" else None
     if not several or several.index == 0:  # the chief speaks for all
         print(f"TensorFlow {tf.__version__} on {'GPU ' + visible if gpus else 'CPU'}")

@@ -35,6 +35,11 @@ PATHS = {  # how a metabatch is computed: the function, and arguments of tf.func
     "at_once_xla": (meta.vectorised_gradient, {"jit_compile": True}),
 }
 COMPILED_CASES = [("omniglot_5way1shot_metadrop_1", "exact"), ("omniglot_5way1shot_maml_1", "tf1")]
+METABATCHES = [(name, order, path) for name in CASES for order in LOSS_KEY for path in ("in_sequence", "at_once")] + [
+    (*case, f"{path}_xla")
+    for case in COMPILED_CASES
+    for path in ("in_sequence", "at_once")  # half a minute each
+]
 every_case = pytest.mark.parametrize("name", CASES)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
@@ -178,14 +183,10 @@ def test_meta_gradient_of_each_task(name, dtype, second_order):
     assert not misses(outputs_of_gradient(case, second_order, mean, np.mean(losses), accs), case)
 
 
-@pytest.mark.parametrize("second_order", LOSS_KEY)
-@pytest.mark.parametrize("path", PATHS)
-@every_case
-def test_meta_gradient_of_the_metabatch(name, path, second_order):
+@pytest.mark.parametrize(("name", "second_order", "path"), METABATCHES)
+def test_meta_gradient_of_the_metabatch(name, second_order, path):
     """Large gradients are kept in part in the golden files here; their whole norm is kept too."""
     case, (gradient_of, compiled) = case_of(name, "float64"), PATHS[path]
-    if compiled and (name, second_order) not in COMPILED_CASES:
-        pytest.skip("XLA takes half a minute to compile each")
     found = metabatch_gradient(case, second_order, gradient_of, **compiled)(case.params)
     assert not misses(outputs_of_gradient(case, second_order, *found), case)
     for key in set(found[0]) - zero_gradients(case):

@@ -26,9 +26,9 @@ LARGE = 2**32  # also what the legacy NumPy generator takes as a seed
 FLOAT32_MAX = 3e38
 
 
-def setting(default, help, choices=None, minimum=None, above=None, defines_run=True):
+def setting(default, help, choices=None, minimum=None, above=None, below=None, defines_run=True):
     """A field of Config: `defines_run` says that a run with another value is another run (see `differences`)."""
-    metadata = dict(help=help, choices=choices, minimum=minimum, above=above, defines_run=defines_run)
+    metadata = dict(help=help, choices=choices, minimum=minimum, above=above, below=below, defines_run=defines_run)
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -55,8 +55,8 @@ class Config:
     metabatch: int = setting(16, "tasks of a meta-iteration", minimum=1)
     meta_lr: float = setting(1e-3, "learning rate of the outer loop (Adam)", above=0.0)
     inner_lr: float = setting(0.1, "learning rate of the inner loop (SGD)", above=0.0)
-    n_steps: int = setting(5, "steps of the inner loop", minimum=1)
-    n_test_mc_samp: int = setting(1, "noise samples of an inner step in meta-testing", minimum=1)
+    n_steps: int = setting(5, "steps of the inner loop", minimum=1, below=2**13)  # the limits are random.py's
+    n_test_mc_samp: int = setting(1, "noise samples of an inner step in meta-testing", minimum=1, below=2**14)
     maml: bool = setting(False, "plain MAML, no noise; the same as --noise_type=maml")
     noise_type: str = setting("metadrop", "distribution of the noise in the inner loop", choices=noise.names)
     second_order: str = setting(
@@ -170,6 +170,8 @@ def check(field: dataclasses.Field, value: Any) -> None:
             raise UsageError(f"--{field.name}={value} is not known: choose one of {', '.join(known)}.")
     if rule["minimum"] is not None and value < rule["minimum"]:
         raise UsageError(f"--{field.name}={value} is too small: give at least {rule['minimum']}.")
+    if rule["below"] is not None and value >= rule["below"]:
+        raise UsageError(f"--{field.name}={value} is too large: give less than {rule['below']}.")
     if rule["above"] is not None and not rule["above"] < value < FLOAT32_MAX:
         raise UsageError(
             f"--{field.name}={value} is not a number above {rule['above']:g}: give for example {field.default:g}."

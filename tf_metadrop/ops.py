@@ -170,7 +170,7 @@ def pool_and_statistics(x):
         def gradient(d_pooled, d_mean, d_variance):
             # The mean taken here is run's own result, so that a second derivative meets d_mean and not another map.
             slope = 2 / n * d_variance
-            return pool_and_affine_gradient(x, place, d_pooled, slope, d_mean / n - slope * results[1])
+            return pool_and_affine_gradient(x, place, d_pooled, slope, 1 / n * d_mean - slope * results[1])
 
         return (pooled, mean, variance), gradient
 

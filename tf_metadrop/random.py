@@ -1,6 +1,6 @@
 """Stateless randomness: every draw is a function of the run's seed and of where in the algorithm it is made.
 
-A key is an int32 tensor [2]. Noise is folded from (seed, stream, iteration, task, inner step, sample, layer), so it
+A key is an int32 tensor [2]. Noise is folded from (seed, stream, iteration, task; inner step, sample and layer), so it
 depends on nothing else: not on the order of execution, on a resume, or on the number of devices.
 """
 
@@ -12,6 +12,7 @@ from tf_metadrop import philox
 
 INITIAL_WEIGHTS, TRAIN, EVALUATE, META_TEST, EXPORT, ADAPT = range(6)  # streams
 MAX_INT = 2**31 - 1
+MOST_STEPS, MOST_SAMPLES, MOST_LAYERS = 2**13, 2**14, 2**4  # their product is 2**31: a draw's number is an int32
 
 
 def key(seed: int, stream: int) -> tf.Tensor:
@@ -28,8 +29,12 @@ def fold(key, number):
       key: int32, [..., 2].
       number: Python int or scalar tensor; or several, [n], for which a key [2] gives [n, 2], keys [m, 2] [m, n, 2].
     """
+    return numbered(folded(key), number)
+
+
+def numbered(first, number):
+    """The keys [..., 2] of `fold`, from its key's `folded` and the number."""
     number = tf.cast(number, tf.int32)
-    first = folded(key)
     if first.shape.rank == number.shape.rank == 0:
         return tf.stack([first, number])
     if number.shape.rank == 1:
@@ -50,11 +55,13 @@ def standard_normal(key, dtype=tf.float32):
     """The noise of one task: a function (step, sample, layer, shape) -> N(0, 1) of this shape.
 
     With keys [tasks, 2] it is the noise of several, the same for each of them as alone, and shapes begin with tasks.
-    `sample` can be several numbers; they then have an axis of their own after that.
+    `sample` can be several numbers; they then have an axis of their own after that. step < MOST_STEPS, and so on.
     """
+    first = folded(key)  # once: every operation of a draw is traced for each inner step, sample and layer
 
     def draw(step, sample, layer, shape):
-        return normal(fold(fold(fold(key, step), sample), layer), shape, dtype)
+        number = (step * MOST_SAMPLES + sample) * MOST_LAYERS + layer
+        return normal(numbered(first, number), shape, dtype)
 
     return draw
 
