@@ -1,8 +1,9 @@
-"""Meta-trains, meta-tests or exports Meta-dropout and MAML, with the flags of the TF1 program.
+"""Meta-trains, meta-tests, exports or attacks Meta-dropout, MAML and others, with the flags of the TF1 program.
 
 python main.py --mode=meta_train --dataset=strokes --way=5 --savedir=checkpoints/try
 python main.py --mode=meta_test --savedir=checkpoints/try --metabatch=1 --n_test_mc_samp=30
 python main.py --mode=export --savedir=checkpoints/try
+python main.py --mode=attack --savedir=checkpoints/try --metabatch=1 --n_test_iters=100
 python main.py --flagfile=flags/release/omniglot_20way1shot_metadrop.flags
 """
 
@@ -25,6 +26,7 @@ def act(values) -> None:
         import tensorflow as tf
 
         import tf_metadrop.export
+        import tf_metadrop.robustness
         import tf_metadrop.train
         from tf_metadrop import workers
 
@@ -37,8 +39,8 @@ def act(values) -> None:
         if settings.mode == "meta_train":
             tf_metadrop.meta_train(settings)
         else:
-            run = {"meta_test": tf_metadrop.meta_test, "export": tf_metadrop.export_features}[settings.mode]
-            run(settings, given=config.given_flags(values))
+            runs = {"export": tf_metadrop.export_features, "attack": tf_metadrop.attack_model}
+            runs.get(settings.mode, tf_metadrop.meta_test)(settings, given=config.given_flags(values))
     except tf.errors.ResourceExhaustedError as error:  # the device's memory
         raise MemoryError from error
 

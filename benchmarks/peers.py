@@ -4,7 +4,7 @@
   python -m benchmarks.peers --mode=meta_test --metabatch=1 --n_test_mc_samp=30 ...    the meta-test step
 
 Each measurement is a process of its own, and the rounds are interleaved, so that a machine that slows down slows all of
-them. Needs PyTorch and tabulate (requirements-benchmarks.txt). The last line is one JSON object with the
+them. Needs PyTorch (requirements-benchmarks.txt). The last line is one JSON object with the
 medians and the ratios of ours to theirs; --output also puts it into PEERS.json and RESULTS.md of that folder.
 """
 
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from benchmarks import machine
+from benchmarks import machine, step
 from benchmarks.problem import one_hot, problem, torch_tasks
 from tf_metadrop import cli, config
 from tf_metadrop.errors import UsageError
@@ -87,13 +87,13 @@ def gradients(name: str, settings: config.Config):
         loss, found = plain_tf.make_step(settings.inner_lr, settings.n_steps, noise)(params, tasks)
     else:
         from tf_metadrop import meta
-        from tf_metadrop import noise as noise_types
+        from tf_metadrop import method as methods
 
         get_task = lambda index: meta.Task(*[part[index] for part in tasks])
         draw = lambda step, sample, layer, shape: noise(step, layer, shape)
         ours = tf.function(meta.meta_gradient)
-        noise_type = noise_types.load(settings.method)
-        found, loss, _ = ours(params, settings.metabatch, get_task, settings, noise_type, lambda _: draw)
+        method = methods.load(settings)
+        found, loss, _ = ours(params, settings.metabatch, get_task, settings, method, lambda _: draw)
     return float(loss), {key: g.numpy() for key, g in found.items() if g is not None}
 
 
@@ -117,10 +117,10 @@ def test_losses(name: str, settings: config.Config) -> np.ndarray:
 
         return plain_tf.make_test_step(c.inner_lr, c.n_steps, c.n_test_mc_samp, draw)(params, tasks).numpy()
     from tf_metadrop import meta
-    from tf_metadrop import noise as noise_types
+    from tf_metadrop import method as methods
 
-    noise_type = noise_types.load(c.method)
-    ours = tf.function(lambda *task: meta.task_loss(params, meta.Task(*task), c, noise_type, draw, c.n_test_mc_samp)[0])
+    method = methods.load(c)
+    ours = tf.function(lambda *task: meta.task_loss(params, meta.Task(*task), c, method, draw, c.n_test_mc_samp)[0])
     return np.array([ours(*[part[index] for part in tasks]) for index in range(c.metabatch)])
 
 
@@ -165,8 +165,6 @@ def make_call(name: str, settings: config.Config):
 def measure(name: str, settings: config.Config, iters: int) -> dict:
     """Times one implementation in this process: median_s, first_call_s, peak_rss_mb."""
     if name == "ours":
-        from benchmarks import step
-
         return step.measure(settings, iters)
     call, seconds = make_call(name, settings), []
     for _ in range(iters + 2):
@@ -198,15 +196,15 @@ def act(values, arguments: Sequence[str]) -> None:
     """The whole comparison, or with --only one measurement."""
     settings = config.from_flags(values)
     refuse_others(settings)
-    machine.require("benchmarks.peers", ["torch", "tabulate"])
+    machine.require("benchmarks.peers", ["torch"])
     os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if values.only:
+        if values.only == "ours":
+            step.import_quietly()
         print(json.dumps(measure(values.only, settings, values.iters)))
         return
     output = machine.folder(values.output) if values.output is not None else None
-    from benchmarks import step
-
     step.import_quietly()  # not above: the process that measures PyTorch goes without TensorFlow
     small = config.Config(
         mode=settings.mode, dataset=settings.dataset, way=3, shot=1, query=2, metabatch=2, n_steps=2, inner_lr=0.1,
@@ -225,10 +223,10 @@ def act(values, arguments: Sequence[str]) -> None:
 
 def refuse_others(settings: config.Config) -> None:
     """The plain versions are exact Meta-dropout only: anything else would be compared with something it is not."""
-    if settings.mode == "export":
-        raise UsageError("--mode=export has no step to time: give meta_train or meta_test.")
+    if settings.mode not in ("meta_train", "meta_test"):
+        raise UsageError(f"--mode={settings.mode} has no step to time: give meta_train or meta_test.")
     if settings.method != "metadrop":
-        raise UsageError(f"--noise_type={settings.method} has no plain version to compare with: leave it out.")
+        raise UsageError(f"the method {settings.method} has no plain version to compare with: leave its flags out.")
     if settings.second_order != "exact" and settings.mode == "meta_train":
         raise UsageError(f"--second_order={settings.second_order} has no plain version to compare with: leave it out.")
 

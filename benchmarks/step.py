@@ -43,19 +43,20 @@ def measure(settings: config.Config, iters: int) -> dict:
     import tensorflow as tf
 
     from benchmarks import work
-    from tf_metadrop import model, noise, random, train
+    from tf_metadrop import method as methods
+    from tf_metadrop import model, random, train
     from tf_metadrop.data import DATASETS
     from tf_metadrop.evaluate import Images
     from tf_metadrop.execution import execution, prepare
     from tf_metadrop.meta import initial_state, make_test_step, make_train_step
 
     prepare(settings)
-    spec, noise_type = DATASETS[settings.dataset], noise.load(settings.method)
+    spec, method = DATASETS[settings.dataset], methods.load(settings)
     pixels = np.random.RandomState(0).randint(0, 256, [CLASSES, INSTANCES, *spec.image_shape]).astype(np.uint8)
     images = Images(pixels, settings)
-    state = initial_state(model.initial(spec, settings.way, random.key(settings.seed, 0)), noise_type)
+    state = initial_state(model.initial(spec, settings.way, random.key(settings.seed, 0), method), method)
     key, training = random.key(settings.seed, random.TRAIN), settings.mode == "meta_train"
-    step = (make_train_step if training else make_test_step)(settings, noise_type)
+    step = (make_train_step if training else make_test_step)(settings, method)
 
     def run(state, episodes):
         if training:
@@ -130,8 +131,8 @@ def matmul_speed(tf, repeats: int = 5) -> float:
 def act(values, arguments: Sequence[str]) -> None:
     """One measurement, printed as JSON; or the suite."""
     settings = config.from_flags(values)
-    if settings.mode == "export":
-        raise UsageError("--mode=export has no step to time: give meta_train or meta_test.")
+    if settings.mode not in ("meta_train", "meta_test"):
+        raise UsageError(f"--mode={settings.mode} has no step to time: give meta_train or meta_test.")
     if values.suite:
         run_suite(values, arguments)
         return
@@ -145,7 +146,6 @@ def run_suite(values, arguments: Sequence[str]) -> None:
     """Every measurement of benchmarks/suite.py."""
     if set_by_suite := sorted(config.given_flags(values) - {"seed"}):
         raise UsageError(f"--suite sets --{set_by_suite[0]} itself: leave it out.")
-    machine.require("--suite", ["tabulate"])
     output = machine.folder(values.output)
     import_quietly()  # before anything looks for the commit
     from benchmarks import suite

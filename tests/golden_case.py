@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from cut_golden import entries
 
-from tf_metadrop import Config, model, noise
+from tf_metadrop import Config, model
+from tf_metadrop import method as methods
 from tf_metadrop.data.spec import DATASETS
 from tf_metadrop.meta import Task
 
@@ -18,7 +19,7 @@ BIAS_SD, OTHER_SD = 0.001, 0.02
 
 
 class GoldenCase:
-    """One case: `config`, `noise_type`, `params`, `task(...)`, `noise(...)`, and `golden`, a dict of arrays."""
+    """One case: `config`, `method`, `params`, `task(...)`, `noise(...)`, and `golden`, a dict of arrays."""
 
     def __init__(self, name, dtype=tf.float64):
         with np.load(pathlib.Path(__file__).parent / "golden" / f"{name}.npz") as file:
@@ -28,7 +29,7 @@ class GoldenCase:
         fields = {field.name for field in dataclasses.fields(Config)}
         self.config = Config(**{key: value for key, value in self.raw.items() if key in fields})
         self.spec = DATASETS[self.config.dataset]
-        self.noise_type = noise.load(self.config.method)
+        self.method = methods.load(self.config)
         self.params = self._weights()
 
     def _weights(self):

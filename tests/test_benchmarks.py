@@ -75,7 +75,7 @@ def test_a_measurement_ends_with_one_json_object():
         ("--suite sets --way itself: leave it out", step, ["--suite", "--way=3"]),
         ("--mode=export has no step to time", step, ["--mode=export"]),
         ("--mode=export has no step to time", peers, ["--mode=export"]),
-        ("--noise_type=maml has no plain version", peers, ["--maml"]),
+        ("the method maml has no plain version", peers, ["--maml"]),
         ("--second_order=tf1 has no plain version", peers, ["--second_order=tf1"]),
     ],
 )

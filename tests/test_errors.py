@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import main
-from tf_metadrop import Config, UsageError, checkpoint, meta, model, noise, random, tf1
+from tf_metadrop import Config, UsageError, checkpoint, meta, model, random, tf1
+from tf_metadrop import method as methods
 from tf_metadrop.data import DATASETS
 
 TASK = ["--dataset=strokes", "--way=5", "--query=2", "--metabatch=2", "--n_steps=1", "--wandb=disabled"]
@@ -38,7 +39,7 @@ def save_run(directory, **settings):
     """A savedir as a training run leaves it at iteration 0."""
     config = Config(dataset="strokes", way=5, query=2, metabatch=2, n_steps=1, savedir=str(directory), **settings)
     params = model.initial(DATASETS[config.dataset], config.way, random.key(0, 0))
-    state = meta.initial_state(params, noise.load(config.method))
+    state = meta.initial_state(params, methods.load(config))
     directory.mkdir(parents=True)
     generator = np.random.RandomState(0).get_state()
     progress = dict(sizes=dict.fromkeys(("meta_train.log", "metrics.jsonl", "timing.jsonl"), 0))
@@ -184,7 +185,7 @@ def test_val_needs_classes_that_were_not_trained_on(refused, tmp_path):
     for split in ("train", "test"):
         np.save(folder / f"{split}.npy", np.zeros([40, 20, 28, 28], np.uint8) + 255 * np.eye(28, dtype=np.uint8))
     params = model.initial(DATASETS["omniglot"], 5, random.key(0, 0))
-    state = meta.initial_state(params, noise.load("metadrop"))
+    state = meta.initial_state(params, methods.load(config))
     (tmp_path / "run").mkdir()
     saved = checkpoint.Saved(state, np.random.RandomState(0).get_state(), config.as_dict(), {})
     checkpoint.save(tmp_path / "run", saved)

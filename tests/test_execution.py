@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_metadrop import execution, kernels, meta, model, noise, philox, random
+from tf_metadrop import execution, kernels, meta, model, philox, random
+from tf_metadrop import method as methods
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS
 from tf_metadrop.evaluate import Images
@@ -34,9 +35,10 @@ def test_philox_is_tensorflows():
         np.testing.assert_array_equal(philox.bits(keys, count), expected)
 
 
+@pytest.mark.parametrize("compiled", [False, True])  # what is drawn for one alone, by its size
 @pytest.mark.parametrize("xla", [False, True])
-def test_noise_of_several_tasks_and_samples_is_that_of_each(xla):
-    key, shape = random.key(7, random.TRAIN), [5, 3, 3, 7]
+def test_noise_of_several_tasks_and_samples_is_that_of_each(xla, compiled):
+    key, shape = random.key(7, random.TRAIN), [5, 80, 80, 7] if compiled else [5, 3, 3, 7]
     draw = lambda key: random.standard_normal(random.fold(key, tf.range(3)))(4, tf.range(2), 1, [3, 2, *shape])
     every = tf.function(draw, jit_compile=xla)(key)
     for task in range(3):
@@ -50,8 +52,8 @@ def test_training_step_is_the_same_on_every_path(noise_type):
     results = []
     for path in PATHS:
         config = dataclasses.replace(SMALL, noise_type=noise_type, **path)
-        state = meta.initial_state(weights(config), noise.load(noise_type))
-        step, pictures = meta.make_train_step(config, noise.load(noise_type)), images(config)
+        state = meta.initial_state(weights(config), methods.load(config))
+        step, pictures = meta.make_train_step(config, methods.load(config)), images(config)
         indices = pictures.episodes(np.random.RandomState(0))
         # With seed 0 one ReLU flips between XLA's rounding and the other; of seeds 0 to 3 only there.
         results.append(step(state, pictures.flat, *indices, random.key(1, random.TRAIN)))
@@ -74,7 +76,7 @@ def test_test_step_is_the_same_on_every_path(at_once, monkeypatch):
     results = []
     for path in PATHS if at_once == 64 else [PATHS[0], PATHS[2]]:
         config = dataclasses.replace(SMALL, mode="meta_test", n_test_mc_samp=2, **path)
-        step, pictures = meta.make_test_step(config, noise.load("metadrop")), images(config)
+        step, pictures = meta.make_test_step(config, methods.load(config)), images(config)
         indices = pictures.episodes(np.random.RandomState(0))
         key = random.key(0, random.META_TEST)
         results.append(step(weights(config), pictures.flat, *indices, key, tf.constant(5)))

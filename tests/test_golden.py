@@ -102,7 +102,7 @@ def metabatch_gradient(case, second_order, gradient_of, iteration=0, **compiled)
         return lambda step, sample, layer, shape: tf.stack([case.noise(step, sample, layer, shape[1:])] * shape[0])
 
     return tf.function(
-        lambda params: gradient_of(params, config.metabatch, get_task, config, case.noise_type, get_noise), **compiled
+        lambda params: gradient_of(params, config.metabatch, get_task, config, case.method, get_noise), **compiled
     )
 
 
@@ -118,7 +118,7 @@ def outputs_of_gradient(case, second_order, gradient, loss, accs):
 def test_adaptation_and_query(name, dtype):
     def compute(case):
         def outputs(params, _):
-            loss, _, logits, adapted = meta.task_loss(params, case.task(0), case.config, case.noise_type, case.noise)
+            loss, _, logits, adapted = meta.task_loss(params, case.task(0), case.config, case.method, case.noise)
             return {
                 "task0/train_inner_losses": adapted.inner_losses[:, 0],
                 "task0/train_support_logits": tf.stack(adapted.support_logits),
@@ -139,7 +139,7 @@ def test_meta_test_path(name, dtype):
 
         def outputs(params, _):
             every = [
-                meta.task_loss(params, case.task(i), c, case.noise_type, case.noise, c.n_test_mc_samp)
+                meta.task_loss(params, case.task(i), c, case.method, case.noise, c.n_test_mc_samp)
                 for i in range(c.metabatch)
             ]
             loss, _, logits, adapted = every[0]
@@ -160,7 +160,7 @@ def test_meta_test_path(name, dtype):
 def test_test_cent_where_the_golden_file_has_a_flip(name):
     case = case_of(name, "float64")
     c = case.config
-    step = tf.function(lambda i: meta.task_loss(case.params, case.task(i), c, case.noise_type, case.noise, 3)[:2])
+    step = tf.function(lambda i: meta.task_loss(case.params, case.task(i), c, case.method, case.noise, 3)[:2])
     losses, accs = zip(*[step(i) for i in range(c.metabatch)], strict=True)
     assert np.mean(losses) == pytest.approx(TEST_CENT_FLOAT64[name], rel=1e-12)
     assert accs[0].numpy() == pytest.approx(case.golden["test_acc"][0])
@@ -172,7 +172,7 @@ def test_test_cent_where_the_golden_file_has_a_flip(name):
 def test_meta_gradient_of_each_task(name, dtype, second_order):
     def compute(case):
         config = dataclasses.replace(case.config, second_order=second_order)
-        return lambda params, task: meta.task_gradient(params, task, config, case.noise_type, case.noise)
+        return lambda params, task: meta.task_gradient(params, task, config, case.method, case.noise)
 
     case = case_of(name, dtype)
     parts = [run(name, dtype, compute, lambda case, i=i: case.task(i)) for i in range(case.config.metabatch)]
@@ -198,7 +198,7 @@ def test_meta_gradient_of_the_metabatch(name, second_order, path):
 def test_adam_steps(name):
     """In float64 alone: Adam divides by a gradient's own size, so rounding near zero moves weights by whole steps."""
     case = case_of(name, "float64")
-    state = meta.initial_state(case.params, case.noise_type)
+    state = meta.initial_state(case.params, case.method)
     for iteration in range(case.raw["adam_steps"]):
         gradient, loss, _ = metabatch_gradient(case, "tf1", meta.meta_gradient, iteration)(state.params)
         expected = case.golden["adam/losses"][iteration]

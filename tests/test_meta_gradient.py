@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_metadrop import Config, meta, model, noise, ops
+from tf_metadrop import Config, meta, model, ops
+from tf_metadrop import method as methods
 from tf_metadrop.data import DATASETS
 from tf_metadrop.random import box_muller, fold, normal, standard_normal
 
 SPEC = dataclasses.replace(DATASETS["omniglot"], filters=6)
 
 
-def problem(method="metadrop", second_order="exact", n_steps=2):
-    """A small float64 task with weights that are not tiny: (params, task, config, noise_type, noise)."""
+def problem(name="metadrop", second_order="exact", n_steps=2):
+    """A small float64 task with weights that are not tiny: (params, task, config, method, noise)."""
     config = Config(
-        way=3, shot=2, query=2, n_steps=n_steps, inner_lr=0.4, second_order=second_order, maml=method == "maml"
+        way=3, shot=2, query=2, n_steps=n_steps, inner_lr=0.4, second_order=second_order, maml=name == "maml"
     )
     random = np.random.RandomState(3)
     params = {
@@ -27,22 +28,22 @@ def problem(method="metadrop", second_order="exact", n_steps=2):
     labels = lambda n: tf.one_hot(np.repeat(range(config.way), n), config.way, dtype=tf.float64)
     task = meta.Task(images(2), labels(2), images(2), labels(2))
     keyed = standard_normal(tf.constant([1, 2]), tf.float64)
-    return params, task, config, noise.load(config.method), keyed
+    return params, task, config, methods.load(config), keyed
 
 
-def gradient_of(params, task, config, noise_type, draw):
-    return meta.task_gradient(params, task, config, noise_type, draw)[0]
+def gradient_of(params, task, config, method, draw):
+    return meta.task_gradient(params, task, config, method, draw)[0]
 
 
 def relative(a, b):
     return np.linalg.norm(np.subtract(a, b)) / np.linalg.norm(b)
 
 
-@pytest.mark.parametrize("method", ["metadrop", "maml"])
-def test_exact_gradient_is_the_slope_of_the_loss(method):
-    params, task, config, noise_type, draw = problem(method)
-    gradient = tf.function(gradient_of)(params, task, config, noise_type, draw)
-    loss = tf.function(lambda params: meta.task_loss(params, task, config, noise_type, draw)[0])
+@pytest.mark.parametrize("name", ["metadrop", "maml"])
+def test_exact_gradient_is_the_slope_of_the_loss(name):
+    params, task, config, method, draw = problem(name)
+    gradient = tf.function(gradient_of)(params, task, config, method, draw)
+    loss = tf.function(lambda params: meta.task_loss(params, task, config, method, draw)[0])
     random, step = np.random.RandomState(0), 1e-7  # a kink of a ReLU within the step is unlikely
     scale = max(np.abs(g).max() for g in gradient.values())
     for name in gradient:
@@ -56,7 +57,7 @@ def test_exact_gradient_is_the_slope_of_the_loss(method):
                 moved.append(loss({**params, name: tf.constant(value)}))
             slope = float(moved[0] - moved[1]) / (2 * step)
             assert slope == pytest.approx(float(gradient[name][entry]), rel=1e-5, abs=1e-7 * scale), (name, entry)
-        if method == "maml" and name.startswith("theta/conv") and name.endswith("_b"):
+        if config.maml and name.startswith("theta/conv") and name.endswith("_b"):
             assert np.abs(gradient[name]).max() < 1e-12 * scale, name
         elif name.startswith("theta/conv") and name.endswith("_b"):
             assert np.abs(gradient[name]).max() > 1e-6 * scale, name
@@ -112,21 +113,21 @@ def test_block_in_float32_is_that_of_tensorflows_fused_batch_norm():
 
 
 def test_tf1_gradient_differs_from_exact_and_has_the_same_loss():
-    params, task, config, noise_type, draw = problem()
-    exact, loss, _ = meta.task_gradient(params, task, config, noise_type, draw)
+    params, task, config, method, draw = problem()
+    exact, loss, _ = meta.task_gradient(params, task, config, method, draw)
     config = dataclasses.replace(config, second_order="tf1")
-    tf1, same_loss, _ = meta.task_gradient(params, task, config, noise_type, draw)
+    tf1, same_loss, _ = meta.task_gradient(params, task, config, method, draw)
     assert float(loss) == float(same_loss)
     assert np.median([relative(tf1[name], exact[name]) for name in exact]) > 0.1
 
 
 def test_first_order_gradient_is_the_query_gradient_at_the_adapted_weights():
-    params, task, config, noise_type, draw = problem(second_order="first")
-    gradient = gradient_of(params, task, config, noise_type, draw)
-    adapted = meta.task_loss(params, task, config, noise_type, draw)[3].params
+    params, task, config, method, draw = problem(second_order="first")
+    gradient = gradient_of(params, task, config, method, draw)
+    adapted = meta.task_loss(params, task, config, method, draw)[3].params
     with tf.GradientTape() as tape:
         tape.watch(adapted)
-        loss = ops.cross_entropy(model.forward(adapted, task.query_x, noise_type), task.query_y)
+        loss = ops.cross_entropy(model.forward(adapted, task.query_x, method), task.query_y)
     expected = tape.gradient(loss, adapted, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     for name in gradient:
         np.testing.assert_allclose(gradient[name], expected[name], rtol=1e-12, atol=1e-15)
@@ -134,11 +135,11 @@ def test_first_order_gradient_is_the_query_gradient_at_the_adapted_weights():
 
 
 def test_metabatch_gradient_is_the_mean_over_tasks():
-    params, task, config, noise_type, _ = problem()
+    params, task, config, method, _ = problem()
     draws = [standard_normal(fold(tf.constant([1, 2]), i), tf.float64) for i in range(3)]
-    each = [gradient_of(params, task, config, noise_type, draw) for draw in draws]
+    each = [gradient_of(params, task, config, method, draw) for draw in draws]
     mean, _, accs = tf.function(meta.meta_gradient)(
-        params, 3, lambda _: task, config, noise_type,
+        params, 3, lambda _: task, config, method,
         lambda i: standard_normal(fold(tf.constant([1, 2]), i), tf.float64),
     )  # fmt: skip
     assert accs.shape == (3,)
@@ -150,7 +151,7 @@ def test_adam_clips_and_matches_keras():
     """TF1's form of Adam is also Keras's; the clipping is ours."""
     random = np.random.RandomState(0)
     start = {"theta/a": tf.constant(random.standard_normal(5), tf.float64)}
-    state, variable = meta.initial_state(start, noise.load("metadrop")), tf.Variable(start["theta/a"])
+    state, variable = meta.initial_state(start, methods.load(Config())), tf.Variable(start["theta/a"])
     optimizer = tf.keras.optimizers.Adam(1e-2, epsilon=meta.EPSILON)
     for _ in range(4):
         gradient = 4 * random.standard_normal(5)
@@ -183,11 +184,17 @@ def test_gate_is_right_to_second_order(gate, dtype, tolerance):
         assert np.linalg.norm(ours - theirs.numpy()) / np.linalg.norm(theirs) < tolerance
 
 
+@pytest.mark.parametrize("times", [1, 1000])  # as plain operations, or compiled
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_noise_is_finite_for_every_bit_pattern_and_normal(dtype):
+def test_noise_is_finite_for_every_bit_pattern_and_normal(dtype, times):
     least, most = -(2**31), 2**31 - 1
-    bits = [[radius, angle] for radius in (least, least + 1, 0, most) for angle in (least, 0, 1, most)]
-    extremes = box_muller(tf.constant(bits, tf.int32), dtype).numpy()
+    pairs = [(radius, angle) for radius in (least, least + 1, 0, most) for angle in (least, 0, 1, most)]
+    bits = np.array([[radius for radius, _ in pairs]] * 2 + [[angle for _, angle in pairs]] * 2, np.int32)
+    extremes = box_muller(tf.constant(np.tile(bits, times).view(np.uint32)), dtype).numpy()[:, : len(pairs)]
+    radius = np.sqrt(-2 * np.log(np.maximum(bits[0].astype(dtype) * 2.0**-32 + 0.5, 2.0**-33)))
+    turns = 2 * np.pi * (bits[2].astype(dtype) * 2.0**-32)
+    np.testing.assert_allclose(extremes[0], radius * np.cos(turns), atol=1e-9 if dtype == "float64" else 3e-6)
+    np.testing.assert_allclose(extremes[2], radius * np.sin(turns), atol=1e-9 if dtype == "float64" else 3e-6)
     assert np.isfinite(extremes).all() and 6.7 < np.abs(extremes).max() < 6.8
     draws = normal(tf.constant([1, 2]), [1000, 1001], dtype).numpy().astype(np.float64)
     moments = [np.mean(draws**power) for power in (1, 2, 3, 4)]

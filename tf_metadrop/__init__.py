@@ -1,6 +1,7 @@
 """Meta Dropout (Lee et al., ICLR 2020) in TensorFlow 2: the same numbers as the TF1 program, and more.
 
-From Python: `Config`, `meta_train`, `meta_test`, `export_features`, `MetaLearner`. They are imported when first
+From Python: `Config`, `meta_train`, `meta_test`, `export_features`, `attack_model`,
+`MetaLearner`. They are imported when first
 used, so that flags, data preparation and errors do not wait for TensorFlow.
 """
 
@@ -13,6 +14,7 @@ _HOMES = {
     "meta_train": "tf_metadrop.train",
     "meta_test": "tf_metadrop.evaluate",
     "export_features": "tf_metadrop.export",
+    "attack_model": "tf_metadrop.robustness",
 }
 __all__ = list(_HOMES)
 

@@ -6,27 +6,30 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metadrop import model
-from tf_metadrop.ops import cross_entropy
+
+ZERO = tf.UnconnectedGradients.ZERO
 
 
 class Adapted(NamedTuple):
     """What `adapt` returns: the adapted parameters, and what happened on the way."""
 
     params: dict  # all parameters, theta adapted
-    inner_losses: tf.Tensor  # [n_steps, n_samples], before each step
+    inner_losses: tf.Tensor  # [n_steps, n_samples], before each step, with the regulariser's penalty
     path: list  # theta after 0..n_steps steps, n_steps + 1 dicts
     support_logits: list  # n_steps tensors [support, way]; only with one sample
 
 
-def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1, at_once=1, in_flight=1):
+def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_once=1, in_flight=1):
     """theta_k+1 = theta_k - inner_lr * d/dtheta mean_j CE(support; theta_k, noise_kj), n_steps times.
+
+    So with --inner=sgd and without a regulariser or adversary; see `tf_metadrop.method` for these.
 
     Args:
       params: dict of parameters; those under theta/ are adapted, from where they are.
       support_x: [way * shot, height, width, channels] in [0, 1]; or [tasks, ...], with tasks in theta/'s shapes too.
       support_y: one-hot, [way * shot, way]; or [tasks, ...].
       config: inner_lr, n_steps and second_order are read.
-      noise_type: see `tf_metadrop.noise`.
+      method: see `tf_metadrop.method`.
       noise: function (step, sample, layer, shape) -> standard normal noise, see `random.standard_normal`.
       n_samples: Monte Carlo samples of the noise per step; with more than one, no meta-gradient can be taken.
       at_once: how many of them go through the network together; divides n_samples.
@@ -40,11 +43,11 @@ def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1, 
 
         def support_gradient(sample, theta=theta, step=step):
             (x, y), draw = for_each(sample, support_x, support_y), partial(noise, step, sample)
+            x = method.adversary.support({**params, **theta}, x, y, method, draw)
             with tf.GradientTape() as tape:
                 tape.watch(theta)
-                out = model.forward({**params, **theta}, x, noise_type, draw, config.second_order)
-                loss = cross_entropy(out, y)
-            return tape.gradient(loss, theta), loss, out
+                loss, out = model.loss({**params, **theta}, x, y, method, draw, config.second_order)
+            return tape.gradient(loss, theta, unconnected_gradients=ZERO), loss, out
 
         if n_samples == 1:
             gradient, loss, out = support_gradient(0)
@@ -54,7 +57,7 @@ def adapt(params, support_x, support_y, config, noise_type, noise, n_samples=1, 
             gradient, loss = mean_over_samples(support_gradient, theta, n_samples, at_once, in_flight)
         if config.second_order == "first":
             gradient = tf.nest.map_structure(tf.stop_gradient, gradient)
-        theta = {name: theta[name] - config.inner_lr * gradient[name] for name in theta}
+        theta = method.inner.step(theta, gradient, params, config)
         path.append(theta)
         losses.append(loss)
     return Adapted({**params, **theta}, tf.stack(losses), path, logits)

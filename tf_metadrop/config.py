@@ -7,21 +7,17 @@ from typing import Any
 
 from absl import flags
 
-from tf_metadrop import noise
+from tf_metadrop import adversary, attack, inner, noise, regularizer
 from tf_metadrop.data.spec import DATASETS
 from tf_metadrop.errors import UsageError
 
-METHOD_FLAGS = ("maml", "noise_type")  # two flags, one decision: see Config.method
-INHERITED = (
-    "dataset",
-    "way",
-    "shot",
-    "query",
-    "inner_lr",
-    "n_steps",
-    "data_dir",
-)  # by a test, from the run: see Config.inherit
+METHOD_FLAGS = ("maml", "noise_type")  # two flags, one decision: see Config.noise_name
+INHERITED = (  # by a test, from the run: see Config.inherit
+    "dataset", "way", "shot", "query", "inner_lr", "n_steps", "data_dir", "noise_variant", "inner", "regularizer",
+    "mixup_alpha", "vib_beta", "info_beta", "adv_train", "adv_norm", "adv_eps", "adv_steps",
+)  # fmt: skip
 
+MODES = "meta_train", "meta_test", "export", "attack"
 LARGE = 2**32  # also what the legacy NumPy generator takes as a seed
 FLOAT32_MAX = 3e38
 
@@ -41,7 +37,7 @@ class Config:
     """
 
     gpu_id: int = setting(0, "GPU to use; sets CUDA_VISIBLE_DEVICES", defines_run=False)
-    mode: str = setting("meta_train", "what to do", choices=("meta_train", "meta_test", "export"), defines_run=False)
+    mode: str = setting("meta_train", "what to do", choices=MODES, defines_run=False)
     savedir: str | None = setting(
         None, "where the run lives; default checkpoints/<dataset>_<way>way<shot>shot_<method>", defines_run=False
     )
@@ -59,6 +55,24 @@ class Config:
     n_test_mc_samp: int = setting(1, "noise samples of an inner step in meta-testing", minimum=1, below=2**14)
     maml: bool = setting(False, "plain MAML, no noise; the same as --noise_type=maml")
     noise_type: str = setting("metadrop", "distribution of the noise in the inner loop", choices=noise.names)
+    noise_variant: str = setting(
+        "ours",
+        "definition of the noise type; report: what the reproducibility report's program computes under its name",
+        choices=noise.VARIANTS,
+    )
+    inner: str = setting(
+        "sgd", "step of the inner loop; metasgd: learned rates, which start at --inner_lr", choices=inner.names
+    )
+    regularizer: str = setting("none", "regulariser of the inner loop", choices=regularizer.names)
+    mixup_alpha: float = setting(2.0, "of manifold_mixup: lambda ~ Beta(alpha, alpha)", above=0.0)
+    vib_beta: float = setting(1e-3, "of vib: weight of the KL divergence", minimum=0.0)
+    info_beta: float = setting(1e-6, "of info_dropout: weight of the KL divergence", minimum=0.0)
+    adv_train: str = setting(
+        "none", "adversarial training: on support images (inner) or on query images (query)", choices=adversary.names
+    )
+    adv_norm: str = setting("linf", "of adversarial training: norm of the perturbations", choices=attack.names)
+    adv_eps: float = setting(0.02, "of adversarial training: radius, for images in [0, 1]", minimum=0.0)
+    adv_steps: int = setting(5, "of adversarial training: steps of PGD", minimum=1)
     second_order: str = setting(
         "exact",
         "meta-gradient: exact (the paper's mathematics), tf1 (what the 2020 release computes), first (first order)",
@@ -102,6 +116,16 @@ class Config:
         "of matrix products and convolutions; tf32: inputs rounded to 10 bits, on an NVIDIA GPU",
         choices=("float32", "tf32"),
     )
+    attack_norms: str = setting("l1,l2,linf", "norms to attack under, with commas between them", defines_run=False)
+    attack_radii: str | None = setting(
+        None,
+        "radii to attack with, for one norm, as 0,0.02,0.1; default: those of the paper's figure",
+        defines_run=False,
+    )
+    attack_steps: int = setting(50, "steps of the attack (PGD)", minimum=1, defines_run=False)
+    attack_restarts: int = setting(
+        1, "random starts; an image counts as correct if it withstands all", minimum=1, defines_run=False
+    )
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -112,11 +136,29 @@ class Config:
             check(field, value)
         if self.maml and self.noise_type not in ("maml", "metadrop"):
             raise UsageError(f"--maml means no noise but --noise_type={self.noise_type} asks for it: drop one.")
+        if self.noise_variant == "report" and self.noise_name not in noise.REPORTED:
+            raise UsageError(
+                f"--noise_variant=report has no --noise_type={self.noise_name}: choose one of "
+                f"{', '.join(noise.REPORTED)}."
+            )
+
+    @property
+    def noise_name(self) -> str:
+        """The noise type in force: `maml` if either flag says so."""
+        return "maml" if self.maml else self.noise_type
 
     @property
     def method(self) -> str:
-        """The noise type in force: `maml` if either flag says so."""
-        return "maml" if self.maml else self.noise_type
+        """Name of the whole method: maml, metadrop, metasgd (whose noise is maml's), metasgd_metadrop, maml_vib ..."""
+        report = "_report" if self.noise_variant == "report" and self.noise_name not in ("maml", "metadrop") else ""
+        parts = [self.noise_name + report]
+        if self.inner != "sgd":
+            parts = [self.inner, *(parts if self.noise_name != "maml" else [])]
+        if self.regularizer != "none":
+            parts.append(self.regularizer)
+        if self.adv_train != "none":
+            parts.append(f"adv_{self.adv_train}_{self.adv_norm}_{self.adv_eps:g}")
+        return "_".join(parts)
 
     @property
     def directory(self) -> pathlib.Path:
@@ -126,14 +168,14 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """All settings, defaults filled in, in the TF1 program's order: for the log header, W&B and checkpoints."""
-        filled = dict(savedir=str(self.directory), maml=self.method == "maml", noise_type=self.method)
+        filled = dict(savedir=str(self.directory), maml=self.noise_name == "maml", noise_type=self.noise_name)
         return {**dataclasses.asdict(self), **filled}
 
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Flags, among those that define a run, whose value differs from `other` (a dict of another run)."""
         mine = self.as_dict()
-        names = [f.name for f in dataclasses.fields(self) if f.metadata["defines_run"]]
-        return [n for n in names if n in other and other[n] != mine[n]]
+        fields = [field for field in dataclasses.fields(self) if field.metadata["defines_run"]]
+        return [f.name for f in fields if other.get(f.name, f.default) != mine[f.name]]  # missing: before the flag was
 
     def inherit(self, run: dict[str, Any], given: set[str] | None) -> "Config":
         """This config with the task, inner loop and method of a run wherever they were not given.
@@ -168,8 +210,13 @@ def check(field: dataclasses.Field, value: Any) -> None:
         known = rule["choices"]() if callable(rule["choices"]) else rule["choices"]
         if value not in known:
             raise UsageError(f"--{field.name}={value} is not known: choose one of {', '.join(known)}.")
-    if rule["minimum"] is not None and value < rule["minimum"]:
+    if rule["minimum"] is not None and kind is int and value < rule["minimum"]:
         raise UsageError(f"--{field.name}={value} is too small: give at least {rule['minimum']}.")
+    if rule["minimum"] is not None and kind is float and not rule["minimum"] <= value < FLOAT32_MAX:
+        raise UsageError(
+            f"--{field.name}={value} is not a number of at least {rule['minimum']:g}: give for example "
+            f"{field.default:g}."
+        )
     if rule["below"] is not None and value >= rule["below"]:
         raise UsageError(f"--{field.name}={value} is too large: give less than {rule['below']}.")
     if rule["above"] is not None and not rule["above"] < value < FLOAT32_MAX:

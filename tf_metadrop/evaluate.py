@@ -9,17 +9,26 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
-from tf_metadrop import checkpoint, model, noise, random, tf1
+from tf_metadrop import checkpoint, model, random, tf1
+from tf_metadrop import method as methods
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, draw, load_split
 from tf_metadrop.errors import UsageError
 from tf_metadrop.execution import prepare
 from tf_metadrop.meta import make_test_step
-from tf_metadrop.tracking import Wandb, has_terminal
+from tf_metadrop.tracking import Wandb
+from tf_metadrop.tracking import progress as shown
 
-MODEL_FLAGS = "dataset", "way", "maml", "noise_type"  # what the weights depend on
+MODEL_FLAGS = (
+    "dataset",
+    "way",
+    "maml",
+    "noise_type",
+    "noise_variant",
+    "inner",
+    "regularizer",
+)  # the weights depend on them
 
 
 class Images:
@@ -57,17 +66,16 @@ class Evaluation:
       stream: see random.py; it and the seed fix the noise, the seed alone the episodes.
     """
 
-    def __init__(self, config: Config, noise_type, images: Images, stream: int):
+    def __init__(self, config: Config, method, images: Images, stream: int):
         self._config, self._images = config, images
-        self._step = make_test_step(config, noise_type)
+        self._step = make_test_step(config, method)
         self._key = random.key(config.seed, stream)
 
     def run(self, params, n_batches: int, progress: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Query cross-entropy in nats and accuracy in [0, 1] of each task: two arrays [n_batches * metabatch]."""
         generator = np.random.RandomState(self._config.seed)
         losses, accuracies = [], []
-        hidden = not (progress and has_terminal())
-        for batch in tqdm(range(n_batches), unit="batch", disable=hidden):
+        for batch in shown(range(n_batches), "batch") if progress else range(n_batches):
             first = batch * self._config.metabatch
             episodes = self._images.episodes(generator)
             loss, acc = self._step(params, self._images.flat, *episodes, self._key, tf.constant(first))
@@ -92,16 +100,11 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
       UsageError: there is no model, or it does not fit the settings or the data.
     """
     config, params, run = load_run(config, given)
-    n_batches = config.n_test_iters // config.metabatch
-    if n_batches == 0:
-        raise UsageError(
-            f"--n_test_iters={config.n_test_iters} is less than one --metabatch={config.metabatch}: lower --metabatch."
-        )
-    directory = config.directory
+    directory, n_batches = config.directory, count_batches(config)
     prepare(config)
-    images = Images(load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val"), config)
+    images = test_images(config)
     began = time.monotonic()
-    evaluation = Evaluation(config, noise.load(config.method), images, random.META_TEST)
+    evaluation = Evaluation(config, methods.load(config), images, random.META_TEST)
     losses, accuracies = evaluation.run(params, n_batches, progress=True)
     result = dict(
         accuracy=100 * float(accuracies.mean()), interval=100 * 1.96 * float(accuracies.std()) / len(accuracies) ** 0.5,
@@ -121,6 +124,21 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
     tracker.log({f"meta-{config.eval_split}-acc": result["accuracy"]})
     tracker.finish()
     return result
+
+
+def count_batches(config: Config) -> int:
+    """Batches of metabatch that n_test_iters tasks make; raises UsageError if it is none."""
+    if config.n_test_iters < config.metabatch:
+        raise UsageError(
+            f"--n_test_iters={config.n_test_iters} is less than one --metabatch={config.metabatch}: lower --metabatch."
+        )
+    return config.n_test_iters // config.metabatch
+
+
+def test_images(config: Config) -> Images:
+    """The images of --eval_split."""
+    split = load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")
+    return Images(split, config)
 
 
 def load_run(config: Config, given: set[str] | None):
@@ -147,7 +165,8 @@ def load_run(config: Config, given: set[str] | None):
             f"{directory} was trained on all training classes, so none are left for --eval_split=val: train with "
             "--eval_split=val, which holds some out."
         )
-    return config, model.fitting(params, DATASETS[config.dataset], config.way, str(directory)), run
+    fitting = model.fitting(params, DATASETS[config.dataset], config.way, str(directory), methods.load(config))
+    return config, fitting, run
 
 
 def commit() -> str:

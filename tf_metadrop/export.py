@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tf_metadrop import model, noise, random, tf1
+from tf_metadrop import method as methods
+from tf_metadrop import model, random, tf1
 from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
 from tf_metadrop.data import load_split
@@ -49,8 +50,8 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
         )
     flat, params = tf.constant(images.reshape(-1, *images.shape[2:])), model.narrow(params, 2)
     generator = np.random.RandomState(config.seed)
-    noise_type = noise.load(config.method)
-    features = tf.function(lambda params, task, key: task_features(params, task, config, noise_type, key))
+    method = methods.load(config)
+    features = tf.function(lambda params, task, key: task_features(params, task, config, method, key))
     exported = []
     for pair in tqdm(range(N_PAIRS), unit="task", disable=not has_terminal()):
         support, query = [], []
@@ -71,21 +72,21 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
     return exported
 
 
-def task_features(params, task, config, noise_type, key):
+def task_features(params, task, config, method, key):
     """htr, hte, w, b and, with noise, htr_sample of one task, as tensors: see `export_features`."""
     draw = random.standard_normal(random.fold(key, ADAPTING))
-    adapted = adapt(params, task.support_x, task.support_y, config, noise_type, draw, config.n_test_mc_samp)
+    adapted = adapt(params, task.support_x, task.support_y, config, method, draw, config.n_test_mc_samp)
     steps = {name: [] for name in ("htr", "hte", "htr_sample", "w", "b")}
     draw = random.standard_normal(random.fold(key, SAMPLING))
     for step, theta in enumerate(adapted.path):
         now = {**params, **theta}
-        steps["htr"].append(model.hidden(now, task.support_x, noise_type))
-        steps["hte"].append(model.hidden(now, task.query_x, noise_type))
+        steps["htr"].append(model.hidden(now, task.support_x, method))
+        steps["hte"].append(model.hidden(now, task.query_x, method))
         steps["w"].append(now["theta/dense_w"])
         steps["b"].append(now["theta/dense_b"])
-        if config.method != "maml":
+        if config.noise_name != "maml":
             samples = [
-                model.hidden(now, task.support_x, noise_type, lambda layer, shape, s=s: draw(step, s, layer, shape))  # noqa: B023
+                model.hidden(now, task.support_x, method, lambda layer, shape, s=s: draw(step, s, layer, shape))  # noqa: B023
                 for s in range(N_SAMPLES)
             ]
             steps["htr_sample"].append(tf.stack(samples))

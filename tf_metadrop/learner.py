@@ -6,7 +6,8 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop import checkpoint, model, noise, random
+from tf_metadrop import checkpoint, model, random
+from tf_metadrop import method as methods
 from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS
@@ -32,9 +33,10 @@ class MetaLearner:
     def __init__(self, config: Config, params: dict | None = None):
         """With `params` None the weights are the initial ones of the config's seed."""
         self.config = config
-        self._spec = DATASETS[config.dataset]
+        self._spec, self._method = DATASETS[config.dataset], methods.load(config)
         if params is None:
-            params = model.initial(self._spec, config.way, random.key(config.seed, random.INITIAL_WEIGHTS))
+            key = random.key(config.seed, random.INITIAL_WEIGHTS)
+            params = model.initial(self._spec, config.way, key, self._method)
         self.params = params
         self.classes = None
         self._adapted = None
@@ -49,7 +51,8 @@ class MetaLearner:
         params, run = checkpoint.load_params(pathlib.Path(savedir))
         base = Config(savedir=savedir).inherit(run, set())
         config = dataclasses.replace(base, **settings)
-        return cls(config, model.fitting(params, DATASETS[config.dataset], config.way, str(savedir)))
+        spec = DATASETS[config.dataset]
+        return cls(config, model.fitting(params, spec, config.way, str(savedir), methods.load(config)))
 
     def adapt(self, support_x, support_y) -> "MetaLearner":
         """Runs the inner loop on labelled images, from the meta-learned weights; returns self.
@@ -71,8 +74,7 @@ class MetaLearner:
         labels = tf.one_hot(indices, len(classes))
         key = random.key(self.config.seed, random.ADAPT)
         draw = random.standard_normal(key)
-        noise_type = noise.load(self.config.method)
-        self._adapted = adapt(params, x, labels, self.config, noise_type, draw, self.config.n_test_mc_samp).params
+        self._adapted = adapt(params, x, labels, self.config, self._method, draw, self.config.n_test_mc_samp).params
         self.classes = classes
         return self
 
@@ -80,7 +82,7 @@ class MetaLearner:
         """Probabilities [n, classes] of images (see `adapt`), without noise; columns are in the order of `classes`."""
         if self._adapted is None:
             raise UsageError("the learner has not been adapted: call adapt(support_x, support_y) first.")
-        logits = model.forward(self._adapted, self._images(x, "x"), noise.load(self.config.method))
+        logits = model.forward(self._adapted, self._images(x, "x"), self._method)
         return tf.nn.softmax(logits).numpy()
 
     def predict(self, x) -> np.ndarray:

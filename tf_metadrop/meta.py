@@ -1,11 +1,12 @@
 """The outer loop: query loss, meta-gradient and Adam (Algorithm 1 of the paper, lines 3 to 12)."""
 
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_metadrop import model
-from tf_metadrop.adapt import adapt
+from tf_metadrop.adapt import ZERO, adapt
 from tf_metadrop.execution import execution
 from tf_metadrop.ops import accuracy, cross_entropy
 from tf_metadrop.random import fold, standard_normal
@@ -32,37 +33,49 @@ class State(NamedTuple):
     iteration: tf.Tensor  # int64 scalar: steps taken
 
 
-def initial_state(params, noise_type) -> State:
+def initial_state(params, method) -> State:
     """The state before the first step."""
-    zeros = {name: tf.zeros_like(w) for name, w in params.items() if noise_type.trained(name)}
+    zeros = {name: tf.zeros_like(w) for name, w in params.items() if method.trained(name)}
     return State(dict(params), zeros, dict(zeros), tf.zeros([], tf.int64))
 
 
-def task_loss(params, task: Task, config, noise_type, noise, n_samples=1, at_once=1, in_flight=1):
+def task_loss(params, task: Task, config, method, noise, n_samples=1, at_once=1, in_flight=1):
     """Adapts to the support set under noise, then classifies the query set without.
 
     Returns:
       (query cross-entropy in nats, query accuracy in [0, 1], query logits [way * query, way], Adapted).
     """
-    adapted = adapt(params, task.support_x, task.support_y, config, noise_type, noise, n_samples, at_once, in_flight)
-    logits = model.forward(adapted.params, task.query_x, noise_type)
+    adapted = adapt(params, task.support_x, task.support_y, config, method, noise, n_samples, at_once, in_flight)
+    logits = model.forward(adapted.params, task.query_x, method)
     return cross_entropy(logits, task.query_y), accuracy(logits, task.query_y), logits, adapted
 
 
-def task_gradient(params, task: Task, config, noise_type, noise):
-    """Meta-gradient of one task, by name, for the parameters that the noise type trains.
+def outer_loss(params, task: Task, config, method, noise):
+    """`task_loss` as training takes it: with the regulariser's penalty, on the adversary's query images.
+
+    Returns:
+      (loss to differentiate, query cross-entropy, query accuracy).
+    """
+    adapted = adapt(params, task.support_x, task.support_y, config, method, noise).params
+    x = method.adversary.query(adapted, task.query_x, task.query_y, method, partial(noise, config.n_steps, 0))
+    loss, logits = model.loss(adapted, x, task.query_y, method)
+    return loss, cross_entropy(logits, task.query_y), accuracy(logits, task.query_y)
+
+
+def task_gradient(params, task: Task, config, method, noise):
+    """Meta-gradient of one task, by name, for the parameters that the method trains.
 
     Returns:
       (gradients, query cross-entropy, query accuracy).
     """
-    trained = {name: w for name, w in params.items() if noise_type.trained(name)}
+    trained = {name: w for name, w in params.items() if method.trained(name)}
     with tf.GradientTape() as tape:
         tape.watch(trained)
-        loss, acc, _, _ = task_loss({**params, **trained}, task, config, noise_type, noise)
-    return tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO), loss, acc
+        loss, cent, acc = outer_loss({**params, **trained}, task, config, method, noise)
+    return tape.gradient(loss, trained, unconnected_gradients=ZERO), cent, acc
 
 
-def meta_gradient(params, n_tasks, get_task, config, noise_type, get_noise):
+def meta_gradient(params, n_tasks, get_task, config, method, get_noise):
     """Mean meta-gradient over the tasks of a metabatch.
 
     The tasks run one after the other and their gradients are added up, so that memory does not grow with their number.
@@ -74,11 +87,11 @@ def meta_gradient(params, n_tasks, get_task, config, noise_type, get_noise):
     Returns:
       (gradients, mean query cross-entropy, accuracies [n_tasks]).
     """
-    trained = {name: w for name, w in params.items() if noise_type.trained(name)}
+    trained = {name: w for name, w in params.items() if method.trained(name)}
     dtype = next(iter(trained.values())).dtype
 
     def body(index, total, loss_sum, accs):
-        gradient, loss, acc = task_gradient(params, get_task(index), config, noise_type, get_noise(index))
+        gradient, loss, acc = task_gradient(params, get_task(index), config, method, get_noise(index))
         total = {name: total[name] + gradient[name] / n_tasks for name in total}
         return index + 1, total, loss_sum + loss / n_tasks, accs.write(index, acc)
 
@@ -88,28 +101,28 @@ def meta_gradient(params, n_tasks, get_task, config, noise_type, get_noise):
     return total, loss, accs.stack()
 
 
-def vectorised_gradient(params, n_tasks, get_task, config, noise_type, get_noise):
+def vectorised_gradient(params, n_tasks, get_task, config, method, get_noise):
     """`meta_gradient` with all tasks at once, on a leading axis: for GPUs. Memory grows with their number.
 
     Args:
       get_task, get_noise: functions from the tasks' numbers, [n_tasks], to all of them.
     """
-    trained = {name: w for name, w in params.items() if noise_type.trained(name)}
+    trained = {name: w for name, w in params.items() if method.trained(name)}
     with tf.GradientTape() as tape:
         tape.watch(trained)
-        losses, accs = vectorised_loss({**params, **trained}, n_tasks, get_task, config, noise_type, get_noise)
+        every = for_each_task({**params, **trained}, n_tasks)
+        numbers = tf.range(n_tasks)
+        losses, cents, accs = outer_loss(every, get_task(numbers), config, method, get_noise(numbers))
         loss = tf.reduce_mean(losses)
-    return tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO), loss, accs
+    return tape.gradient(loss, trained, unconnected_gradients=ZERO), tf.reduce_mean(cents), accs
 
 
-def vectorised_loss(params, n_tasks, get_task, config, noise_type, get_noise, n_samples=1, at_once=1):
-    """Query cross-entropy and accuracy, [n_tasks] each, of all tasks at once: every task has a theta of its own."""
-    numbers = tf.range(n_tasks)
+def for_each_task(params, n_tasks):
+    """The parameters with a theta for every task, on a leading axis."""
     theta = {
         name: tf.broadcast_to(params[name], [n_tasks, *params[name].shape]) for name in model.adapted_names(params)
     }
-    task, noise = get_task(numbers), get_noise(numbers)
-    return task_loss({**params, **theta}, task, config, noise_type, noise, n_samples, at_once)[:2]
+    return {**params, **theta}
 
 
 def adam_step(state: State, gradient, meta_lr) -> State:
@@ -144,7 +157,7 @@ def gather_task(images, support, query, way, shot, n_query) -> Task:
     return Task(cut(support), one_hot(support, shot), cut(query), one_hot(query, n_query))
 
 
-def make_train_step(config, noise_type, shared_gradient=None):
+def make_train_step(config, method, shared_gradient=None):
     """The compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
 
     images as for `gather_task`; support [metabatch, way * shot] and query [metabatch, way * query] are indices; key is
@@ -158,13 +171,13 @@ def make_train_step(config, noise_type, shared_gradient=None):
         key = fold(key, state.iteration)
         task = task_getter(images, support, query, config)
         get_noise = lambda index: standard_normal(fold(key, index))
-        gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, noise_type, get_noise)
+        gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, method, get_noise)
         return adam_step(state, gradient, config.meta_lr), loss, accs
 
     return train_step
 
 
-def make_test_step(config, noise_type):
+def make_test_step(config, method):
     """The compiled evaluation step: (params, images, support, query, key, first) -> (losses, accuracies), [metabatch].
 
     n_test_mc_samp noise samples per inner step; no second-order graph is built. Into the key the task's number is
@@ -178,12 +191,13 @@ def make_test_step(config, noise_type):
         get_noise = lambda index: standard_normal(fold(key, first + index))
         samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
         if how.at_once:
-            return vectorised_loss(params, c.metabatch, get_task, c, noise_type, get_noise, *samples)
+            every, numbers = for_each_task(params, c.metabatch), tf.range(c.metabatch)
+            return task_loss(every, get_task(numbers), c, method, get_noise(numbers), *samples)[:2]
         tasks_in_flight, in_flight = (how.in_flight, 1) if c.metabatch > 1 else (1, how.in_flight)
 
         def one(index):
             task, noise = get_task(index), get_noise(index)
-            return task_loss(params, task, c, noise_type, noise, *samples, in_flight)[:2]
+            return task_loss(params, task, c, method, noise, *samples, in_flight)[:2]
 
         numbers = tf.float32, tf.float32
         return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=tasks_in_flight)

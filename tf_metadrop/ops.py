@@ -151,6 +151,27 @@ def norm_relu_pool(x, beta):
     return tf.nn.relu((pooled - spread(mean, x)) * spread(scale, x) + beta)
 
 
+def norm_relu(x, beta):
+    """relu(batch_norm(x) + beta), not pooled: `norm_relu_pool` in basic operations, for what has to come in between."""
+    axes = [-4, -3, -2]
+    centred = x - tf.reduce_mean(x, axes, keepdims=True)
+    variance = tf.reduce_mean(centred**2, axes, keepdims=True)
+    return tf.nn.relu(centred * tf.math.rsqrt(variance + BATCH_NORM_EPSILON) + beta)
+
+
+def pool(x):
+    """2x2 max-pool, stride 2, VALID, of x [..., height, width, channels]; can be differentiated twice."""
+    a, b, c, d = kernels.quarters(x)
+    return tf.maximum(tf.maximum(a, b), tf.maximum(c, d))
+
+
+@tf.custom_gradient
+def permute(x, order):
+    """x [..., batch, ...] in another order along its batch; order [..., batch] is a permutation in each group."""
+    back = tf.argsort(order, -1)
+    return tf.gather(x, order, batch_dims=order.shape.rank - 1), lambda d: (permute(d, back), None)
+
+
 def pool_and_statistics(x):
     """2x2 maxima, mean and biased variance by channel of each batch in x; can be differentiated twice.
 

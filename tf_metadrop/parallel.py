@@ -71,7 +71,7 @@ def sharded(strategy, config) -> Callable | None:
     replicas, home, how = strategy.num_replicas_in_sync, strategy.extended.worker_devices[0], execution(config)
     gradient_of = tf.function(vectorised_gradient if how.at_once else meta_gradient, jit_compile=how.xla)
 
-    def gradient(params, n_tasks, get_task, config, noise_type, get_noise):
+    def gradient(params, n_tasks, get_task, config, method, get_noise):
         share = n_tasks // replicas
 
         def one_replica(params):
@@ -81,7 +81,7 @@ def sharded(strategy, config) -> Callable | None:
                 tasks = get_task(number * share + tf.range(share))
             task = lambda index: tf.nest.map_structure(lambda part: tf.gather(part, index), tasks)
             noise = lambda index: get_noise(number * share + index)
-            gradient, loss, accs = gradient_of(params, share, task, config, noise_type, noise)
+            gradient, loss, accs = gradient_of(params, share, task, config, method, noise)
             in_place = tf.reshape(tf.one_hot(number, replicas, dtype=accs.dtype)[:, None] * accs, [n_tasks])
             part = {name: g / replicas for name, g in gradient.items()}, loss / replicas, in_place
             return context.all_reduce(tf.distribute.ReduceOp.SUM, part)

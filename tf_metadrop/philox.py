@@ -1,7 +1,8 @@
-"""TensorFlow's random bits for many keys at once, in operations that XLA fuses into one kernel.
+"""TensorFlow's random bits in operations that XLA fuses into one kernel, for one key or for many at once.
 
-tf.random.stateless_uniform takes one key. On a GPU a draw for each task, inner step, sample and layer would be hundreds
-of kernels. This is the same generator (Philox 4x32-10: Salmon et al., 2011), bit for bit; outside XLA it is slow.
+The same generator as tf.random.stateless_uniform's (Philox 4x32-10: Salmon et al., 2011), bit for bit. That takes one
+key, so that on a GPU a draw for each task, inner step, sample and layer would be hundreds of kernels; and on a CPU it
+takes twice the time. Outside XLA this is slow.
 """
 
 import tensorflow as tf
@@ -20,13 +21,23 @@ def bits(keys, count: int):
     Returns:
       uint32, [..., count].
     """
+    found = words(keys, -(-count // 4))
+    by_block = tf.linalg.matrix_transpose(found)
+    return tf.reshape(by_block, [*keys.shape[:-1], 4 * found.shape[-1]])[..., :count]
+
+
+def words(keys, blocks: int):
+    """The same bits, uint32 [..., 4, blocks]: the first words of all blocks of four, then the second, and so on."""
     first, second = (tf.cast(keys[..., i], tf.uint32)[..., tf.newaxis] for i in (0, 1))
     zero = tf.zeros_like(first)
-    key_0, key_1, mixed_2, mixed_3 = philox((first, zero, second, zero), SCRAMBLE)
-    blocks = -(-count // 4)
-    number = tf.cast(tf.range(blocks), tf.uint32) + zero
-    words = philox((number, zero, mixed_2, mixed_3), (key_0, key_1))
-    return tf.reshape(tf.stack(words, -1), [*keys.shape[:-1], 4 * blocks])[..., :count]
+    return scrambled_words(philox((first, zero, second, zero), SCRAMBLE), blocks)
+
+
+def scrambled_words(scrambled, blocks: int):
+    """`words` from what TensorFlow makes of the keys first: a key of two, and the upper half of the counter."""
+    key_0, key_1, counter_2, counter_3 = scrambled
+    number = tf.cast(tf.range(blocks), tf.uint32) + tf.zeros_like(key_0)
+    return tf.stack(philox((number, tf.zeros_like(number), counter_2, counter_3), (key_0, key_1)), -2)
 
 
 def philox(counter, key):

@@ -111,6 +111,11 @@ def has_terminal() -> bool:
     return sys.stderr.isatty() and shutil.get_terminal_size(fallback=(0, 0)).columns > 0
 
 
+def progress(items, unit: str):
+    """Iterates with a progress bar and the time left: on a terminal at once, elsewhere a line a minute."""
+    return tqdm(items, unit=unit, **({} if has_terminal() else dict(delay=60, mininterval=60, ascii=True)))
+
+
 class Wandb:
     """A W&B run that may not exist: --wandb=disabled, or W&B cannot be used (one warning; the run goes on without).
 

@@ -5,7 +5,8 @@ import pathlib
 
 import numpy as np
 
-from tf_metadrop import checkpoint, model, noise, parallel, random
+from tf_metadrop import checkpoint, model, parallel, random
+from tf_metadrop import method as methods
 from tf_metadrop.checkpoint import Saved
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, load_split
@@ -61,18 +62,18 @@ def train_in(team: Team, config: Config) -> MetaLearner:
 
 def run(team, config, train_images, eval_images, log, saved):
     """Iterations 0..n_train_iters, or those that are left; returns the last State. log is None but on the chief."""
-    noise_type, directory = noise.load(config.method), config.directory
+    method, directory = methods.load(config), config.directory
     episodes = np.random.RandomState(config.seed)
     if saved:
         state = saved.state
         episodes.set_state(saved.random)
     else:
         weights_key = random.key(config.seed, random.INITIAL_WEIGHTS)
-        weights = lambda: model.initial(DATASETS[config.dataset], config.way, weights_key)
-        state = initial_state(team.from_chief(weights), noise_type)
-    step = make_train_step(config, noise_type, parallel.sharded(team.strategy, config))
+        weights = lambda: model.initial(DATASETS[config.dataset], config.way, weights_key, method)
+        state = initial_state(team.from_chief(weights), method)
+    step = make_train_step(config, method, parallel.sharded(team.strategy, config))
     key = random.key(config.seed, random.TRAIN)
-    evaluation = Evaluation(config, noise_type, eval_images, random.EVALUATE)
+    evaluation = Evaluation(config, method, eval_images, random.EVALUATE)
     behind = []  # iterations that a GPU may still be computing while the next ones are handed to it
 
     def due(iteration):
@@ -135,11 +136,11 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
     if not config.resume:
         raise UsageError(f"{directory} holds a run and --noresume forbids to go on with it: give another --savedir.")
     saved = checkpoint.load(directory)
-    model.fitting(saved.state.params, DATASETS[config.dataset], saved.config.get("way", config.way), str(directory))
     if different := config.differences(saved.config):
-        theirs = ", ".join(f"--{name}={saved.config[name]}" for name in different)
-        ours = ", ".join(f"--{name}={config.as_dict()[name]}" for name in different)
+        list_of = lambda settings: ", ".join(f"--{name}={settings[name]}" for name in different)
+        theirs, ours = list_of({**Config().as_dict(), **saved.config}), list_of(config.as_dict())
         raise UsageError(f"{directory} holds a run with {theirs}, not {ours}: give the same, or another --savedir.")
+    model.fitting(saved.state.params, DATASETS[config.dataset], config.way, str(directory), methods.load(config))
     return saved
 
 

@@ -10,27 +10,24 @@ where h is [batch, height, width, channels], x is [batch, height, width, filters
 [batch, way]. `normal(shape)` draws standard normal noise for this layer; it is None when the pass does not sample, and
 then the noise is at its mean. See metadrop.py.
 
+`report` in such a module is the same for --noise_variant=report: what the program of the Reproducibility Challenge
+report computes under this name (TF1_BEHAVIOUR, "The report's noise types").
+
 Where the tasks run at once (on a GPU), h, x, f and logits have more axes before these, the first of them the tasks, and
 the parameters under theta/ begin with it too: `ops.convs`, `ops.dense` and elementwise arithmetic take both forms.
 """
 
-import importlib
-import pkgutil
+from tf_metadrop.registry import Registry
 
-_registered = {}
+VARIANTS = "ours", "report"
+# Those of the report's program. maml and metadrop are the same in both.
+REPORTED = "maml", "metadrop", "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
 
-
-def names() -> tuple[str, ...]:
-    """The noise types there are. Imports none of them."""
-    files = [module.name for module in pkgutil.iter_modules(__path__)]
-    return tuple(sorted({*files, *_registered}))
+_registry = Registry(__name__, __path__)
+names, register, unregister = _registry.names, _registry.register, _registry.unregister
 
 
-def register(name: str, noise_type) -> None:
-    """Adds a noise type from outside this folder, for example from a notebook cell."""
-    _registered[name] = noise_type
-
-
-def load(name: str):
-    """The noise type of this name (one of `names()`)."""
-    return _registered.get(name) or importlib.import_module(f"{__name__}.{name}")
+def load(name: str, variant: str = "ours"):
+    """The noise type of this name (one of `names()`), in one of VARIANTS."""
+    noise_type = _registry.load(name)
+    return getattr(noise_type, "report", noise_type) if variant == "report" else noise_type

@@ -9,11 +9,16 @@ Not sampling: a = alpha, and logits = f W + b (TF1_BEHAVIOUR, "Network").
 from tf_metadrop.ops import convs, dense, gate, gate_first, softplus
 
 
-def features(params, layer, h, normal):
-    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
+def mean_and_noise(params, layer, h):
+    """mu and alpha of a block, each [batch, height, width, filters]."""
     theta = params[f"theta/conv{layer}_w"], params[f"theta/conv{layer}_b"]
     phi = params[f"phi/conv{layer}_w"], params[f"phi/conb{layer}_b"]
-    mu, alpha = convs(h, theta, phi)
+    return convs(h, theta, phi)
+
+
+def features(params, layer, h, normal):
+    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
+    mu, alpha = mean_and_noise(params, layer, h)
     a = alpha if normal is None else alpha + normal(alpha.shape)
     return gate_first(mu, a) if layer == 1 else gate(mu, a)
 

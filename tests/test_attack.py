@@ -1,0 +1,195 @@
+"""Attacks: projections, the loop against foolbox, and --mode=attack."""
+
+import csv
+import functools
+import json
+
+import numpy as np
+import plain_methods
+import pytest
+import tensorflow as tf
+
+import main
+from tf_metadrop import Config, attack, meta, model, pgd, random, robustness
+from tf_metadrop import method as methods
+from tf_metadrop.adapt import adapt
+from tf_metadrop.data import DATASETS, load_split
+
+NORMS = {"l1": 12.0, "l2": 1.5, "linf": 0.12}
+every_norm = pytest.mark.parametrize("norm", NORMS)
+size_of = {
+    "l1": lambda d: np.abs(d).sum(-1), "l2": lambda d: np.sqrt((d**2).sum(-1)), "linf": lambda d: np.abs(d).max(-1)
+}  # fmt: skip
+
+
+@every_norm
+def test_projection(norm):
+    """Inside: not moved. Outside: the closest point, by another algorithm. On the ball: not moved."""
+    made, eps = np.random.RandomState(0), NORMS[norm]
+    project = lambda d: attack.load(norm).project(tf.constant(d), tf.constant(eps, tf.float64)).numpy()
+    for dimension in (1, 2, 50):
+        d = made.standard_normal([40, dimension]) * made.choice([0.01, 1, 30], [40, 1])
+        d[0] = 0
+        found, size = project(d), size_of[norm](d)
+        for ours, point in zip(found, d, strict=True):
+            np.testing.assert_allclose(ours, plain_methods.project(point, eps, norm), atol=1e-10)
+        np.testing.assert_array_equal(found[size <= eps], d[size <= eps])
+        np.testing.assert_allclose(size_of[norm](found[size > eps]), eps, rtol=1e-12)
+        np.testing.assert_allclose(project(found), found, rtol=1e-12, atol=1e-15)
+    with_ties = np.array([[3.0, 3.0, -3.0, 1.0]]) * eps
+    np.testing.assert_allclose(project(with_ties)[0], plain_methods.project(with_ties[0], eps, norm), atol=1e-10)
+    np.testing.assert_array_equal(attack.load(norm).project(tf.constant(d), tf.constant(0.0, tf.float64)), 0 * d)
+
+
+@every_norm
+def test_start_is_uniform_in_the_ball(norm):
+    draw = random.normal(tf.constant([1, 2]), [4000, 4], tf.float64)
+    size = size_of[norm](attack.load(norm).start(draw, 2.0).numpy())
+    assert size.max() <= 2.0 * (1 + 1e-12)
+    for share in (0.5, 0.9):  # of a ball in 3 dimensions, so much of the volume lies within share**(1/3) of the radius
+        assert np.mean(size <= 2 * share ** (1 / 3)) == pytest.approx(share, abs=0.03)
+
+
+@every_norm
+def test_ascent_has_size_one_and_survives_tiny_and_zero_gradients(norm):
+    g = tf.constant(np.random.RandomState(0).standard_normal([5, 784]), tf.float32)
+    direction = attack.load(norm).ascent(g * 1e-30).numpy()
+    np.testing.assert_allclose(size_of[norm](direction), 1, rtol=1e-5)
+    np.testing.assert_allclose(direction, [plain_methods.ascent(row, norm) for row in g.numpy()], rtol=1e-4, atol=1e-6)
+    assert np.all(attack.load(norm).ascent(tf.zeros_like(g)) == 0)
+
+
+@pytest.fixture(scope="module")
+def victim():
+    """Logits, query images and labels of a network adapted to 5-way 5-shot tasks of strokes."""
+    config = Config(dataset="strokes", way=5, shot=5, query=15, n_steps=10, inner_lr=0.3, maml=True)
+    images, method = load_split("strokes", "data", "test"), methods.load(config)
+    params = model.initial(DATASETS["strokes"], 5, random.key(0, 0), method)
+    flat, cases = tf.constant(images.reshape(-1, 28, 28, 1)), []
+    for task in range(2):
+        first = np.arange(5 * task, 5 * task + 5)[:, None] * 20
+        support, query = (first + np.arange(5)).ravel(), (first + np.arange(5, 20)).ravel()
+        episode = meta.gather_task(flat, tf.constant(support), tf.constant(query), 5, 5, 15)
+        draw = random.standard_normal(random.key(0, 1))
+        run = tf.function(lambda x, y: adapt(params, x, y, config, method, draw).params)  # noqa: B023
+        adapted = run(episode.support_x, episode.support_y)
+        logits = tf.function(lambda x, adapted=adapted: model.forward(adapted, x, method))
+        loss = lambda x, adapted=adapted, y=episode.query_y: model.loss(adapted, x, y, method)[0]
+        cases.append((logits, loss, episode.query_x, episode.query_y))
+    return cases
+
+
+def accuracy(logits, y):
+    return 100 * np.mean(np.argmax(logits, -1) == np.argmax(y, -1))
+
+
+@functools.cache
+def attacker(loss, norm, steps, start):
+    """A compiled function of images and radius."""
+    normal = (lambda shape: random.normal(tf.constant([5, 6]), shape)) if start else None
+    return tf.function(lambda x, eps: pgd.perturb(x, loss, attack.load(norm), eps, steps, normal))
+
+
+def attacked(case, norm, eps, steps=20, start=False):
+    _, loss, x, _ = case
+    return attacker(loss, norm, steps, start)(x, tf.constant(eps, tf.float32))
+
+
+@every_norm
+def test_as_strong_as_foolbox(norm, victim):
+    """Same adapted network, radius, number and size of steps, no random start: at most a point less success."""
+    foolbox = pytest.importorskip("foolbox")
+    steps, eps = 20, NORMS[norm]
+    kinds = {
+        "l1": lambda **a: foolbox.attacks.SparseL1DescentAttack(quantile=0.99, **a),
+        "l2": foolbox.attacks.L2ProjectedGradientDescentAttack,
+        "linf": foolbox.attacks.LinfProjectedGradientDescentAttack,
+    }
+    ours, theirs, clean = [], [], []
+    for case in victim:
+        logits, _, x, y = case
+        clean.append(accuracy(logits(x), y))
+        ours.append(accuracy(logits(attacked(case, norm, eps, steps)), y))
+        kind = kinds[norm](rel_stepsize=2.5 / steps, steps=steps, random_start=False)
+        labels = tf.argmax(y, -1)
+        _, found, _ = kind(foolbox.TensorFlowModel(logits, bounds=(0, 1), device="/CPU:0"), x, labels, epsilons=eps)
+        theirs.append(accuracy(logits(found), y))
+    assert np.mean(clean) > 70 and np.mean(theirs) < np.mean(clean) - 20, (clean, theirs)
+    assert np.mean(ours) <= np.mean(theirs) + 1, (ours, theirs)
+
+
+@every_norm
+def test_images_stay_in_ball_and_box(norm, victim):
+    case, eps = victim[0], NORMS[norm]
+    found = attacked(case, norm, eps, start=True).numpy()
+    d = (found - case[2].numpy()).reshape(len(found), -1).astype(np.float64)
+    assert found.min() >= -1e-5 and found.max() <= 1 + 1e-5
+    assert size_of[norm](d).max() <= eps * (1 + 1e-5)
+    np.testing.assert_array_equal(attacked(case, norm, 0.0), case[2])
+
+
+@every_norm
+def test_larger_radii_and_more_steps_hurt_more(norm, victim):
+    of = lambda eps, steps: np.mean([accuracy(c[0](attacked(c, norm, eps, steps, True)), c[3]) for c in victim])
+    by_radius = [of(factor * NORMS[norm], 20) for factor in (0, 0.25, 0.5, 1, 2)]
+    assert all(later <= earlier + 1.5 for earlier, later in zip(by_radius, by_radius[1:], strict=False)), by_radius
+    assert by_radius[-1] < by_radius[0] - 20
+    by_steps = [of(0.5 * NORMS[norm], steps) for steps in (1, 5, 20, 50)]
+    assert all(later <= earlier + 3 for earlier, later in zip(by_steps, by_steps[1:], strict=False)), by_steps
+
+
+SMALL = (
+    "--dataset=strokes --way=2 --shot=1 --query=2 --metabatch=2 --n_steps=1 --n_train_iters=1 --save_freq=1 "
+    "--eval_freq=5 --n_eval_batches=1 --wandb=disabled"
+).split()
+ATTACK = "--mode=attack --n_test_iters=4 --attack_steps=2 --wandb=disabled".split()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    savedir = tmp_path_factory.mktemp("attacked") / "run"
+    assert main.main(["main.py", *SMALL, f"--savedir={savedir}"]) == 0
+    return savedir
+
+
+def test_mode_attack(trained, capsys):
+    assert main.main(["main.py", *ATTACK, f"--savedir={trained}", "--metabatch=2", "--attack_restarts=2"]) == 0
+    out = capsys.readouterr().out
+    with open(trained / "attack.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["norm"] for row in rows] == ["l1"] * 6 + ["l2"] * 6 + ["linf"] * 6
+    assert [float(row["epsilon"]) for row in rows[12:]] == [0, 0.02, 0.04, 0.06, 0.08, 0.1]
+    assert {row["tasks"] for row in rows} == {"4"} and {row["restarts"] for row in rows} == {"2"}
+    kept = json.loads((trained / "attack.json").read_text())
+    assert kept["rows"] == robustness.read(trained) and len(kept["rows"]) == 18
+    assert "linf  0.1    accuracy : " in out and (trained / "attack.png").stat().st_size > 10_000
+    assert main.main(["main.py", "--mode=meta_test", *ATTACK[1:2], "--metabatch=2", f"--savedir={trained}"]) == 0
+    clean = json.loads((trained / "meta_test.json").read_text())["accuracy"]
+    for row in kept["rows"]:
+        assert row["epsilon"] > 0 or row["accuracy_percent"] == pytest.approx(clean, abs=1e-4)
+
+
+def test_attack_is_the_same_however_tasks_and_radii_run(trained):
+    arguments = ["main.py", *ATTACK, f"--savedir={trained}", "--attack_norms=linf", "--attack_radii=0,0.3"]
+    found = []
+    for path in (["--metabatch=1"], ["--metabatch=4"], ["--metabatch=4", "--tasks=at_once"]):
+        assert main.main([*arguments, *path]) == 0
+        found.append([row["accuracy_percent"] for row in robustness.read(trained)])
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "arguments"),
+    [
+        ("--attack_norms=l1,l3 names 'l3': choose among l1, l2, linf", ["--attack_norms=l1,l3"]),
+        ("--attack_radii=0.1 is for one norm", ["--attack_radii=0.1"]),
+        ("--attack_radii=a is no list of radii", ["--attack_norms=l2", "--attack_radii=a"]),
+        ("--attack_radii=-1 is no list of radii", ["--attack_norms=l2", "--attack_radii=-1"]),
+        ("--attack_steps=0 is too small", ["--attack_steps=0"]),
+        ("--n_test_iters=4 is less than one --metabatch=8", ["--metabatch=8"]),
+    ],
+)
+def test_what_cannot_be_attacked_is_said(trained, pattern, arguments, capsys):
+    before = sorted(trained.iterdir())
+    assert main.main(["main.py", *ATTACK, f"--savedir={trained}", *arguments]) == 2
+    assert pattern in capsys.readouterr().err and sorted(trained.iterdir()) == before

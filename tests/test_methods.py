@@ -1,0 +1,253 @@
+"""Each method against plain_methods.py (loss, inner step, meta-gradient) and finite differences, and its reductions."""
+
+import dataclasses
+
+import numpy as np
+import plain_methods
+import pytest
+import tensorflow as tf
+
+from tf_metadrop import Config, UsageError, adapt, meta, model
+from tf_metadrop import method as methods
+from tf_metadrop.data import DATASETS
+from tf_metadrop.random import fold, standard_normal
+
+SPEC = dataclasses.replace(DATASETS["omniglot"], filters=5)
+OURS = "maml", "metadrop", "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive", "deterministic"
+REPORT = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
+METHODS = {
+    **{name: dict(noise_type=name) for name in OURS},
+    **{f"{name}_report": dict(noise_type=name, noise_variant="report") for name in REPORT},
+    "metasgd": dict(noise_type="maml", inner="metasgd"),
+    "metasgd_metadrop": dict(inner="metasgd"),
+    "maml_manifold_mixup": dict(noise_type="maml", regularizer="manifold_mixup"),
+    "maml_vib": dict(noise_type="maml", regularizer="vib", vib_beta=0.02),
+    "maml_info_dropout": dict(noise_type="maml", regularizer="info_dropout", info_beta=2e-5),
+    "metadrop_vib": dict(regularizer="vib", vib_beta=0.02),
+    "metasgd_metadrop_info_dropout": dict(inner="metasgd", regularizer="info_dropout", info_beta=2e-5),
+}
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+def settings(name, **changes):
+    base = dict(way=3, shot=2, query=2, n_steps=2, inner_lr=0.2, metabatch=2)
+    return Config(**{**base, **METHODS[name], **changes})
+
+
+def problem(name, **changes):
+    """(config, method, params, task, noise): small, float64, with weights that are not tiny."""
+    config, random = settings(name, **changes), np.random.RandomState(5)
+    method = methods.load(config)
+    params = {}
+    for key, shape in model.shapes(SPEC, config.way, method).items():
+        value = random.standard_normal(shape) * (0.3 if key.endswith("_w") else 0.1)
+        params[key] = tf.constant(0.2 + 0.3 * value if key.startswith("metasgd/") else value)
+    random = np.random.RandomState(6)  # the same images for every method
+    images = lambda n: tf.constant(random.random_sample([config.way * n, 28, 28, 1]))
+    labels = lambda n: tf.one_hot(np.repeat(range(config.way), n), config.way, dtype=tf.float64)
+    task = meta.Task(images(2), labels(2), images(2), labels(2))
+    return config, method, params, task, standard_normal(tf.constant([3, 4]), tf.float64)
+
+
+def plain_name(config):
+    return config.noise_name + ("_report" if config.noise_variant == "report" else "")
+
+
+def relative(a, b):
+    return np.linalg.norm(np.subtract(a, b)) / max(np.linalg.norm(b), 1e-9)
+
+
+@every_method
+def test_name_and_parameters(name):
+    config = settings(name)
+    assert config.method == name
+    made = model.initial(DATASETS["omniglot"], 3, tf.constant([0, 1]), methods.load(config))
+    base = model.initial(DATASETS["omniglot"], 3, tf.constant([0, 1]))
+    for key, value in base.items():  # the same start for every method
+        np.testing.assert_array_equal(made[key], value)
+    assert all(np.all(w == np.float32(0.2)) for key, w in made.items() if key.startswith("metasgd/"))
+
+
+@every_method
+@pytest.mark.parametrize("sampling", [True, False])
+def test_forward_pass(name, sampling):
+    config, method, params, task, noise = problem(name)
+    draw = (lambda layer, shape: noise(0, 0, layer, shape)) if sampling else None
+    ours = model.loss(params, task.support_x, task.support_y, method, draw)
+    theirs = plain_methods.loss(config, plain_name(config), params, task.support_x, task.support_y, draw)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
+
+
+@every_method
+def test_inner_loop_and_meta_gradient(name):
+    config, method, params, task, noise = problem(name)
+    ours = adapt.adapt(params, task.support_x, task.support_y, config, method, noise).params
+    theirs = plain_methods.adapted(config, plain_name(config), params, task.support_x, task.support_y, noise)
+    for key, value in theirs.items():
+        assert relative(ours[key], value) < 1e-9, key
+    loss, gradient = plain_methods.outer(config, plain_name(config), params, task, noise)
+    found, _, _ = tf.function(meta.task_gradient)(params, task, config, method, noise)
+    assert float(meta.outer_loss(params, task, config, method, noise)[0]) == pytest.approx(float(loss), rel=1e-9)
+    scale = max(np.linalg.norm(g) for g in found.values())
+    for key, g in found.items():
+        assert np.linalg.norm(g - gradient[key].numpy()) < 1e-7 * max(np.linalg.norm(g), 1e-6 * scale), key
+    untrained = set(params) - set(found)
+    assert all(key.startswith("phi/") for key in untrained)
+    if config.noise_variant == "ours":  # in the report's, a parameter that is not sampled is trained by the query
+        assert not any(np.any(gradient[key]) for key in untrained)
+
+
+@every_method
+def test_meta_gradient_is_the_slope_of_the_outer_loss(name):
+    config, method, params, task, noise = problem(name)
+    gradient, _, _ = tf.function(meta.task_gradient)(params, task, config, method, noise)
+    value = tf.function(lambda params: meta.outer_loss(params, task, config, method, noise)[0])
+    random, step = np.random.RandomState(1), 1e-7
+    for group in ("theta/", "phi/", "conv", "metasgd/"):
+        mine = {key: g.numpy() for key, g in gradient.items() if key.startswith(group)}
+        size = sum(np.sum(g**2) for g in mine.values()) ** 0.5
+        if size == 0:
+            continue
+        drawn = {key: random.standard_normal(g.shape) for key, g in mine.items()}
+        length = sum(np.sum(d**2) for d in drawn.values()) ** 0.5
+        direction = {key: g / size + drawn[key] / length for key, g in mine.items()}  # not across the gradient
+        moved = [value({k: w + s * step * direction.get(k, 0.0) for k, w in params.items()}) for s in (1, -1)]
+        slope = float(moved[0] - moved[1]) / (2 * step)
+        expected = sum(np.sum(mine[key] * d) for key, d in direction.items())
+        assert slope == pytest.approx(expected, rel=1e-6, abs=1e-9), group
+
+
+MIXED = "weight_gaussian", "maml_manifold_mixup", "metasgd_metadrop_info_dropout"
+ORDERS = [(name, "exact") for name in METHODS] + [(name, order) for name in MIXED for order in ("tf1", "first")]
+
+
+@pytest.mark.parametrize(("name", "second_order"), ORDERS)
+def test_tasks_at_once_are_the_same_as_in_sequence(name, second_order):
+    """Also: several noise samples at once, as in a meta-test."""
+    config, method, params, task, _ = problem(name, second_order=second_order, n_steps=1, n_test_mc_samp=2)
+    get_task = lambda index: meta.Task(*[tf.gather(tf.stack([part, part[::-1]]), index) for part in task])
+    get_noise = lambda index: standard_normal(fold(tf.constant([1, 2]), index), tf.float64)
+    one, loss, _ = tf.function(meta.meta_gradient)(params, 2, get_task, config, method, get_noise)
+    every, same_loss, _ = tf.function(meta.vectorised_gradient)(params, 2, get_task, config, method, get_noise)
+    assert float(same_loss) == pytest.approx(float(loss), rel=1e-9)
+    scale = max(np.linalg.norm(g) for g in one.values())
+    for key, g in one.items():
+        assert np.linalg.norm(every[key] - g) < 1e-8 * max(np.linalg.norm(g), 1e-6 * scale), key
+    if second_order == "exact":
+        numbers = tf.range(2)
+        test = lambda params, index, at_once: meta.task_loss(
+            params, get_task(index), config, method, get_noise(index), 2, at_once
+        )[0]
+        together = tf.function(lambda: test(meta.for_each_task(params, 2), numbers, 2))()
+        np.testing.assert_allclose(together, [test(params, index, 1) for index in (0, 1)], rtol=1e-9)
+
+
+def losses(name, noise=None, change=lambda params: params, **changes):
+    """Outer loss and gradient of a method; `change` edits its parameters, `noise` replaces the drawn."""
+    config, method, params, task, drawn = problem(name, **changes)
+    gradient, cent, _ = tf.function(meta.task_gradient)(change(params), task, config, method, noise or drawn)
+    return float(cent), gradient
+
+
+def assert_same(a, b, shared=lambda key: True):
+    assert a[0] == pytest.approx(b[0], rel=1e-10)
+    for key in set(a[1]) & set(b[1]):
+        if shared(key):
+            np.testing.assert_allclose(a[1][key], b[1][key], rtol=1e-7, atol=1e-10, err_msg=key)
+
+
+def zeros(step, sample, layer, shape):
+    return tf.zeros(shape, tf.float64)
+
+
+@pytest.mark.parametrize("noise_type", ["maml", "metadrop"])
+def test_metasgd_with_constant_rates_is_sgd(noise_type):
+    constant = lambda params: {
+        key: tf.fill(w.shape, tf.constant(0.2, tf.float64)) if key.startswith("metasgd/") else w
+        for key, w in params.items()
+    }
+    name = "metasgd" if noise_type == "maml" else "metasgd_metadrop"
+    assert_same(losses(name, change=constant), losses(noise_type))
+
+
+def test_independent_gaussian_is_metadrop_with_phis_kernels_at_zero():
+    no_kernels = lambda params: {
+        key: tf.zeros_like(w) if key.startswith("phi/") and key.endswith("_w") else w for key, w in params.items()
+    }
+    ours, metadrop = losses("independent_gaussian"), losses("metadrop", change=no_kernels)
+    assert_same(ours, metadrop)
+
+
+def test_deterministic_is_metadrop_without_noise():
+    assert_same(losses("deterministic"), losses("metadrop", noise=zeros), lambda key: key in losses("deterministic")[1])
+
+
+def test_mixup_with_lambda_one_is_maml():
+    def noise(step, sample, layer, shape):  # the second number makes lambda
+        drawn = standard_normal(tf.constant([3, 4]), tf.float64)(step, sample, layer, shape)
+        return tf.tensor_scatter_nd_update(drawn, [[1]], [tf.constant(40.0, tf.float64)])
+
+    assert_same(losses("maml_manifold_mixup", noise=noise), losses("maml"))
+
+
+@pytest.mark.parametrize(("name", "beta"), [("maml_vib", "vib_beta"), ("maml_info_dropout", "info_beta")])
+def test_bottlenecks_without_weight_and_noise_are_maml(name, beta):
+    assert_same(losses(name, noise=zeros, **{beta: 0.0}), losses("maml"))
+    assert losses(name)[0] != pytest.approx(losses("maml")[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("where", ["inner", "query"])
+def test_adversary_of_radius_zero_is_none(where):
+    assert_same(losses("metadrop", adv_train=where, adv_eps=0.0), losses("metadrop"))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("where", ["inner", "query"])
+def test_adversarial_training_is_training_on_pgd_examples(where, norm):
+    """One inner step, with the examples from plain_methods.pgd put in by hand: the same loss and gradient."""
+    eps = {"linf": 0.05, "l2": 1.0, "l1": 8.0}[norm]
+    changes = dict(adv_train=where, adv_norm=norm, adv_eps=eps, adv_steps=3, n_steps=1)
+    config, method, params, task, noise = problem("metadrop", **changes)
+    from tf_metadrop import attack
+
+    def examples(params, x, y, step):
+        flat = np.reshape(x, [len(x), -1])
+        start = attack.load(norm).start(noise(step, 0, 12, [len(x), flat.shape[1] + 1]), eps)
+        value = lambda x: plain_methods.loss(config, "metadrop", params, x, y, None)[0]
+        return tf.constant(plain_methods.pgd(x.numpy(), value, norm, eps, 3, start.numpy()))
+
+    if where == "inner":
+        by_hand = task._replace(support_x=examples(params, task.support_x, task.support_y, 0))
+    else:
+        after = plain_methods.adapted(config, "metadrop", params, task.support_x, task.support_y, noise)
+        by_hand = task._replace(query_x=examples(after, task.query_x, task.query_y, 1))
+    plain = dataclasses.replace(config, adv_train="none")
+    expected = meta.task_gradient(params, by_hand, plain, methods.load(plain), noise)
+    found = tf.function(meta.task_gradient)(params, task, config, method, noise)
+    changed = "support_x" if where == "inner" else "query_x"
+    assert np.abs(getattr(by_hand, changed) - getattr(task, changed)).max() > 0.01
+    assert float(found[1]) == pytest.approx(float(expected[1]), rel=1e-8)
+    for key, g in expected[0].items():
+        assert relative(found[0][key], g) < 1e-6, key
+    clean = meta.task_loss(params, task, config, method, noise)[0]  # a meta-test attacks no query
+    _, loss, _ = meta.task_gradient(params, task, plain, methods.load(plain), noise)
+    assert (float(clean) == pytest.approx(float(loss), rel=1e-9)) == (where == "query")
+
+
+def test_mixup_draws_every_layer_and_mixes_labels():
+    config, method, _, task, _ = problem("maml_manifold_mixup")
+    seen = set()
+    for seed in range(40):
+        draw = standard_normal(tf.constant([seed, 7]), tf.float64)
+        of_layer = lambda number, shape, draw=draw: draw(0, 0, number, shape)
+        labels, (layer, share, order) = method.regularizer.mix(task.support_y, of_layer)
+        seen.add(int(layer))
+        assert 0 <= float(share) <= 1 and sorted(order.numpy()) == list(range(6))
+        np.testing.assert_allclose(tf.reduce_sum(labels, -1), 1, rtol=1e-12)
+    assert seen == {1, 2, 3, 4}
+
+
+def test_report_has_no_deterministic_noise():
+    with pytest.raises(UsageError, match="--noise_variant=report has no --noise_type=deterministic"):
+        Config(noise_type="deterministic", noise_variant="report")

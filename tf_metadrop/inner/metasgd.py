@@ -1,0 +1,28 @@
+"""Meta-SGD (Li et al., 2017): theta' = theta - A * gradient, elementwise, where A is meta-learned like theta.
+
+A starts at inner_lr everywhere, is not clipped and may turn negative. For the dense layer it has one column, [features,
+1] and [1], for all classes: our choice, so that classes stay interchangeable.
+"""
+
+PREFIX = "metasgd/"
+
+
+def rate_of(name):
+    """Name of the rates of this parameter: theta/conv1_w -> metasgd/conv1_w."""
+    return PREFIX + name.removeprefix("theta/")
+
+
+def parameters(theta):
+    """Rates for every parameter of theta, {name: shape}."""
+    one_column = lambda name, shape: (*shape[:-1], 1) if "dense" in name else shape
+    return {rate_of(name): one_column(name, shape) for name, shape in theta.items()}
+
+
+def initial(config):
+    """Of every rate."""
+    return config.inner_lr
+
+
+def step(theta, gradient, params, config):
+    """One step on every parameter of theta."""
+    return {name: theta[name] - params[rate_of(name)] * gradient[name] for name in theta}

@@ -1,0 +1,58 @@
+"""Projected gradient descent on images, untargeted (Madry et al., 2018), under the norms of `tf_metadrop.attack`."""
+
+import math
+
+import tensorflow as tf
+
+STEP = 2.5  # size of all steps together, in radii
+
+
+def perturb(x, loss, norm, eps, steps, normal=None):
+    """Images near x that raise the loss.
+
+      d <- project(d + 2.5 eps / steps * ascent(dloss/dx));  d <- clip(x + d, 0, 1) - x;   `steps` times
+
+    Clipping to [0, 1] moves no pixel away from x, so what was in the ball stays in it. ascent is given no gradient at
+    pixels that are at 0 or 1 and would leave the box: under L1, which moves few pixels, steps would be lost on them.
+
+    Args:
+      x: [..., batch, height, width, channels] in [0, 1].
+      loss: function of such images -> [...], differentiable. What else it depends on should not be watched by a tape.
+      norm: see `tf_metadrop.attack`.
+      eps: radius, a number, or [...], one for each batch.
+      steps: of the attack.
+      normal: function shape -> standard normal noise, for a random start in the ball; None: the start is x.
+    Returns:
+      The images, a constant to any gradient.
+    """
+    shape, pixels = x.shape, math.prod(x.shape[-3:])
+    x = tf.reshape(x, [*shape[:-3], pixels])
+    eps = tf.cast(eps, x.dtype)
+    eps = tf.reshape(eps, [*eps.shape, *[1] * (x.shape.rank - eps.shape.rank)])
+    inside = lambda d: tf.clip_by_value(x + d, 0, 1) - x
+
+    def step(index, d):
+        with tf.GradientTape() as tape:
+            tape.watch(d)
+            total = tf.reduce_sum(loss(tf.reshape(x + d, shape)))
+        g, now = tape.gradient(total, d), x + d
+        free = tf.logical_or(tf.logical_and(now > 0, g < 0), tf.logical_and(now < 1, g > 0))
+        direction = norm.ascent(tf.where(free, g, tf.zeros_like(g)))
+        return index + 1, inside(norm.project(d + STEP / steps * eps * direction, eps))
+
+    first = tf.zeros_like(x)
+    if normal is not None:
+        first = inside(norm.start(normal([*x.shape[:-1], pixels + 1]), eps))
+    _, d = tf.while_loop(lambda index, _: index < steps, step, (0, first), parallel_iterations=1)
+    return tf.stop_gradient(tf.reshape(x + d, shape))
+
+
+def unit(g):
+    """g [..., pixels], each divided by its largest absolute value: tiny gradients must not underflow when squared."""
+    return tf.math.divide_no_nan(g, tf.reduce_max(tf.abs(g), -1, keepdims=True))
+
+
+def radius(normal):
+    """Of a uniform point of the unit ball in [..., pixels], from the first of the normal numbers [..., pixels + 1]."""
+    uniform = tf.math.erfc(-normal[..., :1] / 2**0.5) / 2
+    return uniform ** (1 / (normal.shape[-1] - 1))

@@ -1,0 +1,168 @@
+"""--mode=attack: how the accuracy of a trained model falls under adversarial attacks on the query images.
+
+The tasks, and the noise that the model adapts under, are those of --mode=meta_test with the same seed, so that radius 0
+gives its accuracy, and every method and radius is attacked on the same images from the same random starts.
+"""
+
+import csv
+import io
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metadrop import attack, model, pgd, random, robustness_figure
+from tf_metadrop import method as methods
+from tf_metadrop.adapt import adapt
+from tf_metadrop.config import Config
+from tf_metadrop.errors import UsageError
+from tf_metadrop.evaluate import commit, count_batches, load_run, test_images
+from tf_metadrop.execution import execution, prepare
+from tf_metadrop.meta import for_each_task, task_getter
+from tf_metadrop.tracking import Wandb, progress
+
+START = 13  # what random.py counts as a layer: of the random starts
+
+
+def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
+    """Attacks the model of a savedir; writes attack.csv, attack.json and attack.png there.
+
+    n_test_iters tasks in batches of metabatch; untargeted PGD with attack_steps steps from attack_restarts random
+    starts (pgd.py), under each of attack_norms, at each of attack_radii, on all query images of a task together, since
+    they share their batch statistics. An image counts as correct if it is classified correctly after every start.
+
+    Args, Raises: as for `meta_test`.
+    Returns:
+      The rows of attack.csv: dicts of norm, epsilon, accuracy_percent, ci95 (half of the interval, as for `meta_test`),
+      tasks, steps and restarts.
+    """
+    grid = radii(config)
+    config, params, run = load_run(config, given)
+    n_batches = count_batches(config)
+    prepare(config)
+    images = test_images(config)
+    step, key = make_attack_step(config, methods.load(config), grid), random.key(config.seed, random.META_TEST)
+    generator, found = np.random.RandomState(config.seed), []
+    for batch in progress(range(n_batches), "batch"):
+        first = tf.constant(batch * config.metabatch)
+        found.append(step(params, images.flat, *images.episodes(generator), key, first).numpy())
+    accuracies = 100 * np.concatenate(found)  # [tasks, rows]
+    half = 1.96 * accuracies.std(0) / len(accuracies) ** 0.5
+    fixed = dict(tasks=len(accuracies), steps=config.attack_steps, restarts=config.attack_restarts)
+    pairs = [(norm, eps) for norm, every in grid.items() for eps in every]
+    rows = [
+        dict(norm=norm, epsilon=eps, accuracy_percent=round(float(mean), 4), ci95=round(float(h), 4), **fixed)
+        for (norm, eps), mean, h in zip(pairs, accuracies.mean(0), half, strict=True)
+    ]
+    write(config, run, rows)
+    return rows
+
+
+def radii(config: Config) -> dict[str, tuple[float, ...]]:
+    """The radii to attack with, by norm.
+
+    Raises:
+      UsageError: attack_norms or attack_radii cannot be used.
+    """
+    norms = [name.strip() for name in config.attack_norms.split(",")]
+    for name in norms:
+        if name not in attack.names():
+            raise UsageError(
+                f"--attack_norms={config.attack_norms} names {name!r}: choose among {', '.join(attack.names())}."
+            )
+    if config.attack_radii is None:
+        return {name: attack.load(name).RADII for name in norms}
+    if len(norms) > 1:
+        raise UsageError(f"--attack_radii={config.attack_radii} is for one norm: give one in --attack_norms.")
+    try:
+        given = tuple(float(text) for text in config.attack_radii.split(","))
+    except ValueError:
+        given = (-1.0,)
+    if not all(0 <= eps < float("inf") for eps in given):
+        raise UsageError(f"--attack_radii={config.attack_radii} is no list of radii: give for example 0,0.02,0.1.")
+    return {norms[0]: given}
+
+
+def make_attack_step(config: Config, method, grid):
+    """The compiled attack: (params, images, support, query, key, first) -> accuracies [metabatch, norms and radii].
+
+    Arguments as for `meta.make_test_step`. Radii are attacked one after the other where tasks are (faster on a CPU),
+    and all at once where they are at once.
+    """
+    how, c = execution(config), config
+
+    def accuracies(params, task, noise):
+        samples = how.samples(1, c.n_test_mc_samp) if not how.at_once else how.samples(c.metabatch, c.n_test_mc_samp)
+        adapted = adapt(params, task.support_x, task.support_y, c, method, noise, c.n_test_mc_samp, samples).params
+        found = [withstand(adapted, task, noise, norm, eps) for norm, eps in grid.items()]
+        return tf.concat(found, -1)
+
+    def withstand(adapted, task, noise, norm, every):
+        """Share of the query images that are correct after the attack at every radius, [..., radii]."""
+        if how.at_once:
+            return share(adapted, task, noise, norm, tf.constant(every))
+        one = lambda eps: share(adapted, task, noise, norm, eps)
+        return tf.map_fn(one, tf.constant(every), parallel_iterations=1)
+
+    def share(adapted, task, noise, norm, eps):
+        x, y = (spread(t, eps, axis) for t, axis in ((task.query_x, -4), (task.query_y, -2)))
+        batches = x.shape[:-4]
+        correct = tf.ones(x.shape[:-3], tf.bool)
+        for restart in range(c.attack_restarts):
+
+            def start(shape, restart=restart):  # the same for every radius
+                drawn = noise(c.n_steps, restart, START, [*task.query_x.shape[:-4], *shape[len(batches) :]])
+                return spread(drawn, eps, -2)
+
+            loss = lambda x: model.loss(adapted, x, y, method)[0]
+            found = pgd.perturb(x, loss, attack.load(norm), tf.broadcast_to(eps, batches), c.attack_steps, start)
+            logits = model.forward(adapted, found, method)
+            correct &= tf.equal(tf.argmax(logits, -1), tf.argmax(y, -1))
+        return tf.reduce_mean(tf.cast(correct, tf.float32), -1)
+
+    @tf.function(autograph=False, jit_compile=how.xla)
+    def step(params, images, support, query, key, first):
+        get_task = task_getter(images, support, query, c)
+        get_noise = lambda index: random.standard_normal(random.fold(key, first + index))
+        if how.at_once:
+            numbers = tf.range(c.metabatch)
+            return accuracies(for_each_task(params, c.metabatch), get_task(numbers), get_noise(numbers))
+        one = lambda index: accuracies(params, get_task(index), get_noise(index))
+        return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=tf.float32, parallel_iterations=1)
+
+    return step
+
+
+def spread(x, eps, axis):
+    """x repeated for each of several radii, on a new axis before `axis`; as it is for one."""
+    return x if eps.shape.rank == 0 else tf.stack([x] * eps.shape[0], x.shape.rank + axis)
+
+
+def write(config: Config, run: dict, rows: list[dict]) -> None:
+    """The files, the lines on the terminal and in W&B."""
+    directory = config.directory
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    (directory / "attack.csv").write_text(text.getvalue())
+    about = dict(
+        seed=config.seed, commit=commit(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run
+    )
+    (directory / "attack.json").write_text(json.dumps({"rows": rows, **about}, indent=1) + "\n")
+    robustness_figure.draw(directory / "attack.png", {config.method: rows}, config)
+    for row in rows:
+        print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {row['accuracy_percent']:f} +- {row['ci95']:f}")
+    print(f"wrote {directory}/attack.csv, .json and .png")
+    tracker = Wandb(directory, config)
+    tracker.log({f"attack-{row['norm']}-{row['epsilon']:g}-acc": row["accuracy_percent"] for row in rows})
+    tracker.finish()
+
+
+def read(directory: pathlib.Path) -> list[dict]:
+    """The rows that `attack_model` wrote; [] if it did not run."""
+    try:
+        return json.loads((directory / "attack.json").read_text())["rows"]
+    except FileNotFoundError:
+        return []

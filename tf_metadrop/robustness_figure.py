@@ -1,0 +1,66 @@
+"""The figure of adversarial robustness: accuracy over the attack's radius, a panel for each norm."""
+
+import csv
+import pathlib
+import re
+
+PUBLISHED = pathlib.Path(__file__).parent / "published" / "robustness.csv"
+NORMS = {"l1": r"$\ell_1$", "l2": r"$\ell_2$", "linf": r"$\ell_\infty$"}
+# Wong's palette, which the colour-blind can tell apart.
+COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"
+REGULARIZERS = {"maml_manifold_mixup": "mixup", "maml_vib": "vib", "maml_info_dropout": "infodrop"}
+
+
+def paper_name(method: str) -> str:
+    """What the paper's figure calls our method: maml_adv_inner_l2_1 -> adv_e1."""
+    if found := re.fullmatch(r"maml_adv_(?:inner|query)_l(?:1|2|inf)_([\d.]+)", method):
+        return f"adv_e{found[1]}"
+    return REGULARIZERS.get(method, method)
+
+
+def published(config, norm: str) -> dict[str, list[tuple[float, float]]]:
+    """The paper's curves for this task and norm: {curve: [(radius, accuracy in per cent)]}; {} if it has none."""
+    if (config.dataset, config.way) != ("omniglot", 20):
+        return {}
+    curves = {}
+    with open(PUBLISHED, newline="") as file:
+        for row in csv.DictReader(file):
+            if row["panel"] == f"omniglot_{config.shot}shot_{norm}":
+                point = float(row["epsilon"]), float(row["accuracy_percent"])
+                curves.setdefault(row["method"], []).append(point)
+    return curves
+
+
+def draw(path: pathlib.Path, runs: dict[str, list[dict]], config) -> None:
+    """Draws runs, {label: rows of `robustness.attack_model`}, and the paper's curves of the same task, to a PNG.
+
+    Args:
+      config: of the runs' task: dataset, way and shot are read.
+    """
+    from matplotlib.figure import Figure  # not pyplot, which keeps state and may open windows
+
+    found = {row["norm"] for rows in runs.values() for row in rows}
+    norms = [norm for norm in NORMS if norm in found] + sorted(found - set(NORMS))
+    figure = Figure(figsize=(3.4 * len(norms), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(norms), squeeze=False)
+    colour_of = dict(zip(runs, COLOURS * len(runs), strict=False))
+    for norm, axes in zip(norms, panels[0], strict=True):
+        for name, points in published(config, norm).items():
+            colour = next((colour_of[label] for label in runs if paper_name(label.split(" ")[0]) == name), "0.6")
+            axes.plot(*zip(*points, strict=True), "--", linewidth=1, label=f"paper: {name}", color=colour)
+        for label, rows in runs.items():
+            of_norm = [row for row in rows if row["norm"] == norm]
+            values = [[row[key] for row in of_norm] for key in ("epsilon", "accuracy_percent", "ci95")]
+            axes.errorbar(
+                *values, fmt="o-", markersize=3, linewidth=1.3, capsize=2, label=label, color=colour_of[label]
+            )
+        axes.set(xlabel=f"{NORMS.get(norm, norm)} radius of the attack", ylim=(0, 100))
+        axes.grid(color="0.9", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0][0].set_ylabel("accuracy (%)")
+    figure.suptitle(f"{config.dataset} {config.way}-way {config.shot}-shot", fontsize=10)
+    shown = [pair for axes in panels[0] for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    handles = {label: handle for handle, label in shown}
+    where = dict(loc="outside lower center", ncols=min(len(handles), 4), fontsize=8, frameon=False)
+    figure.legend(handles.values(), handles, **where)
+    figure.savefig(path, dpi=200)

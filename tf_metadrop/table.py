@@ -1,0 +1,215 @@
+"""Tables of finished runs beside the published numbers: accuracy, noise types, robustness.
+
+  python -m tf_metadrop.table FOLDER ... [--output FOLDER]
+
+Reads every savedir under the folders (meta_test.json, attack.json) and prints the tables as Markdown; --output also
+writes tables.md, accuracy.csv, robustness.csv and robustness_<task>.png there.
+"""
+
+import argparse
+import csv
+import dataclasses
+import io
+import json
+import pathlib
+import sys
+
+from tf_metadrop import cli, robustness_figure
+from tf_metadrop.config import Config
+from tf_metadrop.errors import UsageError
+
+PUBLISHED = pathlib.Path(__file__).parent / "published" / "accuracy.csv"
+SOURCES = {"paper": "paper", "authors_repository": "authors' repository", "report": "report"}
+MAIN = "maml", "metadrop", "metasgd", "metasgd_metadrop"
+TASK = "dataset", "way", "shot"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A savedir that was meta-tested or attacked."""
+
+    directory: pathlib.Path
+    config: Config  # of the test
+    trained_with: dict
+    test: dict | None  # what meta_test.json holds
+    attack: list  # rows of attack.json
+
+    @property
+    def task(self):
+        """(dataset, way, shot)."""
+        return tuple(getattr(self.config, name) for name in TASK)
+
+    @property
+    def gradient(self) -> str:
+        """Which meta-gradient the run was trained with; the TF1 program's has no such setting."""
+        return self.trained_with.get("second_order", "TF1 program")
+
+
+def find(folders: list[pathlib.Path]) -> list[Run]:
+    """All finished runs under the folders.
+
+    Raises:
+      UsageError: a folder is missing or holds none, or a file is not what a run writes.
+    """
+    runs = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder: give folders of savedirs.")
+        files = [path for name in ("meta_test.json", "attack.json") for path in folder.rglob(name)]
+        if not files:
+            raise UsageError(f"{folder} holds no meta_test.json or attack.json: run --mode=meta_test or attack first.")
+        runs.extend(load(directory) for directory in sorted({path.parent for path in files}))
+    return list({run.directory.resolve(): run for run in runs}.values())
+
+
+def load(directory: pathlib.Path) -> Run:
+    """One finished run."""
+    found = {}
+    for name in ("meta_test", "attack"):
+        path = directory / f"{name}.json"
+        if not path.exists():
+            continue
+        try:
+            found[name] = json.loads(path.read_text())
+            known = {field.name for field in dataclasses.fields(Config)}
+            config = Config(**{key: value for key, value in found[name]["config"].items() if key in known})
+            trained_with = dict(found[name]["trained_with"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{path} is not what --mode={name} writes ({error}): run that again.") from error
+    return Run(directory, config, trained_with, found.get("meta_test"), found.get("attack", {}).get("rows", []))
+
+
+def published() -> dict[tuple, dict[str, str]]:
+    """Accuracies of others: {(dataset, way, shot, method): {source: "96.63 ± 0.13"}}."""
+    found = {}
+    with open(PUBLISHED, newline="") as file:
+        for row in csv.DictReader(file):
+            base, _, remark = row["method"].partition(" (")
+            method = base.removeprefix("maml+")
+            key = row["dataset"], int(row["way"]), int(row["shot"]), method
+            text = f"{row['accuracy_percent']} ± {row['ci95']}" if row["ci95"] else row["accuracy_percent"]
+            text += f" ({remark}" if remark else ""
+            cells = found.setdefault(key, {})
+            cells[row["source"]] = f"{cells[row['source']]}; {text}" if row["source"] in cells else text
+    return found
+
+
+def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
+    """Rows of the accuracy tables: every published number and every run whose method `wanted` accepts."""
+    theirs, rows = published(), []
+    tested = [run for run in runs if run.test]
+    keys = list(dict.fromkeys([*theirs, *[(*run.task, run.config.method) for run in tested]]))
+    for key in sorted((key for key in keys if wanted(key[3])), key=lambda key: (key[0] != "omniglot", *key)):
+        base = key[3].replace("_report", "")
+        cells = {column: theirs.get((*key[:3], base), {}).get(source, "") for source, column in SOURCES.items()}
+        head = {"task": f"{key[0]} {key[1]}-way {key[2]}-shot", "method": key[3]}
+        ours = [run for run in tested if (*run.task, run.config.method) == key]
+        for run in ours:
+            t = run.test
+            rows.append(
+                {
+                    **head, **cells, "ours": f"{t['accuracy']:.2f} ± {t['interval']:.2f}", "gradient": run.gradient,
+                    "seed": run.trained_with.get("seed", ""), "iterations": run.trained_with.get("n_train_iters", ""),
+                    "tasks": t["episodes"], "run": str(run.directory),
+                }
+            )  # fmt: skip
+        if not ours:
+            rows.append(
+                {**head, **cells, **dict.fromkeys(("ours", "gradient", "seed", "iterations", "tasks", "run"), "")}
+            )
+    return rows
+
+
+def robustness_rows(runs: list[Run]) -> list[dict]:
+    """Rows of the robustness table: accuracy of every attacked run, and of the paper's curve, by norm and radius."""
+    rows = []
+    for run in runs:
+        for row in run.attack:
+            curves = robustness_figure.published(run.config, row["norm"])
+            paper = dict(curves.get(robustness_figure.paper_name(run.config.method), []))
+            rows.append(
+                {
+                    "task": f"{run.config.dataset} {run.config.way}-way {run.config.shot}-shot", "norm": row["norm"],
+                    "radius": row["epsilon"], "method": run.config.method, "paper": paper.get(row["epsilon"], ""),
+                    "ours": f"{row['accuracy_percent']:.2f} ± {row['ci95']:.2f}", "gradient": run.gradient,
+                    "seed": run.trained_with.get("seed", ""), "steps": row["steps"], "restarts": row["restarts"],
+                    "tasks": row["tasks"], "run": str(run.directory),
+                }
+            )  # fmt: skip
+    return sorted(rows, key=lambda row: (row["task"], row["norm"], row["method"], row["radius"]))
+
+
+def tables(runs: list[Run]) -> dict[str, list[dict]]:
+    """The three tables, {title: rows}."""
+    noise = [*MAIN[:2], "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive", "deterministic"]
+    noise += [f"{name}_report" for name in noise]
+    return {
+        "Accuracy in per cent": accuracy_rows(runs, MAIN.__contains__),
+        "Noise types": accuracy_rows(runs, noise.__contains__),
+        "Other methods": [row for row in accuracy_rows(runs, lambda m: m not in (*MAIN, *noise)) if row["ours"]],
+        "Accuracy under attack, in per cent": robustness_rows(runs),
+    }
+
+
+def markdown(found: dict[str, list[dict]]) -> str:
+    """The tables as Markdown; those without rows are left out."""
+    from tabulate import tabulate
+
+    parts = [
+        f"## {title}\n\n{tabulate(rows, headers='keys', tablefmt='github', disable_numparse=True)}\n"
+        for title, rows in found.items() if rows
+    ]  # fmt: skip
+    legend = (
+        "± half the 95 % interval over tasks. Empty: not published, or not run here. gradient: see --second_order.\n"
+    )
+    return "\n".join([*parts, legend])
+
+
+def write(output: pathlib.Path, found: dict[str, list[dict]], runs: list[Run]) -> None:
+    """tables.md, the CSV files, and a figure for each task that was attacked."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "tables.md").write_text(markdown(found))
+    *accuracies, attacks = found.values()
+    for name, rows in (("accuracy", [row for part in accuracies for row in part]), ("robustness", attacks)):
+        if rows:
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({tuple(row.items()): row for row in rows}.values())
+            (output / f"{name}.csv").write_text(text.getvalue())
+    attacked = [run for run in runs if run.attack]
+    for task in sorted({run.task for run in attacked}):
+        same = [run for run in attacked if run.task == task]
+        robustness_figure.draw(output / "robustness_{}_{}way{}shot.png".format(*task), labels(same), same[0].config)
+
+
+def labels(runs: list[Run]) -> dict[str, list[dict]]:
+    """{label: rows} of attacked runs; the folder's name is added where a method occurs twice."""
+    methods = [run.config.method for run in runs]
+    return {
+        run.config.method + (f" ({run.directory.name})" if methods.count(run.config.method) > 1 else ""): run.attack
+        for run in runs
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tf_metadrop.table", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="+", type=pathlib.Path, help="folders of savedirs, however deep")
+    parser.add_argument("--output", type=pathlib.Path, help="folder for tables.md, CSV files and figures")
+    args = parser.parse_args(arguments)
+
+    def act():
+        runs = find(args.folders)
+        found = tables(runs)
+        print(markdown(found))
+        if args.output:
+            write(args.output, found, runs)
+
+    return cli.guard("tf_metadrop.table", act)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
