@@ -27,7 +27,7 @@ METHODS = {
     "maml_adv_query_linf_0.02": ["--noise_type=maml", "--adv_train=query"],
 }
 TEST = ["--n_test_iters=200", "--n_test_mc_samp=5"]
-ATTACK = ["--n_test_iters=40", "--n_test_mc_samp=5", "--metabatch=1", "--attack_steps=20"]
+ATTACK = ["--n_test_iters=20", "--n_test_mc_samp=5", "--metabatch=1", "--attack_steps=10"]
 ATTACKED = "maml", "metadrop", "maml_adv_inner_linf_0.02", "maml_adv_query_linf_0.02"
 
 
