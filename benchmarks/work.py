@@ -16,6 +16,12 @@ def forward_flop(config: Config) -> list[int]:
     return [*flop, 2 * n_features(spec) * config.way]
 
 
+def n_networks(config: Config) -> int:
+    """2 where the noise comes from a convolution too, else 1."""
+    without = {"maml", "fixed_gaussian", "independent_gaussian", "weight_gaussian"}
+    return 1 if config.noise_name == "maml" or config.noise_variant == "ours" and config.noise_name in without else 2
+
+
 def train_step_flop(config: Config) -> int:
     """Floating-point operations of a meta-training step: convolutions and dense layer, elementwise work left out.
 
@@ -24,7 +30,7 @@ def train_step_flop(config: Config) -> int:
     of the kernel gradient 2, of the two input gradients 2 each (4). The query image: forward 2, backward 4. MAML: the
     same without phi. The first layer has no input gradient.
     """
-    networks = 1 if config.method == "maml" else 2
+    networks = n_networks(config)
     first, rest = forward_flop(config)[0], sum(forward_flop(config)[1:])
     inner_first, inner_rest = networks + 1, networks + 1 + networks
     if config.second_order != "first":
@@ -37,7 +43,7 @@ def train_step_flop(config: Config) -> int:
 
 def test_step_flop(config: Config) -> int:
     """The same for a meta-test step: inner steps of first order, each n_test_mc_samp times, and a query forward."""
-    networks = 1 if config.method == "maml" else 2
+    networks = n_networks(config)
     first, rest = forward_flop(config)[0], sum(forward_flop(config)[1:])
     support = (
         config.n_steps * config.n_test_mc_samp * config.shot * ((networks + 1) * first + (2 * networks + 1) * rest)

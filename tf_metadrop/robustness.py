@@ -20,6 +20,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.evaluate import commit, count_batches, load_run, test_images
 from tf_metadrop.execution import execution, prepare
 from tf_metadrop.meta import for_each_task, task_getter
+from tf_metadrop.ops import cross_entropy
 from tf_metadrop.tracking import Wandb, progress
 
 START = 13  # what random.py counts as a layer: of the random starts
@@ -93,8 +94,8 @@ def make_attack_step(config: Config, method, grid):
     how, c = execution(config), config
 
     def accuracies(params, task, noise):
-        samples = how.samples(1, c.n_test_mc_samp) if not how.at_once else how.samples(c.metabatch, c.n_test_mc_samp)
-        adapted = adapt(params, task.support_x, task.support_y, c, method, noise, c.n_test_mc_samp, samples).params
+        samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
+        adapted = adapt(params, task.support_x, task.support_y, c, method, noise, *samples).params
         found = [withstand(adapted, task, noise, norm, eps) for norm, eps in grid.items()]
         return tf.concat(found, -1)
 
@@ -115,7 +116,7 @@ def make_attack_step(config: Config, method, grid):
                 drawn = noise(c.n_steps, restart, START, [*task.query_x.shape[:-4], *shape[len(batches) :]])
                 return spread(drawn, eps, -2)
 
-            loss = lambda x: model.loss(adapted, x, y, method)[0]
+            loss = lambda x: cross_entropy(model.forward(adapted, x, method), y)
             found = pgd.perturb(x, loss, attack.load(norm), tf.broadcast_to(eps, batches), c.attack_steps, start)
             logits = model.forward(adapted, found, method)
             correct &= tf.equal(tf.argmax(logits, -1), tf.argmax(y, -1))

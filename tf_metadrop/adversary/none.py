@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metadrop import attack, model, pgd
+from tf_metadrop.ops import cross_entropy
 
 NUMBER = 12  # what random.py counts as a layer: of the attack's random start
 
@@ -33,7 +34,7 @@ class Adversary(NamedTuple):
         if self.eps == 0:
             return x
         fixed = tf.nest.map_structure(tf.stop_gradient, params)
-        loss = lambda x: model.loss(fixed, x, y, method)[0]
+        loss = lambda x: cross_entropy(model.forward(fixed, x, method), y)
         norm, start = attack.load(self.norm), lambda shape: normal(NUMBER, shape)
         return pgd.perturb(tf.stop_gradient(x), loss, norm, self.eps, self.steps, start)
 
