@@ -1,6 +1,6 @@
 """Trains every method for a few iterations on generated strokes and tests it on the same tasks: does each learn?
 
-python short_runs.py [--out FOLDER] [FLAGS OF main.py]     settings: flags/short.flags, which FLAGS replace
+python short_runs.py [--out FOLDER] [--methods NAME ...] [-- FLAGS OF main.py]     settings: flags/short.flags
 
 Then: python -m tf_metadrop.table FOLDER. Started again, it goes on where it was.
 """
@@ -27,7 +27,7 @@ METHODS = {
     "maml_adv_query_linf_0.02": ["--noise_type=maml", "--adv_train=query"],
 }
 TEST = ["--n_test_iters=200", "--n_test_mc_samp=5"]
-ATTACK = ["--n_test_iters=20", "--n_test_mc_samp=5", "--metabatch=1", "--attack_steps=10"]
+ATTACK = ["--n_test_iters=10", "--n_test_mc_samp=5", "--metabatch=1", "--attack_steps=10"]
 ATTACKED = "maml", "metadrop", "maml_adv_inner_linf_0.02", "maml_adv_query_linf_0.02"
 
 
@@ -35,8 +35,11 @@ def main() -> None:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("--out", default="checkpoints/short", type=pathlib.Path, help="folder of the savedirs")
-    args, flags = parser.parse_known_args()
-    for name, method in METHODS.items():
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="default: all")
+    parser.add_argument("flags", nargs="*", help="flags of main.py, after --; they replace those of flags/short.flags")
+    args = parser.parse_args()
+    for name in args.methods:
+        method, flags = METHODS[name], args.flags
         savedir = args.out / name
         common = [f"--flagfile={ROOT / 'flags/short.flags'}", *method, f"--savedir={savedir}", *flags]
         if not (savedir / "meta_test.json").exists():
