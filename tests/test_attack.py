@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 
+import foolbox
 import numpy as np
 import plain_methods
 import pytest
@@ -98,7 +99,6 @@ def attacked(case, norm, eps, steps=20, start=False):
 @every_norm
 def test_as_strong_as_foolbox(norm, victim):
     """Same adapted network, radius, number and size of steps, no random start: at most a point less success."""
-    foolbox = pytest.importorskip("foolbox")
     steps, eps = 20, NORMS[norm]
     kinds = {
         "l1": lambda **a: foolbox.attacks.SparseL1DescentAttack(quantile=0.99, **a),
