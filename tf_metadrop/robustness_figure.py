@@ -45,22 +45,23 @@ def draw(path: pathlib.Path, runs: dict[str, list[dict]], config) -> None:
     panels = figure.subplots(1, len(norms), squeeze=False)
     colour_of = dict(zip(runs, COLOURS * len(runs), strict=False))
     for norm, axes in zip(norms, panels[0], strict=True):
-        for name, points in published(config, norm).items():
-            colour = next((colour_of[label] for label in runs if paper_name(label.split(" ")[0]) == name), "0.6")
-            axes.plot(*zip(*points, strict=True), "--", linewidth=1, label=f"paper: {name}", color=colour)
+        for marker, (name, points) in zip("osv^DxP*" * 9, published(config, norm).items(), strict=False):
+            colour = next((colour_of[label] for label in runs if paper_name(label.split(" ")[0]) == name), "0.55")
+            style = dict(marker=marker, markersize=4, markerfacecolor="none", linewidth=0.9, color=colour)
+            axes.plot(*zip(*points, strict=True), "--", label=f"paper: {name}", **style)
         for label, rows in runs.items():
             of_norm = [row for row in rows if row["norm"] == norm]
             values = [[row[key] for row in of_norm] for key in ("epsilon", "accuracy_percent", "ci95")]
             axes.errorbar(
                 *values, fmt="o-", markersize=3, linewidth=1.3, capsize=2, label=label, color=colour_of[label]
             )
-        axes.set(xlabel=f"{NORMS.get(norm, norm)} radius of the attack", ylim=(0, 100))
+        axes.set(xlabel=f"{NORMS.get(norm, norm)} radius of the attack", ylim=(-2, 102))
         axes.grid(color="0.9", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0][0].set_ylabel("accuracy (%)")
     figure.suptitle(f"{config.dataset} {config.way}-way {config.shot}-shot", fontsize=10)
     shown = [pair for axes in panels[0] for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
-    handles = {label: handle for handle, label in shown}
+    handles = {label: handle for handle, label in sorted(shown, key=lambda pair: pair[1].startswith("paper"))}
     where = dict(loc="outside lower center", ncols=min(len(handles), 4), fontsize=8, frameon=False)
     figure.legend(handles.values(), handles, **where)
     figure.savefig(path, dpi=200)
