@@ -10,6 +10,7 @@ from tf_metadrop import Config, meta, model, ops
 from tf_metadrop import method as methods
 from tf_metadrop.data import DATASETS
 from tf_metadrop.random import box_muller, fold, normal, standard_normal
+from tf_metadrop.regularizer import none
 
 SPEC = dataclasses.replace(DATASETS["omniglot"], filters=6)
 
@@ -83,7 +84,7 @@ def basic_batch_norm(x, beta):
 def with_batch_norm(batch_norm, monkeypatch):
     """Our loss and meta-gradient of the problem, with this batch norm before ReLU and pool in place of ours."""
     block = lambda x, beta: tf.nn.max_pool2d(tf.nn.relu(batch_norm(x, beta)), 2, 2, "VALID")
-    monkeypatch.setattr(model, "norm_relu_pool", block)
+    monkeypatch.setattr(none, "norm_relu_pool", block)
     return meta.task_gradient(*problem())
 
 
