@@ -55,8 +55,8 @@ def test_training_step_is_the_same_on_every_path(noise_type):
         state = meta.initial_state(weights(config), methods.load(config))
         step, pictures = meta.make_train_step(config, methods.load(config)), images(config)
         indices = pictures.episodes(np.random.RandomState(0))
-        # With seed 0 one ReLU flips between XLA's rounding and the other; of seeds 0 to 3 only there.
-        results.append(step(state, pictures.flat, *indices, random.key(1, random.TRAIN)))
+        # A task without a ReLU or pool so near a tie that XLA's rounding decides it otherwise (as with seeds 0, 2, 3).
+        results.append(step(state, pictures.flat, *indices, random.key(5, random.TRAIN)))
     state, loss, accs = results[0]
     for other_state, other_loss, other_accs in results[1:]:
         assert float(other_loss) == pytest.approx(float(loss), rel=1e-5)
