@@ -88,7 +88,7 @@ def radii(config: Config) -> dict[str, tuple[float, ...]]:
 def make_attack_step(config: Config, method, grid):
     """The compiled attack: (params, images, support, query, key, first) -> accuracies [metabatch, norms and radii].
 
-    Arguments as for `meta.make_test_step`. Radii are attacked one after the other where tasks are (faster on a CPU),
+    Arguments as for `meta.make_test_step`. Radii are attacked one after the other where tasks are,
     and all at once where they are at once.
     """
     how, c = execution(config), config
