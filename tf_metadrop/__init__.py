@@ -1,8 +1,7 @@
 """Meta Dropout (Lee et al., ICLR 2020) in TensorFlow 2: the same numbers as the TF1 program, and more.
 
-From Python: `Config`, `meta_train`, `meta_test`, `export_features`, `attack_model`,
-`MetaLearner`. They are imported when first
-used, so that flags, data preparation and errors do not wait for TensorFlow.
+From Python: `Config`, `meta_train`, `meta_test`, `export_features`, `attack_model`, `MetaLearner`. They are imported
+when first used, so that flags, data preparation and errors do not wait for TensorFlow.
 """
 
 import importlib
