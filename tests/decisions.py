@@ -48,7 +48,7 @@ class Decisions:
         return kernels.take(x, place), place
 
 
-def mean_over_samples(support_gradient, theta, n_samples, at_once, in_flight):
+def mean_over_samples(support_gradient, like, n_samples, at_once, in_flight):
     """adapt.mean_over_samples without a loop, out of which no decisions could be had."""
     gradients, losses, _ = zip(*[support_gradient(sample) for sample in range(n_samples)], strict=True)
-    return {name: tf.reduce_mean([g[name] for g in gradients], 0) for name in theta}, tf.stack(losses)
+    return tf.nest.map_structure(lambda *parts: tf.reduce_mean(parts, 0), *gradients), tf.stack(losses)

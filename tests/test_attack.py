@@ -67,11 +67,11 @@ def victim():
     images, method = load_split("strokes", "data", "test"), methods.load(config)
     params = model.initial(DATASETS["strokes"], 5, random.key(0, 0), method)
     flat, cases = tf.constant(images.reshape(-1, 28, 28, 1)), []
-    for task in range(2):
+    for task in range(5):
         first = np.arange(5 * task, 5 * task + 5)[:, None] * 20
         support, query = (first + np.arange(5)).ravel(), (first + np.arange(5, 20)).ravel()
         episode = meta.gather_task(flat, tf.constant(support), tf.constant(query), 5, 5, 15)
-        draw = random.standard_normal(random.key(0, 1))
+        draw = random.StandardNormal(random.key(0, 1))
         run = tf.function(lambda x, y: adapt(params, x, y, config, method, draw).params)  # noqa: B023
         adapted = run(episode.support_x, episode.support_y)
         logits = tf.function(lambda x, adapted=adapted: model.forward(adapted, x, method))

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_metadrop import Config, UsageError, adapt, meta, model
 from tf_metadrop import method as methods
 from tf_metadrop.data import DATASETS
-from tf_metadrop.random import fold, standard_normal
+from tf_metadrop.random import StandardNormal, fold
 
 SPEC = dataclasses.replace(DATASETS["omniglot"], filters=5)
 OURS = "maml", "metadrop", "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive", "deterministic"
@@ -46,7 +46,9 @@ def problem(name, **changes):
     images = lambda n: tf.constant(random.random_sample([config.way * n, 28, 28, 1]))
     labels = lambda n: tf.one_hot(np.repeat(range(config.way), n), config.way, dtype=tf.float64)
     task = meta.Task(images(2), labels(2), images(2), labels(2))
-    return config, method, params, task, standard_normal(tf.constant([3, 4]), tf.float64)
+    drawn = StandardNormal(tf.constant([3, 4]), tf.float64)
+    # A plain function: each layer's noise is drawn alone, as plain_methods does.
+    return config, method, params, task, lambda *where: drawn(*where)
 
 
 def plain_name(config):
@@ -126,7 +128,7 @@ def test_tasks_at_once_are_the_same_as_in_sequence(name, second_order):
     """Also: several noise samples at once, as in a meta-test."""
     config, method, params, task, _ = problem(name, second_order=second_order, n_steps=1, n_test_mc_samp=2)
     get_task = lambda index: meta.Task(*[tf.gather(tf.stack([part, part[::-1]]), index) for part in task])
-    get_noise = lambda index: standard_normal(fold(tf.constant([1, 2]), index), tf.float64)
+    get_noise = lambda index: StandardNormal(fold(tf.constant([1, 2]), index), tf.float64)
     one, loss, _ = tf.function(meta.meta_gradient)(params, 2, get_task, config, method, get_noise)
     every, same_loss, _ = tf.function(meta.vectorised_gradient)(params, 2, get_task, config, method, get_noise)
     assert float(same_loss) == pytest.approx(float(loss), rel=1e-9)
@@ -183,7 +185,7 @@ def test_deterministic_is_metadrop_without_noise():
 
 def test_mixup_with_lambda_one_is_maml():
     def noise(step, sample, layer, shape):  # the second number makes lambda
-        drawn = standard_normal(tf.constant([3, 4]), tf.float64)(step, sample, layer, shape)
+        drawn = StandardNormal(tf.constant([3, 4]), tf.float64)(step, sample, layer, shape)
         return tf.tensor_scatter_nd_update(drawn, [[1]], [tf.constant(40.0, tf.float64)])
 
     assert_same(losses("maml_manifold_mixup", noise=noise), losses("maml"))
@@ -237,7 +239,7 @@ def test_mixup_draws_every_layer_and_mixes_labels():
     config, method, _, task, _ = problem("maml_manifold_mixup")
     seen = set()
     for seed in range(40):
-        draw = standard_normal(tf.constant([seed, 7]), tf.float64)
+        draw = StandardNormal(tf.constant([seed, 7]), tf.float64)
         of_layer = lambda number, shape, draw=draw: draw(0, 0, number, shape)
         labels, (layer, share, order) = method.regularizer.mix(task.support_y, of_layer)
         seen.add(int(layer))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metadrop import model
+from tf_metadrop.random import asked_for, one_pass
 
 ZERO = tf.UnconnectedGradients.ZERO
 
@@ -30,7 +31,7 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
       support_y: one-hot, [way * shot, way]; or [tasks, ...].
       config: inner_lr, n_steps and second_order are read.
       method: see `tf_metadrop.method`.
-      noise: function (step, sample, layer, shape) -> standard normal noise, see `random.standard_normal`.
+      noise: function (step, sample, layer, shape) -> standard normal noise, see `random.StandardNormal`.
       n_samples: Monte Carlo samples of the noise per step; with more than one, no meta-gradient can be taken.
       at_once: how many of them go through the network together; divides n_samples.
       in_flight: how many such groups may be under way at a time.
@@ -38,23 +39,27 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
       Adapted.
     """
     theta = {name: params[name] for name in model.adapted_names(params)}
+    samples = n_samples, at_once, in_flight
+    shapes = noise_shapes(params, support_x, support_y, method) if hasattr(noise, "together") else {}
     path, losses, logits = [theta], [], []
     for step in range(config.n_steps):
 
-        def support_gradient(sample, theta=theta, step=step):
-            (x, y), draw = for_each(sample, support_x, support_y), partial(noise, step, sample)
+        def support_gradient(sample, watched=theta, method=method, theta=theta, step=step):
+            (x, y), draw = for_each(sample, support_x, support_y), one_pass(noise, step, sample, shapes)
             x = method.adversary.support({**params, **theta}, x, y, method, draw)
             with tf.GradientTape() as tape:
-                tape.watch(theta)
+                tape.watch(watched)
                 loss, out = model.loss({**params, **theta}, x, y, method, draw, config.second_order)
-            return tape.gradient(loss, theta, unconnected_gradients=ZERO), loss, out
+            return tape.gradient(loss, watched, unconnected_gradients=ZERO), loss, out
 
         if n_samples == 1:
             gradient, loss, out = support_gradient(0)
             loss = loss[..., tf.newaxis]
             logits.append(out)
+        elif method.same_first_maps():
+            gradient, loss = through_first_maps(support_gradient, params, theta, support_x, method, samples)
         else:
-            gradient, loss = mean_over_samples(support_gradient, theta, n_samples, at_once, in_flight)
+            gradient, loss = mean_over_samples(support_gradient, theta, *samples)
         if config.second_order == "first":
             gradient = tf.nest.map_structure(tf.stop_gradient, gradient)
         theta = method.inner.step(theta, gradient, params, config)
@@ -63,17 +68,34 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
     return Adapted({**params, **theta}, tf.stack(losses), path, logits)
 
 
-def mean_over_samples(support_gradient, theta, n_samples, at_once, in_flight):
+def noise_shapes(params, x, y, method):
+    """{layer: shape} of the noise that one pass draws for one task and one sample, to be drawn together."""
+    forward = lambda draw, x, y, params: model.loss(params, x, y, method, draw)[0]
+    return {layer: shape[x.shape.rank - 4 :] for layer, shape in asked_for(forward, x, y, params).items()}
+
+
+def through_first_maps(support_gradient, params, theta, x, method, samples):
+    """`mean_over_samples` where all samples have the first block's maps in common: these are computed once."""
+    with tf.GradientTape() as tape:
+        tape.watch(theta)
+        mu, alpha = method.noise.maps({**params, **theta}, 1, x)
+    rest_of_network = partial(support_gradient, watched=(theta, mu), method=method.with_first_maps(mu, alpha))
+    (gradient, by_mu), loss = mean_over_samples(rest_of_network, (theta, mu), *samples)
+    first = tape.gradient(mu, theta, by_mu, unconnected_gradients=ZERO)
+    return {name: gradient[name] + first[name] for name in theta}, loss
+
+
+def mean_over_samples(support_gradient, like, n_samples, at_once, in_flight):
     """Mean gradient over the samples, `at_once` together: memory does not grow with the number of all."""
-    rounds, like = n_samples // at_once, next(iter(theta.values()))
+    rounds, dtype = n_samples // at_once, tf.nest.flatten(like)[0].dtype
 
     def body(index, total, losses):
         sample = index if at_once == 1 else index * at_once + tf.range(at_once)
         gradient, loss, _ = support_gradient(sample)
-        total = {name: total[name] + gradient[name] / n_samples for name in total}
+        total = tf.nest.map_structure(lambda t, g: t + g / n_samples, total, gradient)
         return index + 1, total, losses.write(index, loss[..., tf.newaxis] if at_once == 1 else loss)
 
-    start = 0, tf.nest.map_structure(tf.zeros_like, theta), tf.TensorArray(like.dtype, rounds)
+    start = 0, tf.nest.map_structure(tf.zeros_like, like), tf.TensorArray(dtype, rounds)
     _, total, losses = tf.while_loop(lambda index, *_: index < rounds, body, start, parallel_iterations=in_flight)
     return total, tf.concat(tf.unstack(losses.stack(), rounds), -1)
 

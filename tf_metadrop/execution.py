@@ -8,7 +8,7 @@ import tensorflow as tf
 
 # Triton ends the process on some products ("triton_tiling_propagation", TensorFlow 2.21), and cuBLAS is as fast. With
 # CUDA graphs (command buffers) an omniglot 20-way 1-shot step took 18.8 ms on an H200, without them 17.4 ms.
-XLA_FLAGS = "--xla_gpu_enable_triton_gemm=false --xla_gpu_enable_command_buffer="
+XLA_FLAGS = "--xla_gpu_enable_triton_gemm=false --xla_gpu_enable_command_buffer= --xla_cpu_prefer_vector_width=512"
 MOST_IN_FLIGHT = 4  # each takes memory
 # A pass of TensorFlow's graph optimizer that gains nothing on a CPU here and takes half a second of the first call. The
 # others stay: without "remapping" a later pass ends the process on two devices ("MergeConv2DWithBiasAdd", 2.21).

@@ -74,10 +74,10 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
 
 def task_features(params, task, config, method, key):
     """htr, hte, w, b and, with noise, htr_sample of one task, as tensors: see `export_features`."""
-    draw = random.standard_normal(random.fold(key, ADAPTING))
+    draw = random.StandardNormal(random.fold(key, ADAPTING))
     adapted = adapt(params, task.support_x, task.support_y, config, method, draw, config.n_test_mc_samp)
     steps = {name: [] for name in ("htr", "hte", "htr_sample", "w", "b")}
-    draw = random.standard_normal(random.fold(key, SAMPLING))
+    draw = random.StandardNormal(random.fold(key, SAMPLING))
     for step, theta in enumerate(adapted.path):
         now = {**params, **theta}
         steps["htr"].append(model.hidden(now, task.support_x, method))

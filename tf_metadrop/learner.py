@@ -73,7 +73,7 @@ class MetaLearner:
         params = model.narrow(self.params, len(classes))
         labels = tf.one_hot(indices, len(classes))
         key = random.key(self.config.seed, random.ADAPT)
-        draw = random.standard_normal(key)
+        draw = random.StandardNormal(key)
         self._adapted = adapt(params, x, labels, self.config, self._method, draw, self.config.n_test_mc_samp).params
         self.classes = classes
         return self

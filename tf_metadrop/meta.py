@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_metadrop import model
+from tf_metadrop import kernels, model
 from tf_metadrop.adapt import ZERO, adapt
 from tf_metadrop.execution import execution
 from tf_metadrop.ops import accuracy, cross_entropy
-from tf_metadrop.random import fold, standard_normal
+from tf_metadrop.random import StandardNormal, fold
 
 GRADIENT_CLIP = 3.0
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -83,7 +83,7 @@ def meta_gradient(params, n_tasks, get_task, config, method, get_noise):
     Args:
       n_tasks: size of the metabatch.
       get_task: function from a task's number (scalar tensor) to a Task.
-      get_noise: function from a task's number to its noise, see `random.standard_normal`.
+      get_noise: function from a task's number to its noise, see `random.StandardNormal`.
     Returns:
       (gradients, mean query cross-entropy, accuracies [n_tasks]).
     """
@@ -170,8 +170,10 @@ def make_train_step(config, method, shared_gradient=None):
     def train_step(state, images, support, query, key):
         key = fold(key, state.iteration)
         task = task_getter(images, support, query, config)
-        get_noise = lambda index: standard_normal(fold(key, index))
-        gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, method, get_noise)
+        dtype = next(iter(state.params.values())).dtype
+        get_noise = lambda index: StandardNormal(fold(key, index), dtype)
+        with kernels.Ahead(not how.xla):
+            gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, method, get_noise)
         return adam_step(state, gradient, config.meta_lr), loss, accs
 
     return train_step
@@ -185,10 +187,9 @@ def make_test_step(config, method):
     """
     how, c = execution(config), config
 
-    @tf.function(autograph=False, jit_compile=how.xla)
-    def test_step(params, images, support, query, key, first):
+    def losses_and_accuracies(params, images, support, query, key, first):
         get_task = task_getter(images, support, query, c)
-        get_noise = lambda index: standard_normal(fold(key, first + index))
+        get_noise = lambda index: StandardNormal(fold(key, first + index))
         samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
         if how.at_once:
             every, numbers = for_each_task(params, c.metabatch), tf.range(c.metabatch)
@@ -201,6 +202,11 @@ def make_test_step(config, method):
 
         numbers = tf.float32, tf.float32
         return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=tasks_in_flight)
+
+    @tf.function(autograph=False, jit_compile=how.xla)
+    def test_step(*args):
+        with kernels.Ahead(not how.xla):
+            return losses_and_accuracies(*args)
 
     return test_step
 

@@ -20,6 +20,18 @@ class Method(NamedTuple):
         """Whether the outer loop updates the parameter of this name."""
         return self.noise.trained(name)
 
+    def same_first_maps(self) -> bool:
+        """Whether all noise samples of an inner step have the first block's `noise.maps` in common."""
+        same_images = (
+            type(self.regularizer).enter is regularizer.none.Regularizer.enter
+            and type(self.adversary).support is adversary.none.Adversary.support
+        )
+        return same_images and hasattr(self.noise, "maps")
+
+    def with_first_maps(self, mu, alpha):
+        """This method with the first block's maps given."""
+        return self._replace(noise=WithFirstMaps(self.noise, mu, alpha))
+
     def parameters(self, spec, theta) -> dict[str, tuple[int, ...]]:
         """Shapes of what it adds to the network, by name; theta is the network's own part under theta/."""
         more = self.regularizer.parameters(spec)
@@ -29,6 +41,27 @@ class Method(NamedTuple):
         """Initial parameters, with the learned rates where they start."""
         rates = self.inner.parameters({name: w.shape for name, w in of_theta(params).items()})
         return params | {name: tf.fill(shape, self.initial_rate) for name, shape in rates.items()}
+
+
+class WithFirstMaps(NamedTuple):
+    """A noise type whose first block's maps are known."""
+
+    noise: Any
+    mu: tf.Tensor  # [..., batch, height, width, filters]
+    alpha: tf.Tensor
+
+    def features(self, params, layer, h, normal):
+        """As the noise type's, for h [..., batch, height, width, channels], which may have an axis of samples more."""
+        if layer > 1:
+            return self.noise.features(params, layer, h, normal)
+        more = h.shape.rank - self.mu.shape.rank  # of samples, before the batch
+        shape = [*h.shape[:-1], self.mu.shape[-1]]
+        spread = lambda m: tf.broadcast_to(tf.expand_dims(m, -5), shape) if more else m
+        return self.noise.perturb(layer, spread(self.mu), spread(self.alpha), normal)
+
+    def logits(self, params, f, normal):
+        """As the noise type's."""
+        return self.noise.logits(params, f, normal)
 
 
 def of_theta(params) -> dict:

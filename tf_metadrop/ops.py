@@ -148,7 +148,8 @@ def norm_relu_pool(x, beta):
     """
     pooled, mean, variance = pool_and_statistics(x)
     scale = tf.math.rsqrt(variance + BATCH_NORM_EPSILON)
-    return tf.nn.relu((pooled - spread(mean, x)) * spread(scale, x) + beta)
+    # Plus -mean, not minus mean: its derivative would negate a whole map before adding it up.
+    return tf.nn.relu((pooled + spread(-mean, x)) * spread(scale, x) + beta)
 
 
 def norm_relu(x, beta):
@@ -185,7 +186,7 @@ def pool_and_statistics(x):
     @tf.custom_gradient
     def run(x):
         mean = channel_sum(x) / n
-        variance = channel_sum(tf.math.squared_difference(x, spread(mean, x))) / n
+        variance = squares_sum(x, mean) / n
         pooled, place = max_pool(x)
 
         def gradient(d_pooled, d_mean, d_variance):
@@ -221,7 +222,14 @@ def channel_sum(x):
 
 def channel_dot(x, y):
     """Sum of x * y [..., batch, height, width, channels] over batch, height and width."""
-    return channel_sum(x * y)
+    return channel_sum(x * y) if x.shape.rank > 4 else tf.reduce_sum(kernels.product_sums(x, y), 0)
+
+
+def squares_sum(x, mean):
+    """Sum of (x - mean)**2 over batch, height and width, for mean [..., channels]."""
+    if x.shape.rank > 4:
+        return channel_sum(tf.math.squared_difference(x, spread(mean, x)))
+    return tf.reduce_sum(kernels.squared_difference_sums(x, mean), 0)
 
 
 @tf.custom_gradient

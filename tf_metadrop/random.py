@@ -4,7 +4,10 @@ A key is an int32 tensor [2]. Noise is folded from (seed, stream, iteration, tas
 depends on nothing else: not on the order of execution, on a resume, or on the number of devices.
 """
 
+import functools
+import itertools
 import math
+from functools import partial
 
 import tensorflow as tf
 
@@ -12,7 +15,6 @@ from tf_metadrop import kernels, philox
 
 INITIAL_WEIGHTS, TRAIN, EVALUATE, META_TEST, EXPORT, ADAPT = range(6)  # streams
 MAX_INT = 2**31 - 1
-MANY = 2**15  # blocks of four; compiling for fewer takes longer than it saves
 TERMS = 8
 COSINE = [(-1) ** k * math.tau ** (2 * k) / math.factorial(2 * k) for k in range(TERMS)]  # of t * t, t in turns
 SINE = [(-1) ** k * math.tau ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(TERMS)]  # the same, over t
@@ -48,84 +50,133 @@ def numbered(first, number):
 
 
 def folded(key):
-    """int32 in [0, 2**31 - 1) from a key; [...] from keys [..., 2]."""
-    if key.shape.rank == 1:
-        return tf.random.stateless_uniform([], key, 0, MAX_INT, tf.int32)
-    bits = philox.bits(key, 1)[..., 0]
-    return tf.cast(tf.math.floormod(bits, tf.constant(MAX_INT, tf.uint32)), tf.int32)
+    """int32 in [0, 2**31 - 1), [...], from keys [..., 2]."""
+    first, second = (tf.cast(key[..., i], tf.uint64) for i in (0, 1))
+    bits, _ = philox.philox(second, tf.zeros_like(second), first)
+    return tf.cast(tf.math.floormod(bits, tf.constant(MAX_INT, tf.uint64)), tf.int32)
 
 
-def standard_normal(key, dtype=tf.float32):
-    """The noise of one task: a function (step, sample, layer, shape) -> N(0, 1) of this shape.
+class StandardNormal:
+    """The noise of one task: called with (step, sample, layer, shape), N(0, 1) of this shape.
 
     With keys [tasks, 2] it is the noise of several, the same for each of them as alone, and shapes begin with tasks.
     `sample` can be several numbers; they then have an axis of their own after that. step < MOST_STEPS, and so on.
     """
-    first = folded(key)  # once: every operation of a draw is traced for each inner step, sample and layer
 
-    def draw(step, sample, layer, shape):
+    def __init__(self, key, dtype=tf.float32):
+        self.first, self.dtype = folded(key), dtype  # folded once: few operations to trace for each draw
+
+    def __call__(self, step, sample, layer, shape):
+        """Noise of `layer` alone."""
         number = (step * MOST_SAMPLES + sample) * MOST_LAYERS + layer
-        return normal(numbered(first, number), shape, dtype)
+        return normal(numbered(self.first, number), shape, self.dtype)
 
-    return draw
+    def together(self, step, sample, shapes):
+        """The noise of several layers by one draw: a function (layer, shape) -> N(0, 1) of this shape.
+
+        Args:
+          shapes: {layer: its shape, for one task and one sample}; other noise the function draws alone.
+        """
+        sizes = {layer: math.prod(shape) for layer, shape in shapes.items()}
+        key = numbered(self.first, (step * MOST_SAMPLES + sample) * MOST_LAYERS)
+        drawn = normal(key, [*key.shape[:-1], sum(map(aligned, sizes.values()))], self.dtype)
+        begin = dict(zip(sizes, itertools.accumulate(map(aligned, sizes.values()), initial=0), strict=False))
+
+        def part(layer, shape):
+            if shapes.get(layer) != tuple(shape[key.shape.rank - 1 :]):
+                return self(step, sample, layer, shape)
+            return tf.reshape(drawn[..., begin[layer] : begin[layer] + sizes[layer]], shape)
+
+        return part
+
+
+def aligned(size: int) -> int:
+    """`size` rounded up, so that a part of a vector that begins there need not be copied by TensorFlow on a CPU."""
+    return -(-size // 16) * 16
+
+
+def one_pass(noise, step, sample, shapes):
+    """The function (layer, shape) of one pass through the network; noise of these shapes is drawn together."""
+    return noise.together(step, sample, shapes) if shapes else partial(noise, step, sample)
+
+
+def asked_for(forward, *args) -> dict:
+    """{layer: shape} of all noise that forward(normal, *args) draws by normal(layer, shape)."""
+    found = {}
+
+    def record(layer, shape):
+        found[layer] = tuple(shape)
+        return tf.zeros(shape, args[0].dtype)
+
+    like = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), args)
+    tf.function(partial(forward, record), autograph=False).get_concrete_function(*like)
+    return found
 
 
 def normal(key, shape, dtype=tf.float32):
     """N(0, 1) of this shape by the Box-Muller transform, 64 random bits for two numbers.
 
-    32 bits give the radius (at most 6.8: what lies beyond has probability 1e-11) and 32 the angle.
+    31 bits give the radius (at most 6.7: what lies beyond has probability 2e-10) and 32 the angle.
 
     Args:
       key: [2]; or several, [..., 2]: then shape begins with their axes.
     """
     outer = key.shape[:-1]
     size = math.prod(shape[len(outer) :])
-    blocks = -(-size // 4)
-    drawn = tf.reshape(box_muller(words(key, blocks), dtype), [*outer, 4 * blocks])
-    return tf.reshape(drawn if size == 4 * blocks else drawn[..., :size], shape)
+    pairs = -(-size // 2)
+    if dtype == tf.float32:
+        compiled = packed_pairs(pairs)
+        kernels.compile_ahead(compiled, key)
+        drawn = tf.bitcast(compiled(key), dtype)
+    else:
+        drawn = tf.stack(draw(key, pairs, dtype), -1)
+    drawn = tf.reshape(drawn, [*outer, 2 * pairs])
+    return tf.reshape(drawn if size == 2 * pairs else drawn[..., :size], shape)
 
 
-def words(key, blocks: int):
-    """`philox.words`: compiled where there are many, and by TensorFlow's own operation where there are few."""
-    if key.shape.rank > 1:
-        return philox.words(key, blocks)
-    if blocks >= MANY:
-        # The scrambling stays outside: XLA would fuse it into the loop and do it again for every number.
-        own_key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=key)
-        scrambled = tf.unstack(tf.reshape(tf.bitcast(tf.concat([own_key, counter[1:]], 0), tf.uint32), [4, 1]))
-        return compiled_words(scrambled, blocks)
-    return tf.transpose(tf.reshape(tf.random.stateless_uniform([4 * blocks], key, None, None, tf.uint32), [blocks, 4]))
+@functools.cache
+def packed_pairs(pairs: int):
+    """A function of keys: `draw` in float32, each pair in one uint64.
+
+    One result, for which XLA makes one loop; of two, or of their concatenation, it would draw the bits for each.
+    """
+
+    @partial(tf.function, jit_compile=True, autograph=False)
+    def packed(key):
+        first, second = (tf.cast(tf.bitcast(x, tf.uint32), tf.uint64) for x in draw(key, pairs, tf.float32))
+        return tf.bitwise.bitwise_or(first, tf.bitwise.left_shift(second, tf.constant(32, tf.uint64)))
+
+    return packed
 
 
-compiled_words = tf.function(philox.scrambled_words, jit_compile=True, autograph=False)
+def draw(key, pairs: int, dtype):
+    """Two tensors of N(0, 1), [..., pairs], from keys [..., 2]."""
+    # Not key[..., i, tf.newaxis]: of a key that was stacked TensorFlow's optimizer (2.21) forgets the new axis.
+    first, number = (tf.expand_dims(tf.cast(key[..., i], tf.uint64), -1) for i in (0, 1))
+    counter = tf.range(pairs, dtype=tf.int64)
+    counter = tf.cast(counter, tf.uint64) + tf.zeros_like(first)
+    return box_muller(*philox.philox(counter, number + tf.zeros_like(counter), first + tf.zeros_like(counter)), dtype)
 
 
-def box_muller(words, dtype=tf.float32):
-    """N(0, 1), [..., 4, n], from uniform bits, uint32 [..., 4, n]: two radii, then two angles."""
-    if words.shape.num_elements() >= kernels.SMALLEST:
-        return gaussian(words, tf.zeros([], dtype))
-    radius, turns = radius_and_turns(words, tf.zeros([], dtype))
-    return tf.concat([radius * tf.cos(math.tau * turns), radius * tf.sin(math.tau * turns)], -2)
+def box_muller(first, second, dtype):
+    """Two N(0, 1) from two words of uniform bits, which give radius and angle.
 
-
-def radius_and_turns(words, like):
-    """Each [..., 2, n], of the type of `like`; the angle is in turns."""
-    radii, turns = tf.split(tf.cast(tf.bitcast(words, tf.int32), like.dtype) * 2.0**-32, 2, -2)
-    return tf.sqrt(-2.0 * tf.math.log(tf.maximum(radii + 0.5, 2.0**-33))), turns  # never log(0), which is infinite
-
-
-@kernels.kernel
-def gaussian(words, like):
-    """`box_muller` for XLA, whose own cosine takes five times as long as this series, which is right to 1e-10."""
-    radius, turns = radius_and_turns(words, like)
+    Cosine and sine are by their series, right to 1e-10: XLA's own take five times as long.
+    """
+    integer = lambda word: tf.cast(tf.bitcast(tf.cast(word, tf.uint32), tf.int32), dtype)
+    # Not signed, so that small shares keep all their digits; never 0, whose logarithm is infinite.
+    share = integer(tf.bitwise.right_shift(first, tf.constant(1, tf.uint64))) * 2.0**-31 + 2.0**-32
+    radius, turns = tf.sqrt(-2 * logarithm(share)), integer(second) * 2.0**-32
     half_turn = tf.round(2 * turns) / 2  # the nearest
     t, signed = turns - half_turn, radius * (1 - 4 * tf.abs(half_turn))
-    return tf.concat([signed * polynomial(COSINE, t * t), signed * t * polynomial(SINE, t * t)], -2)
+    return signed * kernels.polynomial(COSINE, t * t), signed * t * kernels.polynomial(SINE, t * t)
 
 
-def polynomial(coefficients, x):
-    """Horner's rule; the constant comes first."""
-    total = tf.constant(coefficients[-1], x.dtype)
-    for coefficient in reversed(coefficients[:-1]):
-        total = total * x + coefficient
-    return total
+def logarithm(x):
+    """log(x) for x in (0, 1], not above 0, right to 1e-7 absolute; half the time of XLA's own."""
+    if x.dtype != tf.float32:
+        return tf.math.log(x)
+    bits = tf.bitcast(x, tf.int32)
+    exponent = tf.cast(tf.bitwise.right_shift(bits, 23) - 127, tf.float32)
+    mantissa = tf.bitcast(tf.bitwise.bitwise_or(tf.bitwise.bitwise_and(bits, 0x7FFFFF), 0x3F800000), tf.float32)
+    return tf.minimum(exponent * math.log(2) + kernels.log1p(mantissa - 1), 0)

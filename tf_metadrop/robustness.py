@@ -125,7 +125,7 @@ def make_attack_step(config: Config, method, grid):
     @tf.function(autograph=False, jit_compile=how.xla)
     def step(params, images, support, query, key, first):
         get_task = task_getter(images, support, query, c)
-        get_noise = lambda index: random.standard_normal(random.fold(key, first + index))
+        get_noise = lambda index: random.StandardNormal(random.fold(key, first + index))
         if how.at_once:
             numbers = tf.range(c.metabatch)
             return accuracies(for_each_task(params, c.metabatch), get_task(numbers), get_noise(numbers))

@@ -11,7 +11,7 @@ from tf_metadrop.noise import metadrop
 
 def features(params, layer, h, normal):
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
-    mu, alpha = metadrop.mean_and_noise(params, layer, h)
+    mu, alpha = metadrop.maps(params, layer, h)
     return mu + alpha if normal is None else mu + alpha + normal(alpha.shape)
 
 
@@ -24,7 +24,7 @@ class report:
     @staticmethod
     def features(params, layer, h, normal):
         """[batch, height, width, in] -> [batch, height, width, filters]."""
-        mu, alpha = metadrop.mean_and_noise(params, layer, h)
+        mu, alpha = metadrop.maps(params, layer, h)
         return mu + alpha if normal is None else mu + 1 + 0.01 * alpha * normal(alpha.shape)
 
     logits, trained = staticmethod(metadrop.logits), staticmethod(metadrop.trained)

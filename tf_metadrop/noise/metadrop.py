@@ -9,8 +9,8 @@ Not sampling: a = alpha, and logits = f W + b (TF1_BEHAVIOUR, "Network").
 from tf_metadrop.ops import convs, dense, gate, gate_first, softplus
 
 
-def mean_and_noise(params, layer, h):
-    """mu and alpha of a block, each [batch, height, width, filters]."""
+def maps(params, layer, h):
+    """mu and alpha of a block, each [batch, height, width, filters]: all of it that does not depend on the noise."""
     theta = params[f"theta/conv{layer}_w"], params[f"theta/conv{layer}_b"]
     phi = params[f"phi/conv{layer}_w"], params[f"phi/conb{layer}_b"]
     return convs(h, theta, phi)
@@ -18,7 +18,11 @@ def mean_and_noise(params, layer, h):
 
 def features(params, layer, h, normal):
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
-    mu, alpha = mean_and_noise(params, layer, h)
+    return perturb(layer, *maps(params, layer, h), normal)
+
+
+def perturb(layer, mu, alpha, normal):
+    """`features` from `maps`."""
     a = alpha if normal is None else alpha + normal(alpha.shape)
     return gate_first(mu, a) if layer == 1 else gate(mu, a)
 

@@ -60,7 +60,7 @@ class report:
         """[batch, height, width, in] -> [batch, height, width, filters]."""
         if normal is None:
             return metadrop.features(params, layer, h, None)
-        mu, alpha = metadrop.mean_and_noise(params, layer, h)
+        mu, alpha = metadrop.maps(params, layer, h)
         return gate(mu, 1 + alpha * normal(alpha.shape))
 
     logits, trained = staticmethod(metadrop.logits), staticmethod(metadrop.trained)
