@@ -10,6 +10,13 @@ where h is [batch, height, width, channels], x is [batch, height, width, filters
 [batch, way]. `normal(shape)` draws standard normal noise for this layer; it is None when the pass does not sample, and
 then the noise is at its mean. See metadrop.py.
 
+A type whose mu and alpha do not depend on the noise may also have
+
+  maps(params, layer, h) -> (mu, alpha)         each [batch, height, width, filters]; mu alone depends on theta
+  perturb(layer, mu, alpha, normal) -> x        `features` from them
+
+Where many samples of the noise are taken (a meta-test), the first block's are then computed once for all of them.
+
 `report` in such a module is the same for --noise_variant=report: what the program of the Reproducibility Challenge
 report computes under this name (TF1_BEHAVIOUR, "The report's noise types").
 
