@@ -88,8 +88,8 @@ def radii(config: Config) -> dict[str, tuple[float, ...]]:
 def make_attack_step(config: Config, method, grid):
     """The compiled attack: (params, images, support, query, key, first) -> accuracies [metabatch, norms and radii].
 
-    Arguments as for `meta.make_test_step`. Radii are attacked all at once where tasks are, and one after the other where
-    tasks are: on a CPU all radii of a task at once take the same time (docs/methods.md) and more memory.
+    Arguments as for `meta.make_test_step`. Radii are attacked all at once where tasks are, and one after the other
+    where tasks are: on a CPU all radii of a task at once take the same time (docs/methods.md) and more memory.
     """
     how, c = execution(config), config
 
