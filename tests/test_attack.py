@@ -130,7 +130,7 @@ def test_images_stay_in_ball_and_box(norm, victim):
 
 @every_norm
 def test_larger_radii_and_more_steps_hurt_more(norm, victim):
-    of = lambda eps, steps: np.mean([accuracy(c[0](attacked(c, norm, eps, steps, True)), c[3]) for c in victim])
+    of = lambda eps, steps: np.mean([accuracy(c[0](attacked(c, norm, eps, steps, True)), c[3]) for c in victim[:2]])
     by_radius = [of(factor * NORMS[norm], 20) for factor in (0, 0.25, 0.5, 1, 2)]
     assert all(later <= earlier + 1.5 for earlier, later in zip(by_radius, by_radius[1:], strict=False)), by_radius
     assert by_radius[-1] < by_radius[0] - 20

@@ -1,5 +1,6 @@
 """Runs of main.py as a user types them: train, kill, resume, meta-test, export."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -13,6 +14,8 @@ import time
 
 import numpy as np
 import pytest
+
+from tf_metadrop import interruption
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = (
@@ -153,6 +156,16 @@ def test_runs_are_made_by_the_seed(trained, tmp_path):
     run(*SMALL, f"--savedir={other}", "--seed=1")
     assert (again / "metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
     assert (other / "metrics.jsonl").read_bytes() != (trained / "metrics.jsonl").read_bytes()
+
+
+def test_an_interrupt_that_gets_lost_is_remembered():
+    with interruption.watched():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+    interruption.check()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_interrupt_leaves_no_traceback(tmp_path):

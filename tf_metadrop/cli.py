@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from tf_metadrop import interruption
 from tf_metadrop.errors import UsageError
 
 HELP = ("--helpfull", "--helpshort", "-help", "-?")  # absl's other names for it
@@ -66,7 +67,8 @@ def run(
 def guard(program: str, act: Callable[[], None]) -> int:
     """Calls `act` and returns the exit code; what a user can cause is said in one sentence on stderr."""
     try:
-        act()
+        with interruption.watched():
+            act()
         return 0
     except flags.Error as error:
         sentence = f"{' '.join(str(error).split()).rstrip('.')}: see {program} --help for the flags."

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop import checkpoint, model, random, tf1
+from tf_metadrop import checkpoint, interruption, model, random, tf1
 from tf_metadrop import method as methods
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, draw, load_split
@@ -76,6 +76,7 @@ class Evaluation:
         generator = np.random.RandomState(self._config.seed)
         losses, accuracies = [], []
         for batch in shown(range(n_batches), "batch") if progress else range(n_batches):
+            interruption.check()
             first = batch * self._config.metabatch
             episodes = self._images.episodes(generator)
             loss, acc = self._step(params, self._images.flat, *episodes, self._key, tf.constant(first))

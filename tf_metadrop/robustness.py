@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop import attack, model, pgd, random, robustness_figure
+from tf_metadrop import attack, interruption, model, pgd, random, robustness_figure
 from tf_metadrop import method as methods
 from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
@@ -46,6 +46,7 @@ def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
     step, key = make_attack_step(config, methods.load(config), grid), random.key(config.seed, random.META_TEST)
     generator, found = np.random.RandomState(config.seed), []
     for batch in progress(range(n_batches), "batch"):
+        interruption.check()
         first = tf.constant(batch * config.metabatch)
         found.append(step(params, images.flat, *images.episodes(generator), key, first).numpy())
     accuracies = 100 * np.concatenate(found)  # [tasks, rows]

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from tf_metadrop import checkpoint, model, parallel, random
+from tf_metadrop import checkpoint, interruption, model, parallel, random
 from tf_metadrop import method as methods
 from tf_metadrop.checkpoint import Saved
 from tf_metadrop.config import Config
@@ -95,6 +95,7 @@ def run(team, config, train_images, eval_images, log, saved):
         for iteration, (indices, drawn) in zip(
             range(int(state.iteration), config.n_train_iters + 1), stream, strict=False
         ):
+            interruption.check()
             state, loss, accs = step(state, train_images.flat, *indices, key)
             behind.append((iteration, loss, accs, *((state, drawn) if due(iteration) else (None, None))))
             if len(behind) == FAR_BEHIND or due(iteration):
