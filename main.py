@@ -7,6 +7,7 @@ python main.py --mode=attack --savedir=checkpoints/try --metabatch=1 --n_test_it
 python main.py --flagfile=flags/release/omniglot_20way1shot_metadrop.flags
 """
 
+import dataclasses
 import gc
 import os
 import sys
@@ -17,7 +18,7 @@ from tf_metadrop import cli, config
 
 def act(values) -> None:
     """Does what --mode says."""
-    settings = config.from_flags(values)
+    settings = in_sweep(config.from_flags(values))
     gpu = settings.gpu_id
     visible = ",".join(map(str, range(gpu, gpu + settings.devices))) if gpu >= 0 else str(gpu)
     os.environ["CUDA_VISIBLE_DEVICES"] = visible  # before TensorFlow looks for devices
@@ -43,6 +44,13 @@ def act(values) -> None:
             runs.get(settings.mode, tf_metadrop.meta_test)(settings, given=config.given_flags(values))
     except tf.errors.ResourceExhaustedError as error:  # the device's memory
         raise MemoryError from error
+
+
+def in_sweep(settings: config.Config) -> config.Config:
+    """Under an agent of W&B's sweeps, which starts all runs with one --savedir, each has a folder of its own in it."""
+    if not os.environ.get("WANDB_SWEEP_ID") or not os.environ.get("WANDB_RUN_ID"):
+        return settings
+    return dataclasses.replace(settings, savedir=str(settings.directory / os.environ["WANDB_RUN_ID"]))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -177,10 +177,17 @@ def write(output: pathlib.Path, found: dict[str, list[dict]], runs: list[Run]) -
             writer.writeheader()
             writer.writerows({tuple(row.items()): row for row in rows}.values())
             (output / f"{name}.csv").write_text(text.getvalue())
-    attacked = [run for run in runs if run.attack]
+    draw_attacks(runs, output)
+
+
+def draw_attacks(runs: list[Run], output: pathlib.Path) -> list[pathlib.Path]:
+    """A robustness figure for each task of the attacked runs among these; returns the files written."""
+    attacked, written = [run for run in runs if run.attack], []
     for task in sorted({run.task for run in attacked}):
         same = [run for run in attacked if run.task == task]
-        robustness_figure.draw(output / "robustness_{}_{}way{}shot.png".format(*task), labels(same), same[0].config)
+        written.append(output / "robustness_{}_{}way{}shot.png".format(*task))
+        robustness_figure.draw(written[-1], labels(same), same[0].config)
+    return written
 
 
 def labels(runs: list[Run]) -> dict[str, list[dict]]:

@@ -1,0 +1,114 @@
+"""Draws the figures of runs, from what their savedirs hold.
+
+python plot.py --savedir checkpoints/try
+python plot.py --savedir checkpoints/maml --savedir checkpoints/metadrop --figure=curves --out=figures
+
+  boundary    decision boundaries from export.pkl, this program's or the TF1 program's: plot/step{k}/{i}.png in the
+              savedir for every inner step k and task i, and plot/steps/{i}.png with all steps of a task
+  noise       features under repeated noise: plot/noise/layer{1,2}.png and .gif in the savedir
+  curves      loss and accuracy over iterations and time, all runs in one figure: curves.png
+  cost        seconds per iteration of each run: cost.png
+  robustness  accuracy over the attack's radius beside the paper's curves: robustness_<task>.png
+
+Without --figure: every one for which there is something in the savedirs, but noise, which needs the dataset.
+"""
+
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from tf_metadrop import cli, config, table
+from tf_metadrop.errors import UsageError
+from tf_metadrop.figures import boundary, curves, noise_maps
+from tf_metadrop.tracking import progress
+
+NEEDS = {"boundary": "export.pkl", "curves": curves.LOG, "cost": curves.LOG, "robustness": "attack.json"}
+KINDS = (*NEEDS, "noise")
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_multi_string("savedir", [], "A run's savedir; may be given several times.", flag_values=values)
+    flags.DEFINE_multi_enum("figure", [], KINDS, "What to draw; may be given several times.", flag_values=values)
+    out = "Folder of curves, cost and robustness; default: plot/ in the first savedir."
+    flags.DEFINE_string("out", None, out, flag_values=values)
+    flags.DEFINE_string("data_dir", config.Config().data_dir, "Folder of the datasets, for noise.", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Of t-SNE and of the noise.", 0, 2**32 - 1, flag_values=values)
+
+
+def act(values) -> None:
+    """Draws what the flags ask for, and prints what was written."""
+    folders = [pathlib.Path(folder) for folder in values.savedir]
+    if not folders:
+        raise UsageError("--savedir is missing: give the folder of a run.")
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"--savedir={folder} is no folder: give the folder of a run.")
+    runs = dict(zip(labels(folders), folders, strict=True))
+    having = lambda kind: {label: folder for label, folder in runs.items() if (folder / NEEDS[kind]).exists()}
+    kinds = list(dict.fromkeys(values.figure)) or [kind for kind in NEEDS if having(kind)]
+    if not kinds:
+        files = ", ".join(dict.fromkeys(NEEDS.values()))
+        raise UsageError(f"{folders[0]} has none of {files}: train, export or attack first (main.py --mode).")
+    out = pathlib.Path(values.out) if values.out else folders[0] / "plot"
+    for kind in kinds:
+        chosen = runs if values.figure else having(kind)
+        for path in draw(kind, chosen, out, values):
+            print(f"wrote {path}")
+
+
+def labels(folders: list[pathlib.Path]) -> list[str]:
+    """The folders' names; their whole paths where two have the same."""
+    names = [folder.resolve().name for folder in folders]
+    return [str(folder) if names.count(name) > 1 else name for folder, name in zip(folders, names, strict=True)]
+
+
+def draw(kind: str, runs: dict[str, pathlib.Path], out: pathlib.Path, values) -> list:
+    """Draws one kind of figure; returns the files written, or for many of them the folder and their number."""
+    if kind == "boundary":
+        shown = lambda tasks: progress(tasks, "task")
+        written = {folder: boundary.draw(folder, values.seed, shown) for folder in runs.values()}
+        return [f"{counted(paths)} to {folder / 'plot'}" for folder, paths in written.items()]
+    if kind == "noise":
+        return [path for folder in runs.values() for path in draw_noise(folder, values)]
+    if kind == "robustness":
+        return draw_robustness(runs.values(), out)
+    loaded = {label: curves.load(folder) for label, folder in runs.items()}
+    return [curves.draw(out / "curves.png", loaded) if kind == "curves" else curves.draw_cost(out / "cost.png", loaded)]
+
+
+def counted(paths: list[pathlib.Path]) -> str:
+    """How many figures of boundaries there are."""
+    rows = sum(path.parent.name == "steps" for path in paths)
+    return f"{len(paths) - rows} figures and {rows} rows"
+
+
+def draw_noise(folder: pathlib.Path, values) -> list[pathlib.Path]:
+    """See noise_maps.py."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a few small images
+    with cli.quiet():
+        import tensorflow  # noqa: F401
+    settings = config.Config(mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed)
+    return noise_maps.draw(settings, {"data_dir", "seed", "savedir"})
+
+
+def draw_robustness(folders, out: pathlib.Path) -> list[pathlib.Path]:
+    """A figure for each task that was attacked."""
+    for folder in folders:
+        if not (folder / NEEDS["robustness"]).exists():
+            raise UsageError(f"{folder} was not attacked: run main.py --mode=attack --savedir={folder}.")
+    found = [table.load(folder) for folder in folders]
+    out.mkdir(parents=True, exist_ok=True)
+    return table.draw_attacks(found, out)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
+    return cli.run(argv, __doc__, define_flags, act)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,152 @@
+"""sweep.py: definitions, a sweep that is interrupted, resumed and pruned, and its results."""
+
+import csv
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import main as main_program
+import sweep
+from tf_metadrop import Config, UsageError, sweeping
+from tf_metadrop.config import define_flags
+from tf_metadrop.figures import sweep_curves
+
+ROOT = pathlib.Path(__file__).parent.parent
+QUICK = (
+    "dataset=strokes way=3 query=2 metabatch=1 n_steps=1 n_train_iters=6 eval_freq=2 n_eval_batches=1 log_freq=1 "
+    "n_test_iters=4 wandb=disabled maml=true"
+)
+
+
+def definition(**changes):
+    content = dict(
+        program="main.py", method="grid", metric=dict(name="val_acc", goal="maximize"),
+        command=["${env}", "${interpreter}", "${program}", *[f"--{flag}" for flag in QUICK.split()], "${args}"],
+        parameters=dict(inner_lr=dict(values=[0.05, 0.4]), shot=dict(value=2)),
+    )  # fmt: skip
+    return {**content, **changes}
+
+
+def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_path, capsys):
+    path, out = tmp_path / "two.yaml", tmp_path / "out"
+    path.write_text(yaml.safe_dump(definition()))
+    assert sweep.main(["sweep.py", str(path), f"--out={out}", "--n_trials=1"]) == 0
+    assert "(1 trials to the end)" in capsys.readouterr().out
+    assert sweep.main(["sweep.py", str(path), f"--out={out}"]) == 0
+    said = capsys.readouterr().out
+    with open(out / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["inner_lr"] for row in rows] == ["0.05", "0.4"] and (out / "sweep.png").exists()
+    best = max(rows, key=lambda row: float(row["val_accuracy"]))
+    assert f"chosen on val: inner_lr={best['inner_lr']}" in said
+    assert f"test {float(best['test_accuracy']):.2f} +- " in said.splitlines()[-1]
+    for row in rows:
+        assert json.loads((pathlib.Path(row["savedir"]) / "meta_test.json").read_text())["config"]["shot"] == 2
+    made = {path: path.stat().st_mtime_ns for path in out.glob("*/meta_*.json")}
+    assert sweep.main(["sweep.py", str(path), f"--out={out}"]) == 0  # nothing is left to do
+    assert made == {path: path.stat().st_mtime_ns for path in out.glob("*/meta_*.json")}
+    path.write_text(yaml.safe_dump(definition(method="random")))
+    assert sweep.main(["sweep.py", str(path), f"--out={out}"]) == 2
+    assert "holds another sweep" in capsys.readouterr().err
+
+
+def test_a_hopeless_trial_is_stopped(tmp_path, monkeypatch):
+    class Trial:
+        reports = {}
+
+        def report(self, accuracy, iteration):
+            self.reports[iteration] = accuracy
+
+        def should_prune(self):
+            return bool(self.reports)
+
+    monkeypatch.setattr(sweeping, "POLL", 0.05)
+    flags = [f"--{flag}" for flag in QUICK.split()] + [
+        f"--savedir={tmp_path}",
+        "--eval_split=val",
+        "--n_train_iters=9999",
+    ]
+    assert sweeping.train(Trial(), flags, tmp_path) is False
+    last = max(Trial.reports)
+    assert 0 <= last < 9999 and not (tmp_path / "meta_val.json").exists()
+
+
+def test_a_trial_that_fails_is_told_with_its_reason(tmp_path, capsys):
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(definition(parameters=dict(inner_lr=dict(values=[-1.0, 0.1])))))
+    assert sweep.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}"]) == 2
+    assert re.search(r"ended with code 2, see .*output.log: main.py: --inner_lr=-1.0", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "is not YAML"),
+        ("[]", "has no parameters"),
+        (yaml.safe_dump(definition(method="hyperband")), "method is hyperband"),
+        (yaml.safe_dump(definition(parameters=dict(shot=dict(value=1)))), "varies nothing"),
+        (yaml.safe_dump(definition(parameters=dict(shot=dict(min=1, max=3)))), "needs values"),
+        (yaml.safe_dump(definition(parameters=dict(shot=3))), "shot needs value, values"),
+    ],
+)
+def test_definitions_that_are_none(tmp_path, content, sentence):
+    (tmp_path / "sweep.yaml").write_text(content)
+    with pytest.raises(UsageError, match=sentence):
+        sweeping.load(tmp_path / "sweep.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "flags" / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)
+def test_ready_made_sweeps_are_runs_of_main(path):
+    from absl import flags
+
+    found = sweeping.load(path)
+    for name, wanted in found.parameters.items():
+        for value in wanted["values"]:
+            values = flags.FlagValues()
+            define_flags(values)
+            values(
+                ["main.py", *[flag.replace("flags/", f"{ROOT}/flags/") for flag in found.fixed], f"--{name}={value}"]
+            )
+            main_program.config.from_flags(values)
+
+
+def test_runs_of_a_wandb_agent_have_folders_of_their_own(monkeypatch):
+    settings = Config(savedir="S")
+    assert main_program.in_sweep(settings).savedir == "S"
+    monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
+    monkeypatch.setenv("WANDB_RUN_ID", "r1")
+    assert main_program.in_sweep(settings).savedir == "S/r1"
+
+
+def test_random_and_tpe_sweeps_draw_from_their_ranges(tmp_path):
+    parameters = {
+        "inner_lr": dict(min=0.001, max=1.0, distribution="log_uniform_values"),
+        "n_steps": dict(min=1, max=5),
+        "noise_type": dict(values=["maml", "metadrop"]),
+    }
+    for method in ("random", "bayes"):
+        found = sweeping.Definition(method, parameters, [])
+        study = sweeping.open_study(found, tmp_path, f"sqlite:///{tmp_path}/{method}.db", True, 0)
+        drawn = [sweeping.suggest(study.ask(), parameters) for _ in range(30)]
+        assert all(0.001 <= d["inner_lr"] <= 1 and d["n_steps"] in range(1, 6) for d in drawn)
+        assert sum(d["inner_lr"] < 0.03 for d in drawn) > 5 and {d["noise_type"] for d in drawn} == {"maml", "metadrop"}
+
+
+def test_sweep_figure_of_one_parameter_and_of_two(tmp_path):
+    rows = [
+        dict(inner_lr=rate, noise_type=kind, val_accuracy=v, val_interval=1.0, test_accuracy=v + 1, test_interval=1.0)
+        for kind in ("maml", "metadrop")
+        for rate, v in ((0.001, 50.0), (0.1, 90.0), (1.0, 40.0))
+    ]
+    assert sweep_curves.draw(tmp_path / "two.png", rows, ["noise_type", "inner_lr"]).exists()
+    assert sweep_curves.draw(tmp_path / "one.png", rows[:3], ["inner_lr"]).exists()
+
+
+def test_help():
+    run = subprocess.run([sys.executable, ROOT / "sweep.py", "--help"], capture_output=True, text=True)
+    assert run.returncode == 0 and "chosen on val" in run.stdout

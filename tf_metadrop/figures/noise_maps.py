@@ -1,0 +1,117 @@
+"""What the noise does to features: channels of the first blocks under repeated noise, moving and as a contact sheet."""
+
+import pathlib
+from functools import partial
+
+import numpy as np
+
+from tf_metadrop.errors import UsageError
+from tf_metadrop.figures import style
+
+LAYERS, CHANNELS, SAMPLES, IMAGES = (1, 2), 8, 30, 3
+MILLISECONDS = 150  # for a frame
+SIDE = 112  # screen pixels of a map in the GIF
+
+
+def sampled_maps(config, given=None) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """Features of images of three test classes with the meta-learned weights, before any inner step, under noise.
+
+    Args:
+      config, given: as for `meta_test`.
+    Returns:
+      (images [IMAGES, height, width, channels] in [0, 1], {layer: [SAMPLES, IMAGES, height, width, CHANNELS]}): what a
+      block hands to its batch norm, of the channels that the noise moves most for their size, the first the most.
+    """
+    import tensorflow as tf
+
+    from tf_metadrop import method as methods
+    from tf_metadrop import model, random
+    from tf_metadrop.data import load_split
+    from tf_metadrop.evaluate import load_run
+
+    config, params, _ = load_run(config, given)
+    if config.noise_name in ("maml", "deterministic"):
+        raise UsageError(f"{config.directory} is a run of {config.method}, which has no noise to show: give another.")
+    split = load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")[:IMAGES, 0]
+    x = tf.cast(split, tf.float32) / (255 if split.dtype == np.uint8 else 1)
+    method, kept = methods.load(config), {}
+    draw = random.StandardNormal(random.fold(random.key(config.seed, random.EXPORT), len(split)))
+    for sample in range(SAMPLES):
+        recorder = Recorder(method.noise)
+        model.hidden(params, x, method._replace(noise=recorder), partial(draw, 0, sample))
+        for layer in LAYERS:
+            kept.setdefault(layer, []).append(recorder.maps[layer].numpy())
+    return x.numpy(), {layer: liveliest(np.stack(maps)) for layer, maps in kept.items()}
+
+
+class Recorder:
+    """A noise type that keeps what its blocks hand on, by layer, in `maps`."""
+
+    def __init__(self, noise):
+        self.noise, self.maps, self.logits = noise, {}, noise.logits
+
+    def features(self, params, layer, h, normal):
+        """As the noise type's."""
+        self.maps[layer] = self.noise.features(params, layer, h, normal)
+        return self.maps[layer]
+
+
+def liveliest(maps: np.ndarray) -> np.ndarray:
+    """The CHANNELS of maps [samples, images, height, width, channels] with the largest deviation for their range."""
+    deviation = maps.std(0).mean((0, 1, 2)) / np.maximum(np.ptp(maps, axis=(0, 1, 2, 3)), 1e-12)
+    return maps[..., np.argsort(-deviation, kind="stable")[:CHANNELS]]
+
+
+def draw_sheet(path: pathlib.Path, images: np.ndarray, maps: np.ndarray) -> pathlib.Path:
+    """For each image a row of means and one of standard deviations over the noise, a column for each channel."""
+    columns = maps.shape[-1] + 1
+    figure = style.new_figure(2 * style.COLUMN, 2 * len(images) * 2 * style.COLUMN / columns + 0.3)
+    panels = figure.subplots(2 * len(images), columns, gridspec_kw=dict(wspace=0.02, hspace=0.02))
+    mean, deviation = maps.mean(0), maps.std(0)
+    for axes in panels.flat:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    for image, (upper, lower) in enumerate(zip(panels[::2], panels[1::2], strict=True)):
+        upper[0].imshow(np.squeeze(images[image]), cmap="gray")
+        upper[1].set_ylabel("mean", fontsize=style.SMALL)
+        lower[1].set_ylabel("st. dev.", fontsize=style.SMALL)
+        for channel in range(maps.shape[-1]):
+            upper[channel + 1].imshow(mean[image, ..., channel], cmap="gray")
+            lower[channel + 1].imshow(deviation[image, ..., channel], cmap="magma", vmin=0)
+    panels[0][0].set_title("image", fontsize=style.SMALL)
+    panels[0][1 + maps.shape[-1] // 2].set_title("channels", fontsize=style.SMALL)
+    return style.save(figure, path)
+
+
+def draw_gif(path: pathlib.Path, images: np.ndarray, maps: np.ndarray) -> pathlib.Path:
+    """The same maps moving: a row for each image, first the image and then its channels, a frame for each sample."""
+    from PIL import Image
+
+    low, high = maps.min((0, 2, 3), keepdims=True), maps.max((0, 2, 3), keepdims=True)
+    grey = np.uint8(255 * (maps - low) / np.maximum(high - low, 1e-12))
+    still = np.uint8(255 * images.mean(-1))
+    frames = []
+    for sample in grey:
+        rows = [[image, *np.moveaxis(maps, -1, 0)] for image, maps in zip(still, sample, strict=True)]
+        frames.append(Image.fromarray(np.vstack([np.hstack([enlarged(grey) for grey in row]) for row in rows])))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
+    return path
+
+
+def enlarged(grey: np.ndarray) -> np.ndarray:
+    """A map [height, width], uint8, as SIDE x SIDE screen pixels with a white frame."""
+    from PIL import Image
+
+    large = np.array(Image.fromarray(grey).resize((SIDE - 4, SIDE - 4), Image.Resampling.NEAREST))
+    return np.pad(large, 2, constant_values=255)
+
+
+def draw(config, given=None) -> list[pathlib.Path]:
+    """`plot/noise/layer{1,2}.{png,gif}` in the savedir; returns the files written."""
+    images, maps = sampled_maps(config, given)
+    folder, written = config.directory / "plot" / "noise", []
+    for layer, of_layer in maps.items():
+        written.append(draw_sheet(folder / f"layer{layer}.png", images, of_layer))
+        written.append(draw_gif(folder / f"layer{layer}.gif", images, of_layer))
+    return written

@@ -1,0 +1,34 @@
+"""What the figures have in common."""
+
+import pathlib
+
+# Wong's palette, which the colour-blind can tell apart.
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
+)  # fmt: skip
+MARKERS = "osv^DxP*"
+COLUMN = 3.4  # inches, of a paper in two columns
+SMALL = 8  # points
+
+
+def new_figure(width: float, height: float):
+    """An empty matplotlib figure of this size in inches."""
+    from matplotlib.figure import Figure  # not pyplot, which keeps state and may open windows
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def bare(axes, grid=True) -> None:
+    """Without the frame's upper and right side, with a light grid."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=SMALL)
+    if grid:
+        axes.grid(color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+
+
+def save(figure, path: pathlib.Path) -> pathlib.Path:
+    """Writes the figure, at 300 dots an inch, making its folder; returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=300)
+    return path

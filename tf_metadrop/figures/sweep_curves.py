@@ -1,0 +1,41 @@
+"""Accuracy on the test classes over a swept parameter, a curve for each value of the others."""
+
+import pathlib
+
+from tf_metadrop.figures import style
+
+NAMES = {"inner_lr": "learning rate of the inner loop", "meta_lr": "learning rate of the outer loop"}
+
+
+def draw(path: pathlib.Path, rows: list[dict], parameters: list[str]) -> pathlib.Path:
+    """Draws the rows of a sweep's results.csv; the ring marks what was chosen on the validation classes.
+
+    Args:
+      parameters: those that were swept; the first numeric one with several values is the horizontal axis.
+    """
+    several = lambda name: len({row[name] for row in rows}) > 1
+    numeric = [n for n in parameters if all(isinstance(row[n], (int, float)) for row in rows)]
+    across = next((name for name in numeric if several(name)), (numeric or parameters)[0])
+    others = [name for name in parameters if name != across and several(name)]
+    figure = style.new_figure(style.COLUMN, 2.8)
+    axes = figure.subplots()
+    curves = {}
+    for row in rows:
+        curves.setdefault(", ".join(str(row[name]) for name in others), []).append(row)
+    for colour, marker, (label, points) in zip(style.COLOURS * 9, style.MARKERS * 9, curves.items(), strict=False):
+        points = sorted(points, key=lambda row: row[across]) if across in numeric else points
+        values = [[row[name] for row in points] for name in (across, "test_accuracy", "test_interval")]
+        axes.errorbar(*values, fmt=f"{marker}-", color=colour, markersize=4, linewidth=1.1, capsize=2, label=label)
+        best = max(points, key=lambda row: row["val_accuracy"])
+        ring = dict(s=90, facecolors="none", edgecolors=colour, linewidths=1.1, zorder=4)
+        axes.scatter([best[across]], [best["test_accuracy"]], **ring)
+    values = sorted({row[across] for row in rows if across in numeric})
+    if len(values) > 2 and values[0] > 0 and values[-1] / values[0] > 20:
+        axes.set_xscale("log")
+    axes.set_xlabel(NAMES.get(across, f"--{across}"), fontsize=style.SMALL)
+    axes.set_ylabel("accuracy on test classes (%)", fontsize=style.SMALL)
+    axes.scatter([], [], s=60, facecolors="none", edgecolors="0.4", label="chosen on validation classes")
+    style.bare(axes)
+    handles = [h for h, label in zip(*axes.get_legend_handles_labels(), strict=True) if label]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=style.SMALL, frameon=False)
+    return style.save(figure, path)
