@@ -113,7 +113,7 @@ class Evil:
 def test_pickles_that_run_code_are_refused_before_they_do(tmp_path, source, monkeypatch, call, protocol):
     monkeypatch.chdir(tmp_path)
     write_pickles(source, protocol, train={"image_data": Evil(*call), "class_dict": {}})
-    with pytest.raises(UsageError, match="cache-train.pkl is not loaded .it asks for .*no miniImageNet pickle needs"):
+    with pytest.raises(UsageError, match="cache-train.pkl is not loaded .it asks for .*which no array needs"):
         build(tmp_path, source)
     assert not list(tmp_path.rglob("OWNED*")) and not (tmp_path / "data" / "mimgnet").exists()
 

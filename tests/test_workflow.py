@@ -159,17 +159,22 @@ def test_runs_are_made_by_the_seed(trained, tmp_path):
 
 
 def test_an_interrupt_that_gets_lost_is_remembered():
-    with interruption.watched():
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            interruption.check()
-    interruption.check()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run where it is ignored
+    try:
+        with interruption.watched():
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                interruption.check()
+        interruption.check()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_interrupt_leaves_no_traceback(tmp_path):
-    process = start(*SMALL, f"--savedir={tmp_path / 'run'}", "--n_train_iters=100000")
+    heeded = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background
+    process = start(*SMALL, f"--savedir={tmp_path / 'run'}", "--n_train_iters=100000", preexec_fn=heeded)
     process.stdout.readline()
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)

@@ -9,9 +9,13 @@ _asked = False
 
 @contextlib.contextmanager
 def watched():
-    """While this is open, SIGINT raises KeyboardInterrupt, and `check` raises it again until it has been closed."""
+    """While this is open, SIGINT raises KeyboardInterrupt, and `check` raises it again until it has been closed.
+
+    Signals are the main thread's; a process that was started to ignore SIGINT, as a script's in the background, does.
+    """
     global _asked
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, _note)

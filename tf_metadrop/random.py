@@ -1,7 +1,8 @@
 """Stateless randomness: every draw is a function of the run's seed and of where in the algorithm it is made.
 
-A key is an int32 tensor [2]. Noise is folded from (seed, stream, iteration, task; inner step, sample and layer), so it
-depends on nothing else: not on the order of execution, on a resume, or on the number of devices.
+A key is an int32 tensor [2]. The noise of a pass, of all its layers together, has a key folded from (seed, stream,
+iteration, task; inner step and sample), so it depends on nothing else: not on the order of execution, on a resume, or
+on the number of devices.
 """
 
 import functools

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import pathlib
-import signal
 import subprocess
 import sys
 import time
@@ -183,7 +182,7 @@ def train(trial, flags: list[str], savedir: pathlib.Path) -> bool:
             time.sleep(POLL)
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait()
 
 

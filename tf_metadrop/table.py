@@ -22,6 +22,7 @@ PUBLISHED = pathlib.Path(__file__).parent / "published" / "accuracy.csv"
 SOURCES = {"paper": "paper", "authors_repository": "authors' repository", "report": "report"}
 MAIN = "maml", "metadrop", "metasgd", "metasgd_metadrop"
 TASK = "dataset", "way", "shot"
+LEGEND = "± half the 95 % interval over tasks. Empty: not published, or not run here. gradient: see --second_order."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,10 +160,7 @@ def markdown(found: dict[str, list[dict]]) -> str:
         f"## {title}\n\n{tabulate(rows, headers='keys', tablefmt='github', disable_numparse=True)}\n"
         for title, rows in found.items() if rows
     ]  # fmt: skip
-    legend = (
-        "± half the 95 % interval over tasks. Empty: not published, or not run here. gradient: see --second_order.\n"
-    )
-    return "\n".join([*parts, legend])
+    return "\n".join([*parts, LEGEND + "\n"])
 
 
 def write(output: pathlib.Path, found: dict[str, list[dict]], runs: list[Run]) -> None:

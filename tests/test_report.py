@@ -1,0 +1,116 @@
+"""The report: one self-contained page, and what it holds."""
+
+import base64
+import html.parser
+import io
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from PIL import Image
+from test_figures import made_task
+
+from tf_metadrop import Config, report
+from tf_metadrop.export import write_pickle
+from tf_metadrop.tracking import header
+
+
+def make_run(folder, seed, **changes):
+    """A finished run's files, with numbers made up."""
+    folder.mkdir(parents=True)
+    config = Config(dataset="omniglot", seed=seed, savedir=str(folder), **changes)
+    lines = "".join(
+        f"meta_train: episode {16 * i}, ({10.0 * i:.3f} secs), cent {1 / (1 + i):f}, acc {1 - 1 / (2 + i):f}\n"
+        for i in range(0, 300, 50)
+    )
+    (folder / "meta_train.log").write_bytes(header(config) + lines.encode())
+    test = dict(accuracy=91.25, interval=0.5, episodes=100, config=config.as_dict(), trained_with=config.as_dict())
+    (folder / "meta_test.json").write_text(json.dumps(test))
+    rows = [
+        dict(norm="l2", epsilon=e, accuracy_percent=90 - 9.0 * e, ci95=1.0, steps=5, restarts=1, tasks=9)
+        for e in (0, 5)
+    ]
+    (folder / "attack.json").write_text(
+        json.dumps(dict(rows=rows, config=config.as_dict(), trained_with=config.as_dict()))
+    )
+    write_pickle(folder / "export.pkl", [made_task(steps=3)] * 4)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    make_run(folder / "runs" / "maml", 1, maml=True)
+    make_run(folder / "runs" / "deeper" / "metadrop", 2, inner_lr=0.4)
+    assert report.main([str(folder / "runs"), f"--output={folder / 'out' / 'report.html'}"]) == 0
+    return folder / "out" / "report.html"
+
+
+class Outline(html.parser.HTMLParser):
+    """Tags that are open, and what the page refers to."""
+
+    VOID = "meta", "img", "br"
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.references, self.cells = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.references += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.cells += [data] if self.open and self.open[-1] in ("td", "th") else []
+
+
+def test_page_is_whole_and_needs_nothing_else(page):
+    outline, text = Outline(), page.read_text()
+    outline.feed(text)
+    assert not outline.open
+    pictures = [reference for reference in outline.references if reference.startswith("data:image/png;base64,")]
+    assert len(pictures) == 2 + 1 + 2 * report.SHOWN_TASKS  # curves and cost; robustness; rows of decision boundaries
+    for reference in set(outline.references) - set(pictures):
+        assert reference in ("#settings", "#results", "#figures")
+    assert "http:" not in text and "https:" not in text
+    for picture in pictures:
+        Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2]))).verify()
+
+
+def test_page_says_what_the_runs_are_and_gave(page):
+    outline, text = Outline(), page.read_text()
+    outline.feed(text)
+    for cell in ("inner_lr", "0.4", "maml", "metadrop", "91.25 ± 0.50", "96.63 ± 0.13", "45.00 ± 1.00"):
+        assert cell in outline.cells, cell
+    assert re.search(r"The same in all runs:\s+.*way 20", text, re.DOTALL) and "way" not in outline.cells
+
+
+def test_settings_are_escaped(tmp_path):
+    make_run(tmp_path / "runs" / "a", 0)
+    log = tmp_path / "runs" / "a" / "meta_train.log"
+    log.write_text(log.read_text().replace("dataset: omniglot", "dataset: <script>alert(1)</script>"))
+    assert "<script>" not in report.page([tmp_path / "runs"])
+
+
+@pytest.mark.parametrize("name", ["nowhere", "."])
+def test_folders_without_runs(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert report.main([name]) == 2
+    assert re.search("is no folder|holds no savedir", capsys.readouterr().err) and not list(tmp_path.iterdir())
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium here")
+def test_a_browser_shows_and_prints_it(page, tmp_path):
+    run = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1366,768"]
+    subprocess.run([*run, f"--screenshot={tmp_path / 'page.png'}", page.as_uri()], check=True, timeout=120)
+    subprocess.run([*run, f"--print-to-pdf={tmp_path / 'page.pdf'}", page.as_uri()], check=True, timeout=120)
+    with Image.open(tmp_path / "page.png") as shot:
+        assert shot.convert("L").getextrema() != (255, 255)
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
