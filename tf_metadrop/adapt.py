@@ -6,7 +6,6 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metadrop import model
-from tf_metadrop.random import asked_for, one_pass
 
 ZERO = tf.UnconnectedGradients.ZERO
 
@@ -40,12 +39,11 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
     """
     theta = {name: params[name] for name in model.adapted_names(params)}
     samples = n_samples, at_once, in_flight
-    shapes = noise_shapes(params, support_x, support_y, method) if hasattr(noise, "together") else {}
     path, losses, logits = [theta], [], []
     for step in range(config.n_steps):
 
         def support_gradient(sample, watched=theta, method=method, theta=theta, step=step):
-            (x, y), draw = for_each(sample, support_x, support_y), one_pass(noise, step, sample, shapes)
+            (x, y), draw = for_each(sample, support_x, support_y), partial(noise, step, sample)
             x = method.adversary.support({**params, **theta}, x, y, method, draw)
             with tf.GradientTape() as tape:
                 tape.watch(watched)
@@ -66,12 +64,6 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
         path.append(theta)
         losses.append(loss)
     return Adapted({**params, **theta}, tf.stack(losses), path, logits)
-
-
-def noise_shapes(params, x, y, method):
-    """{layer: shape} of the noise that one pass draws for one task and one sample, to be drawn together."""
-    forward = lambda draw, x, y, params: model.loss(params, x, y, method, draw)[0]
-    return {layer: shape[x.shape.rank - 4 :] for layer, shape in asked_for(forward, x, y, params).items()}
 
 
 def through_first_maps(support_gradient, params, theta, x, method, samples):

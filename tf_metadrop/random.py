@@ -1,12 +1,10 @@
 """Stateless randomness: every draw is a function of the run's seed and of where in the algorithm it is made.
 
-A key is an int32 tensor [2]. The noise of a pass, of all its layers together, has a key folded from (seed, stream,
-iteration, task; inner step and sample), so it depends on nothing else: not on the order of execution, on a resume, or
-on the number of devices.
+A key is an int32 tensor [2]. Noise is folded from (seed, stream, iteration, task; inner step, sample and layer), so it
+depends on nothing else: not on the order of execution, on a resume, or on the number of devices.
 """
 
 import functools
-import itertools
 import math
 from functools import partial
 
@@ -68,50 +66,9 @@ class StandardNormal:
         self.first, self.dtype = folded(key), dtype  # folded once: few operations to trace for each draw
 
     def __call__(self, step, sample, layer, shape):
-        """Noise of `layer` alone."""
+        """The noise of a layer in one pass."""
         number = (step * MOST_SAMPLES + sample) * MOST_LAYERS + layer
         return normal(numbered(self.first, number), shape, self.dtype)
-
-    def together(self, step, sample, shapes):
-        """The noise of several layers by one draw: a function (layer, shape) -> N(0, 1) of this shape.
-
-        Args:
-          shapes: {layer: its shape, for one task and one sample}; other noise the function draws alone.
-        """
-        sizes = {layer: math.prod(shape) for layer, shape in shapes.items()}
-        key = numbered(self.first, (step * MOST_SAMPLES + sample) * MOST_LAYERS)
-        drawn = normal(key, [*key.shape[:-1], sum(map(aligned, sizes.values()))], self.dtype)
-        begin = dict(zip(sizes, itertools.accumulate(map(aligned, sizes.values()), initial=0), strict=False))
-
-        def part(layer, shape):
-            if shapes.get(layer) != tuple(shape[key.shape.rank - 1 :]):
-                return self(step, sample, layer, shape)
-            return tf.reshape(drawn[..., begin[layer] : begin[layer] + sizes[layer]], shape)
-
-        return part
-
-
-def aligned(size: int) -> int:
-    """`size` rounded up, so that a part of a vector that begins there need not be copied by TensorFlow on a CPU."""
-    return -(-size // 16) * 16
-
-
-def one_pass(noise, step, sample, shapes):
-    """The function (layer, shape) of one pass through the network; noise of these shapes is drawn together."""
-    return noise.together(step, sample, shapes) if shapes else partial(noise, step, sample)
-
-
-def asked_for(forward, *args) -> dict:
-    """{layer: shape} of all noise that forward(normal, *args) draws by normal(layer, shape)."""
-    found = {}
-
-    def record(layer, shape):
-        found[layer] = tuple(shape)
-        return tf.zeros(shape, args[0].dtype)
-
-    like = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), args)
-    tf.function(partial(forward, record), autograph=False).get_concrete_function(*like)
-    return found
 
 
 def normal(key, shape, dtype=tf.float32):
