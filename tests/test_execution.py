@@ -1,6 +1,10 @@
 """However a step runs (in sequence, at once, by XLA, several samples at a time), it computes the same."""
 
 import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -91,6 +95,14 @@ def test_test_step_is_the_same_on_every_path(at_once, monkeypatch):
     for losses, accs in results[1:]:
         np.testing.assert_allclose(losses, results[0][0], rtol=1e-5)
         np.testing.assert_array_equal(accs, results[0][1])
+
+
+def test_samples_under_way_do_not_disturb_each_other():
+    """In a process of its own, which sets the threads. Noise of all layers in one draw crashed here, or differed."""
+    program = pathlib.Path(__file__).with_name("repeat_test_step.py")
+    environment = {**os.environ, "PYTHONPATH": str(program.parent.parent)}
+    run = subprocess.run([sys.executable, program, "20"], capture_output=True, text=True, env=environment, timeout=300)
+    assert run.returncode == 0 and run.stdout.strip().endswith("different: 0"), (run.returncode, run.stdout)
 
 
 def test_how_steps_run_here():
