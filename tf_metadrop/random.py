@@ -88,8 +88,9 @@ def normal(key, shape, dtype=tf.float32):
         drawn = tf.bitcast(compiled(key), dtype)
     else:
         drawn = tf.stack(draw(key, pairs, dtype), -1)
-    drawn = tf.reshape(drawn, [*outer, 2 * pairs])
-    return tf.reshape(drawn if size == 2 * pairs else drawn[..., :size], shape)
+    # The axis of 1 makes TensorFlow copy the part: one that shares the memory of XLA's result is overwritten at times.
+    part = drawn if size == 2 * pairs else tf.reshape(drawn, [*outer, 1, 2 * pairs])[..., :size]
+    return tf.reshape(part, shape)
 
 
 @functools.cache
