@@ -54,7 +54,8 @@ def measure(settings: config.Config, iters: int) -> dict:
     spec, method = DATASETS[settings.dataset], methods.load(settings)
     pixels = np.random.RandomState(0).randint(0, 256, [CLASSES, INSTANCES, *spec.image_shape]).astype(np.uint8)
     images = Images(pixels, settings)
-    state = initial_state(model.initial(spec, settings.way, random.key(settings.seed, 0), method), method)
+    params = model.initial(spec, settings.way, random.key(settings.seed, 0), method)
+    state = initial_state(model.cast(params, settings.dtype), method)
     key, training = random.key(settings.seed, random.TRAIN), settings.mode == "meta_train"
     step = (make_train_step if training else make_test_step)(settings, method)
 

@@ -9,7 +9,7 @@ import pytest
 from absl import flags
 
 import main
-from tf_metadrop import Config, checkpoint, config, table, tf1
+from tf_metadrop import Config, MetaLearner, checkpoint, config, safe_pickle, table, tf1
 from tf_metadrop.data import DATASETS
 
 TASK = "--way=2 --shot=2 --query=1 --metabatch=1 --n_steps=1 --save_freq=1 --eval_freq=9 --n_eval_batches=1".split()
@@ -55,6 +55,24 @@ def test_method_in_every_mode(name, second_order, method, tmp_path, monkeypatch,
     assert float(rows[0]["accuracy_percent"]) == pytest.approx(result["accuracy"], abs=1e-3)
     header = (savedir / "meta_train.log").read_text()
     assert all(f"\n{flag[2:].replace('=', ': ')}\n" in header for flag in method if "=" in flag)
+
+
+def test_float64_in_every_mode(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    test = "--savedir=run", "--n_test_iters=2", "--metabatch=1", "--n_test_mc_samp=2"
+    call("--dataset=strokes", *TASK, "--inner_lr=0.01", "--n_train_iters=1", "--savedir=run", "--precision=float64")
+    state, cents = checkpoint.load(tmp_path / "run").state, []
+    assert {w.dtype.name for w in (*state.params.values(), *state.m.values())} == {"float64"}
+    assert {w.dtype.name for w in tf1.read(tmp_path / "run").values()} == {"float32"}
+    for precision in ("float32", "float64"):
+        call("--mode=meta_test", *test, f"--precision={precision}")
+        cents.append(json.loads((tmp_path / "run" / "meta_test.json").read_text())["cent"])
+    assert cents[0] == pytest.approx(cents[1], rel=1e-4) and cents[0] != cents[1]
+    call("--mode=export", *test, "--precision=float64")
+    assert safe_pickle.load(tmp_path / "run" / "export.pkl")[0]["htr_sample"].dtype == "float64"
+    call("--mode=attack", *test, "--precision=float64", "--attack_norms=l1", "--attack_radii=0,1", "--attack_steps=1")
+    learner, images = MetaLearner.load("run", precision="float64"), np.eye(28)[None].repeat(4, 0)
+    assert learner.adapt(images, [0, 0, 1, 1]).predict_proba(images).dtype == "float64"
 
 
 def check_resumed(whole, arguments, savedir):

@@ -60,7 +60,8 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
 
     @tf.function(autograph=False)
     def test(params, support, query, number):
-        task, noise = task_getter(images.flat, support, query, config)(0), StandardNormal(fold(key, number))
+        task = task_getter(images.flat, support, query, config, config.dtype)(0)
+        noise = StandardNormal(fold(key, number), config.dtype)
         return task_loss(params, task, config, method, noise, config.n_test_mc_samp)[:3]
 
     found = {"acc": [], "cent": [], "difference": [], "same": []}
@@ -87,7 +88,8 @@ def load_like(savedir: pathlib.Path, config: Config) -> dict[str, tf.Tensor]:
         raise UsageError(
             f"{savedir} was trained with {theirs}, {config.directory} was not: compare runs that are alike."
         )
-    return model.fitting(params, DATASETS[config.dataset], config.way, str(savedir), methods.load(config))
+    fitting = model.fitting(params, DATASETS[config.dataset], config.way, str(savedir), methods.load(config))
+    return model.cast(fitting, config.dtype)
 
 
 def interval(values: np.ndarray) -> float:

@@ -113,8 +113,9 @@ class Config:
     )
     precision: str = setting(
         "float32",
-        "of matrix products and convolutions; tf32: inputs rounded to 10 bits, on an NVIDIA GPU",
-        choices=("float32", "tf32"),
+        "of the computation; tf32: inputs of matrix products rounded to 10 bits, on an NVIDIA GPU; float64: to compare "
+        "runs in, several times slower",
+        choices=("float32", "tf32", "float64"),
     )
     attack_norms: str = setting("l1,l2,linf", "norms to attack under, with commas between them", defines_run=False)
     attack_radii: str | None = setting(
@@ -141,6 +142,11 @@ class Config:
                 f"--noise_variant=report has no --noise_type={self.noise_name}: choose one of "
                 f"{', '.join(noise.REPORTED)}."
             )
+
+    @property
+    def dtype(self) -> str:
+        """Of weights, images and noise: what --precision asks for."""
+        return "float64" if self.precision == "float64" else "float32"
 
     @property
     def noise_name(self) -> str:

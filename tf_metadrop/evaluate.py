@@ -167,7 +167,7 @@ def load_run(config: Config, given: set[str] | None):
             "--eval_split=val, which holds some out."
         )
     fitting = model.fitting(params, DATASETS[config.dataset], config.way, str(directory), methods.load(config))
-    return config, fitting, run
+    return config, model.cast(fitting, config.dtype), run
 
 
 def commit() -> str:

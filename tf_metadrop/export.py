@@ -59,7 +59,8 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
             chosen = label * n_instances + generator.choice(n_instances, config.shot + config.query, replace=False)
             support.extend(chosen[: config.shot])
             query.extend(chosen[config.shot :])
-        task = gather_task(flat, tf.constant(support), tf.constant(query), 2, config.shot, config.query)
+        indices = tf.constant(support), tf.constant(query)
+        task = gather_task(flat, *indices, 2, config.shot, config.query, config.dtype)
         key = random.fold(random.key(config.seed, random.EXPORT), pair)
         arrays = {name: value.numpy() for name, value in features(params, task, key).items()}
         ytr, yte = (np.repeat([0, 1], per_class) for per_class in (config.shot, config.query))
@@ -74,10 +75,11 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
 
 def task_features(params, task, config, method, key):
     """htr, hte, w, b and, with noise, htr_sample of one task, as tensors: see `export_features`."""
-    draw = random.StandardNormal(random.fold(key, ADAPTING))
+    dtype = model.dtype_of(params)
+    draw = random.StandardNormal(random.fold(key, ADAPTING), dtype)
     adapted = adapt(params, task.support_x, task.support_y, config, method, draw, config.n_test_mc_samp)
     steps = {name: [] for name in ("htr", "hte", "htr_sample", "w", "b")}
-    draw = random.StandardNormal(random.fold(key, SAMPLING))
+    draw = random.StandardNormal(random.fold(key, SAMPLING), dtype)
     for step, theta in enumerate(adapted.path):
         now = {**params, **theta}
         steps["htr"].append(model.hidden(now, task.support_x, method))

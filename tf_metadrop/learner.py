@@ -37,7 +37,7 @@ class MetaLearner:
         if params is None:
             key = random.key(config.seed, random.INITIAL_WEIGHTS)
             params = model.initial(self._spec, config.way, key, self._method)
-        self.params = params
+        self.params = model.cast(params, config.dtype)
         self.classes = None
         self._adapted = None
 
@@ -71,9 +71,9 @@ class MetaLearner:
         if not 2 <= len(classes) <= self.config.way:
             raise UsageError(f"support_y has {len(classes)} classes: give 2 to {self.config.way}, the model's way.")
         params = model.narrow(self.params, len(classes))
-        labels = tf.one_hot(indices, len(classes))
+        labels = tf.one_hot(indices, len(classes), dtype=self.config.dtype)
         key = random.key(self.config.seed, random.ADAPT)
-        draw = random.StandardNormal(key)
+        draw = random.StandardNormal(key, x.dtype)
         self._adapted = adapt(params, x, labels, self.config, self._method, draw, self.config.n_test_mc_samp).params
         self.classes = classes
         return self
@@ -101,4 +101,4 @@ class MetaLearner:
         x = x.astype(np.float32)
         if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
             raise UsageError(f"{name} has values outside [0, 1]: divide by their maximum, or give uint8 of 0..255.")
-        return tf.constant(x)
+        return tf.constant(x, self.config.dtype)

@@ -88,7 +88,7 @@ def meta_gradient(params, n_tasks, get_task, config, method, get_noise):
       (gradients, mean query cross-entropy, accuracies [n_tasks]).
     """
     trained = {name: w for name, w in params.items() if method.trained(name)}
-    dtype = next(iter(trained.values())).dtype
+    dtype = model.dtype_of(trained)
 
     def body(index, total, loss_sum, accs):
         gradient, loss, acc = task_gradient(params, get_task(index), config, method, get_noise(index))
@@ -128,7 +128,7 @@ def for_each_task(params, n_tasks):
 def adam_step(state: State, gradient, meta_lr) -> State:
     """Clips each gradient entry to [-3, 3] and takes one step of Adam in TF1's form (Kingma & Ba, end of section 2)."""
     params, m, v = dict(state.params), {}, {}
-    t = tf.cast(state.iteration + 1, next(iter(gradient.values())).dtype)
+    t = tf.cast(state.iteration + 1, model.dtype_of(gradient))
     rate = meta_lr * tf.sqrt(1 - BETA2**t) / (1 - BETA1**t)
     for name, g in gradient.items():
         g = tf.clip_by_value(g, -GRADIENT_CLIP, GRADIENT_CLIP)
@@ -138,20 +138,21 @@ def adam_step(state: State, gradient, meta_lr) -> State:
     return State(params, m, v, state.iteration + 1)
 
 
-def gather_task(images, support, query, way, shot, n_query) -> Task:
+def gather_task(images, support, query, way, shot, n_query, dtype=tf.float32) -> Task:
     """Cuts one episode out of a split.
 
     Args:
       images: [classes * instances, height, width, channels]; uint8 means 0..255, floats are in [0, 1].
       support, query: indices into images, [..., way * shot] and [..., way * n_query], class by class.
+      dtype: of the task's images and labels.
     """
 
     def cut(indices):
         x = tf.gather(images, indices)
-        return tf.cast(x, tf.float32) / 255.0 if images.dtype == tf.uint8 else x
+        return tf.cast(x, dtype) / 255 if images.dtype == tf.uint8 else tf.cast(x, dtype)
 
     def one_hot(indices, per_class):
-        labels = tf.one_hot(tf.repeat(tf.range(way), per_class), way)
+        labels = tf.one_hot(tf.repeat(tf.range(way), per_class), way, dtype=dtype)
         return tf.broadcast_to(labels, [*indices.shape[:-1], *labels.shape])
 
     return Task(cut(support), one_hot(support, shot), cut(query), one_hot(query, n_query))
@@ -169,8 +170,8 @@ def make_train_step(config, method, shared_gradient=None):
     @tf.function(autograph=False, jit_compile=how.xla and not shared_gradient)
     def train_step(state, images, support, query, key):
         key = fold(key, state.iteration)
-        task = task_getter(images, support, query, config)
-        dtype = next(iter(state.params.values())).dtype
+        dtype = model.dtype_of(state.params)
+        task = task_getter(images, support, query, config, dtype)
         get_noise = lambda index: StandardNormal(fold(key, index), dtype)
         with kernels.Ahead(not how.xla):
             gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, method, get_noise)
@@ -188,8 +189,9 @@ def make_test_step(config, method):
     how, c = execution(config), config
 
     def losses_and_accuracies(params, images, support, query, key, first):
-        get_task = task_getter(images, support, query, c)
-        get_noise = lambda index: StandardNormal(fold(key, first + index))
+        dtype = model.dtype_of(params)
+        get_task = task_getter(images, support, query, c, dtype)
+        get_noise = lambda index: StandardNormal(fold(key, first + index), dtype)
         samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
         if how.at_once:
             every, numbers = for_each_task(params, c.metabatch), tf.range(c.metabatch)
@@ -200,7 +202,7 @@ def make_test_step(config, method):
             task, noise = get_task(index), get_noise(index)
             return task_loss(params, task, c, method, noise, *samples, in_flight)[:2]
 
-        numbers = tf.float32, tf.float32
+        numbers = dtype, dtype
         return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=tasks_in_flight)
 
     @tf.function(autograph=False, jit_compile=how.xla)
@@ -211,7 +213,8 @@ def make_test_step(config, method):
     return test_step
 
 
-def task_getter(images, support, query, config):
+def task_getter(images, support, query, config, dtype=tf.float32):
     """A function from a task's number, or several tasks', to its Task, for the arguments of a step."""
     way, shot, n_query = config.way, config.shot, config.query
-    return lambda index: gather_task(images, tf.gather(support, index), tf.gather(query, index), way, shot, n_query)
+    cut = lambda indices, index: tf.gather(indices, index)
+    return lambda index: gather_task(images, cut(support, index), cut(query, index), way, shot, n_query, dtype)

@@ -102,10 +102,11 @@ def make_attack_step(config: Config, method, grid):
 
     def withstand(adapted, task, noise, norm, every):
         """Share of the query images that are correct after the attack at every radius, [..., radii]."""
+        radii = tf.constant(every, task.query_x.dtype)
         if how.at_once:
-            return share(adapted, task, noise, norm, tf.constant(every))
+            return share(adapted, task, noise, norm, radii)
         one = lambda eps: share(adapted, task, noise, norm, eps)
-        return tf.map_fn(one, tf.constant(every), parallel_iterations=1)
+        return tf.map_fn(one, radii, parallel_iterations=1)
 
     def share(adapted, task, noise, norm, eps):
         x, y = (spread(t, eps, axis) for t, axis in ((task.query_x, -4), (task.query_y, -2)))
@@ -121,17 +122,18 @@ def make_attack_step(config: Config, method, grid):
             found = pgd.perturb(x, loss, attack.load(norm), tf.broadcast_to(eps, batches), c.attack_steps, start)
             logits = model.forward(adapted, found, method)
             correct &= tf.equal(tf.argmax(logits, -1), tf.argmax(y, -1))
-        return tf.reduce_mean(tf.cast(correct, tf.float32), -1)
+        return tf.reduce_mean(tf.cast(correct, x.dtype), -1)
 
     @tf.function(autograph=False, jit_compile=how.xla)
     def step(params, images, support, query, key, first):
-        get_task = task_getter(images, support, query, c)
-        get_noise = lambda index: random.StandardNormal(random.fold(key, first + index))
+        dtype = model.dtype_of(params)
+        get_task = task_getter(images, support, query, c, dtype)
+        get_noise = lambda index: random.StandardNormal(random.fold(key, first + index), dtype)
         if how.at_once:
             numbers = tf.range(c.metabatch)
             return accuracies(for_each_task(params, c.metabatch), get_task(numbers), get_noise(numbers))
         one = lambda index: accuracies(params, get_task(index), get_noise(index))
-        return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=tf.float32, parallel_iterations=1)
+        return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=dtype, parallel_iterations=1)
 
     return step
 

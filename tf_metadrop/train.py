@@ -70,7 +70,7 @@ def run(team, config, train_images, eval_images, log, saved):
     else:
         weights_key = random.key(config.seed, random.INITIAL_WEIGHTS)
         weights = lambda: model.initial(DATASETS[config.dataset], config.way, weights_key, method)
-        state = initial_state(team.from_chief(weights), method)
+        state = initial_state(model.cast(team.from_chief(weights), config.dtype), method)
     step = make_train_step(config, method, parallel.sharded(team.strategy, config))
     key = random.key(config.seed, random.TRAIN)
     evaluation = Evaluation(config, method, eval_images, random.EVALUATE)

@@ -33,9 +33,9 @@ def sampled_maps(config, given=None) -> tuple[np.ndarray, dict[int, np.ndarray]]
     if config.noise_name in ("maml", "deterministic"):
         raise UsageError(f"{config.directory} is a run of {config.method}, which has no noise to show: give another.")
     split = load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")[:IMAGES, 0]
-    x = tf.cast(split, tf.float32) / (255 if split.dtype == np.uint8 else 1)
+    x = tf.cast(split, config.dtype) / (255 if split.dtype == np.uint8 else 1)
     method, kept = methods.load(config), {}
-    draw = random.StandardNormal(random.fold(random.key(config.seed, random.EXPORT), len(split)))
+    draw = random.StandardNormal(random.fold(random.key(config.seed, random.EXPORT), len(split)), x.dtype)
     for sample in range(SAMPLES):
         recorder = Recorder(method.noise)
         model.hidden(params, x, method._replace(noise=recorder), partial(draw, 0, sample))
