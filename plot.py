@@ -10,20 +10,22 @@ python plot.py --savedir checkpoints/maml --savedir checkpoints/metadrop --figur
   cost        seconds per iteration of each run: cost.png
   robustness  accuracy over the attack's radius beside the paper's curves: robustness_<task>.png
 
-Without --figure: every one for which there is something in the savedirs, but noise, which needs the dataset.
+Without --figure: every one for which there is something in the savedirs, but noise, which needs the dataset. Where the
+training was tracked by W&B, the figures go into the same W&B run (--wandb); those of several runs into the first one's.
 """
 
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from absl import flags
 
 from tf_metadrop import cli, config, table
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import boundary, curves, noise_maps
-from tf_metadrop.tracking import progress
+from tf_metadrop.tracking import Wandb, progress
 
 NEEDS = {"boundary": "export.pkl", "curves": curves.LOG, "cost": curves.LOG, "robustness": "attack.json"}
 KINDS = (*NEEDS, "noise")
@@ -35,6 +37,8 @@ def define_flags(values: flags.FlagValues) -> None:
     out = "Folder of curves, cost and robustness; default: plot/ in the first savedir."
     flags.DEFINE_string("out", None, out, flag_values=values)
     flags.DEFINE_string("data_dir", config.Config().data_dir, "Folder of the datasets, for noise.", flag_values=values)
+    modes = "auto", "online", "offline", "disabled"
+    flags.DEFINE_enum("wandb", "auto", modes, "W&B, for runs that it tracks.", flag_values=values)
     flags.DEFINE_integer("seed", 0, "Of t-SNE and of the noise.", 0, 2**32 - 1, flag_values=values)
 
 
@@ -54,9 +58,10 @@ def act(values) -> None:
         raise UsageError(f"{folders[0]} has none of {files}: train, export or attack first (main.py --mode).")
     out = pathlib.Path(values.out) if values.out else folders[0] / "plot"
     for kind in kinds:
-        chosen = runs if values.figure else having(kind)
-        for path in draw(kind, chosen, out, values):
-            print(f"wrote {path}")
+        for drawn in draw(kind, runs if values.figure else having(kind), out, values):
+            for line in drawn.said:
+                print(f"wrote {line}")
+            track(drawn, values.wandb)
 
 
 def labels(folders: list[pathlib.Path]) -> list[str]:
@@ -65,34 +70,53 @@ def labels(folders: list[pathlib.Path]) -> list[str]:
     return [str(folder) if names.count(name) > 1 else name for folder, name in zip(folders, names, strict=True)]
 
 
-def draw(kind: str, runs: dict[str, pathlib.Path], out: pathlib.Path, values) -> list:
-    """Draws one kind of figure; returns the files written, or for many of them the folder and their number."""
-    if kind == "boundary":
-        shown = lambda tasks: progress(tasks, "task")
-        written = {folder: boundary.draw(folder, values.seed, shown) for folder in runs.values()}
-        return [f"{counted(paths)} to {folder / 'plot'}" for folder, paths in written.items()]
-    if kind == "noise":
-        return [path for folder in runs.values() for path in draw_noise(folder, values)]
+class Drawn(NamedTuple):
+    """Figures, and where they belong."""
+
+    folder: pathlib.Path  # the savedir whose W&B run takes them
+    paths: list[pathlib.Path]  # those to show there
+    said: list  # what the terminal hears of them
+
+
+def draw(kind: str, runs: dict[str, pathlib.Path], out: pathlib.Path, values) -> Iterator[Drawn]:
+    """Draws one kind of figure."""
+    if kind in ("boundary", "noise"):
+        of_one = draw_boundaries if kind == "boundary" else draw_noise
+        yield from (of_one(folder, values) for folder in runs.values())
+        return
     if kind == "robustness":
-        return draw_robustness(runs.values(), out)
-    loaded = {label: curves.load(folder) for label, folder in runs.items()}
-    return [curves.draw(out / "curves.png", loaded) if kind == "curves" else curves.draw_cost(out / "cost.png", loaded)]
+        paths = draw_robustness(runs.values(), out)
+    else:
+        loaded = {label: curves.load(folder) for label, folder in runs.items()}
+        of_all = curves.draw if kind == "curves" else curves.draw_cost
+        paths = [of_all(out / f"{kind}.png", loaded)]
+    yield Drawn(next(iter(runs.values())), paths, paths)
 
 
-def counted(paths: list[pathlib.Path]) -> str:
-    """How many figures of boundaries there are."""
-    rows = sum(path.parent.name == "steps" for path in paths)
-    return f"{len(paths) - rows} figures and {rows} rows"
+def track(drawn: Drawn, mode: str) -> None:
+    """Logs the figures into the W&B run of the savedir, if it has one."""
+    if (drawn.folder / Wandb.KEPT).exists():
+        tracker = Wandb(drawn.folder, config.Config(savedir=str(drawn.folder), wandb=mode))
+        tracker.figures({f"figures/{path.parent.name}/{path.name}": path for path in drawn.paths})
+        tracker.finish()
 
 
-def draw_noise(folder: pathlib.Path, values) -> list[pathlib.Path]:
+def draw_boundaries(folder: pathlib.Path, values) -> Drawn:
+    """See boundary.py."""
+    paths = boundary.draw(folder, values.seed, lambda tasks: progress(tasks, "task"))
+    rows = [path for path in paths if path.parent.name == "steps"]
+    return Drawn(folder, rows, [f"{len(paths) - len(rows)} figures and {len(rows)} rows to {folder / 'plot'}"])
+
+
+def draw_noise(folder: pathlib.Path, values) -> Drawn:
     """See noise_maps.py."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a few small images
     with cli.quiet():
         import tensorflow  # noqa: F401
     settings = config.Config(mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed)
-    return noise_maps.draw(settings, {"data_dir", "seed", "savedir"})
+    paths = noise_maps.draw(settings, {"data_dir", "seed", "savedir"})
+    return Drawn(folder, paths, paths)
 
 
 def draw_robustness(folders, out: pathlib.Path) -> list[pathlib.Path]:

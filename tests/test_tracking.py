@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+import plot
 from tf_metadrop import Config, tracking
 
 
@@ -35,8 +36,8 @@ class FakeRun:
     def __init__(self):
         self.logged, self.finished = [], False
 
-    def log(self, numbers, step):
-        assert step == numbers["iter"]
+    def log(self, numbers, step=None):
+        assert step == numbers.get("iter")
         self.logged.append(numbers)
 
     def finish(self):
@@ -51,7 +52,8 @@ def fake_wandb(monkeypatch):
         calls.append((arguments, FakeRun()))
         return calls[-1][1]
 
-    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=init, Settings=dict))
+    shown = dict(Table=lambda **table: table, Image=lambda path: f"image {path}", Video=lambda path, format: format)
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=init, Settings=dict, **shown))
     return calls
 
 
@@ -72,6 +74,28 @@ def test_names_of_the_report_and_one_run_for_all_modes(fake_wandb, tmp_path):
     assert run.finished
     tracking.Wandb(tmp_path, config)
     assert fake_wandb[1][0]["id"] == "abc" and "config" not in fake_wandb[1][0]  # a test keeps its training's
+
+
+def test_figures_and_tables(fake_wandb, tmp_path):
+    tracker = tracking.Wandb(tmp_path, Config(wandb="offline"))
+    tracker.table("attack", [{"norm": "l1", "epsilon": 0.0}, {"norm": "l1", "epsilon": 1.0}])
+    tracker.figures({"figures/plot/a.png": tmp_path / "a.png", "figures/plot/b.gif": tmp_path / "b.gif"})
+    table, figures = fake_wandb[0][1].logged
+    assert table == {"attack": {"columns": ["norm", "epsilon"], "data": [["l1", 0.0], ["l1", 1.0]]}}
+    assert figures == {"figures/plot/a.png": f"image {tmp_path}/a.png", "figures/plot/b.gif": "gif"}
+
+
+def test_plot_shows_its_figures_in_the_run_that_wandb_tracks(fake_wandb, tmp_path, monkeypatch):
+    config = Config(wandb="offline", log_freq=1, savedir=str(tmp_path), n_train_iters=1)
+    with tracking.TrainLog(tmp_path, config) as log:
+        log.trained(0, 2.0, 0.5)
+        log.trained(1, 1.0, 0.75)
+    for mode, tracked in (("disabled", 1), ("offline", 2)):
+        assert plot.main(["plot.py", f"--savedir={tmp_path}", "--figure=curves", f"--wandb={mode}"]) == 0
+        assert len(fake_wandb) == tracked
+    arguments, run = fake_wandb[1]
+    assert arguments["id"] == "abc" and run.finished
+    assert run.logged == [{"figures/plot/curves.png": f"image {tmp_path}/plot/curves.png"}]
 
 
 def test_wandb_that_fails_is_one_line(monkeypatch, tmp_path, capsys):

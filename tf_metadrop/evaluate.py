@@ -123,6 +123,8 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
         print(f"{len(accuracies)} tasks: --n_test_iters={config.n_test_iters} is no multiple of --metabatch.")
     tracker = Wandb(directory, config)
     tracker.log({f"meta-{config.eval_split}-acc": result["accuracy"]})
+    shown = "accuracy", "interval", "cent", "episodes", "split", "seed", "commit"
+    tracker.table(f"meta-{config.eval_split}", [{name: result[name] for name in shown}])
     tracker.finish()
     return result
 

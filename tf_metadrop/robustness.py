@@ -161,6 +161,8 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     print(f"wrote {directory}/attack.csv, .json and .png")
     tracker = Wandb(directory, config)
     tracker.log({f"attack-{row['norm']}-{row['epsilon']:g}-acc": row["accuracy_percent"] for row in rows})
+    tracker.table("attack", rows)
+    tracker.figures({"figures/attack": directory / "attack.png"})
     tracker.finish()
 
 

@@ -122,6 +122,8 @@ class Wandb:
     The run's id is kept in the savedir, so that a resumed run and its meta-test go on in the same W&B run.
     """
 
+    KEPT = "wandb_id.txt"
+
     def __init__(self, directory: pathlib.Path, config):
         self._run = None
         mode = wandb_mode(config.wandb)
@@ -130,7 +132,7 @@ class Wandb:
         try:
             import wandb
 
-            kept = directory / "wandb_id.txt"
+            kept = directory / self.KEPT
             new = dict(name=config.name or directory.name, config=config.as_dict())  # a test keeps its training's
             known = dict(id=kept.read_text(), resume="allow") if kept.exists() else new
             quiet = wandb.Settings(silent=True)
@@ -143,6 +145,21 @@ class Wandb:
         """Logs the numbers under their names, at the step of their `iter` if there is one."""
         if self._run:
             self._run.log(numbers, step=numbers.get("iter"))
+
+    def table(self, name: str, rows: list[dict]) -> None:
+        """Logs rows with the same keys as a table."""
+        if self._run:
+            import wandb
+
+            self._run.log({name: wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])})
+
+    def figures(self, paths: dict[str, pathlib.Path]) -> None:
+        """Logs PNG files, and GIF files as moving pictures, under these names."""
+        if self._run:
+            import wandb
+
+            of_kind = {".png": wandb.Image, ".gif": lambda path: wandb.Video(path, format="gif")}
+            self._run.log({name: of_kind[path.suffix](str(path)) for name, path in paths.items()})
 
     def finish(self) -> None:
         if self._run:
