@@ -1,5 +1,7 @@
 """W&B: which mode, which names, and that it can fail without harm."""
 
+import pathlib
+import re
 import sys
 import types
 
@@ -96,6 +98,17 @@ def test_plot_shows_its_figures_in_the_run_that_wandb_tracks(fake_wandb, tmp_pat
     arguments, run = fake_wandb[1]
     assert arguments["id"] == "abc" and run.finished
     assert run.logged == [{"figures/plot/curves.png": f"image {tmp_path}/plot/curves.png"}]
+
+
+def test_the_documented_report_can_be_built(monkeypatch, capsys):
+    reports = pytest.importorskip("wandb_workspaces.reports.v2")
+    saved = []
+    monkeypatch.setattr(reports.Report, "save", lambda self, draft: saved.append(self))
+    monkeypatch.setattr(reports.Report, "url", "address")
+    text = (pathlib.Path(__file__).parent.parent / "docs" / "wandb.md").read_text()
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], {})
+    grids = [block for block in saved[0].blocks if isinstance(block, reports.PanelGrid)]
+    assert len(grids) == 6 and "test_acc" in str(grids[0]) and capsys.readouterr().out == "address\n"
 
 
 def test_wandb_that_fails_is_one_line(monkeypatch, tmp_path, capsys):

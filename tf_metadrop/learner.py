@@ -1,6 +1,7 @@
 """A trained model for a user's own few images."""
 
 import dataclasses
+import functools
 import pathlib
 
 import numpy as np
@@ -72,11 +73,20 @@ class MetaLearner:
             raise UsageError(f"support_y has {len(classes)} classes: give 2 to {self.config.way}, the model's way.")
         params = model.narrow(self.params, len(classes))
         labels = tf.one_hot(indices, len(classes), dtype=self.config.dtype)
-        key = random.key(self.config.seed, random.ADAPT)
-        draw = random.StandardNormal(key, x.dtype)
-        self._adapted = adapt(params, x, labels, self.config, self._method, draw, self.config.n_test_mc_samp).params
+        self._adapted = self._inner_loop(params, x, labels, random.key(self.config.seed, random.ADAPT))
         self.classes = classes
         return self
+
+    @functools.cached_property
+    def _inner_loop(self):
+        """(params, x, labels, key) -> adapted params, compiled once for each shape."""
+
+        @tf.function(autograph=False)
+        def inner_loop(params, x, labels, key):
+            draw = random.StandardNormal(key, x.dtype)
+            return adapt(params, x, labels, self.config, self._method, draw, self.config.n_test_mc_samp).params
+
+        return inner_loop
 
     def predict_proba(self, x) -> np.ndarray:
         """Probabilities [n, classes] of images (see `adapt`), without noise; columns are in the order of `classes`."""
