@@ -35,7 +35,7 @@ def save(directory: pathlib.Path, saved: Saved) -> None:
 
     Between the two the copy may be one checkpoint ahead; the resumed run writes the same again.
     """
-    tf1.write(directory, {name: w.numpy().astype(np.float32) for name, w in saved.state.params.items()})
+    tf1.write(directory, {name: w.numpy() for name, w in saved.state.params.items()})
     arrays = {f"{group}/{name}": w.numpy() for group in GROUPS for name, w in getattr(saved.state, group).items()}
     kind, keys, position, has_gauss, gauss = saved.random
     arrays |= {"iteration": saved.state.iteration.numpy(), "random/keys": keys, "random/position": position}

@@ -66,7 +66,7 @@ def write(directory: pathlib.Path, params: dict[str, np.ndarray]) -> None:
     temporary.mkdir()
     tf.raw_ops.SaveV2(
         prefix=f"{temporary}/{PREFIX}", tensor_names=names, shape_and_slices=[""] * len(names),
-        tensors=[tf.constant(params[name]) for name in names],
+        tensors=[tf.constant(params[name], tf.float32) for name in names],
     )  # fmt: skip
     (temporary / "checkpoint").write_text(POINTER)
     for name in (*(f"{PREFIX}{suffix}" for suffix in SUFFIXES), "checkpoint"):
