@@ -17,6 +17,6 @@ python -m tf_metadrop.report "$maml" "$metadrop" --output="$runs/report.html"
 
 mkdir -p docs/gallery
 cp "$metadrop"/plot/steps/0.png docs/gallery/boundary.png
-cp "$metadrop"/plot/noise/layer1.png "$metadrop"/plot/noise/layer1.gif docs/gallery/
+cp "$metadrop"/plot/noise/layer1.png docs/gallery/noise.png
 cp "$runs"/plot/{curves,cost}.png "$runs/sweep/sweep.png" docs/gallery/
 cp "$runs"/plot/robustness_*.png docs/gallery/robustness.png
