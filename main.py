@@ -4,12 +4,14 @@ python main.py --mode=meta_train --dataset=strokes --way=5 --savedir=checkpoints
 python main.py --mode=meta_test --savedir=checkpoints/try --metabatch=1 --n_test_mc_samp=30
 python main.py --mode=export --savedir=checkpoints/try
 python main.py --mode=attack --savedir=checkpoints/try --metabatch=1 --n_test_iters=100
+python main.py --replay checkpoints/try/fault_17.npz
 python main.py --flagfile=flags/release/omniglot_20way1shot_metadrop.flags
 """
 
 import dataclasses
 import gc
 import os
+import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -27,6 +29,7 @@ def act(values) -> None:
         import tensorflow as tf
 
         import tf_metadrop.export
+        import tf_metadrop.faults
         import tf_metadrop.robustness
         import tf_metadrop.train
         from tf_metadrop import workers
@@ -37,7 +40,9 @@ def act(values) -> None:
     if not several or several.index == 0:  # the chief speaks for all
         print(f"TensorFlow {tf.__version__} on {'GPU ' + visible if gpus else 'CPU'}")
     try:
-        if settings.mode == "meta_train":
+        if settings.replay:
+            tf_metadrop.faults.replay(pathlib.Path(settings.replay))
+        elif settings.mode == "meta_train":
             tf_metadrop.meta_train(settings)
         else:
             runs = {"export": tf_metadrop.export_features, "attack": tf_metadrop.attack_model}

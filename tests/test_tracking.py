@@ -62,8 +62,8 @@ def fake_wandb(monkeypatch):
 def test_names_of_the_report_and_one_run_for_all_modes(fake_wandb, tmp_path):
     config = Config(wandb="offline", log_freq=1, savedir=str(tmp_path), n_train_iters=1, metabatch=3)
     with tracking.TrainLog(tmp_path, config) as log:
-        log.trained(0, 2.0, 0.5)
-        log.trained(1, 1.0, 0.75)
+        log.trained(0, (2.0, 0.5))
+        log.trained(1, (1.0, 0.75))
         log.evaluated(1, "test", 0.5, 0.9)
     arguments, run = fake_wandb[0]
     assert arguments["config"] == config.as_dict() and arguments["mode"] == "offline"
@@ -90,8 +90,8 @@ def test_figures_and_tables(fake_wandb, tmp_path):
 def test_plot_shows_its_figures_in_the_run_that_wandb_tracks(fake_wandb, tmp_path, monkeypatch):
     config = Config(wandb="offline", log_freq=1, savedir=str(tmp_path), n_train_iters=1)
     with tracking.TrainLog(tmp_path, config) as log:
-        log.trained(0, 2.0, 0.5)
-        log.trained(1, 1.0, 0.75)
+        log.trained(0, (2.0, 0.5))
+        log.trained(1, (1.0, 0.75))
     for mode, tracked in (("disabled", 1), ("offline", 2)):
         assert plot.main(["plot.py", f"--savedir={tmp_path}", "--figure=curves", f"--wandb={mode}"]) == 0
         assert len(fake_wandb) == tracked
@@ -128,7 +128,7 @@ def test_disabled_does_not_import_wandb(monkeypatch, tmp_path):
 def test_logs_shorter_than_recorded_are_not_padded(tmp_path):
     config = Config(wandb="disabled", savedir=str(tmp_path))
     with tracking.TrainLog(tmp_path, config) as log:
-        log.trained(0, 1.0, 0.1)
+        log.trained(0, (1.0, 0.1))
         progress = log.progress()
     (tmp_path / "metrics.jsonl").unlink()
     with tracking.TrainLog(tmp_path, config, progress):
@@ -138,12 +138,12 @@ def test_logs_shorter_than_recorded_are_not_padded(tmp_path):
 def test_means_since_the_last_line_survive_a_resume(tmp_path):
     config = Config(wandb="disabled", log_freq=2, savedir=str(tmp_path), n_train_iters=4)
     with tracking.TrainLog(tmp_path, config) as log:
-        log.trained(0, 1.0, 0.1)
-        log.trained(1, 2.0, 0.2)
+        log.trained(0, (1.0, 0.1))
+        log.trained(1, (2.0, 0.2))
         progress = log.progress()
-        log.trained(2, 9.0, 0.9)  # will be lost
+        log.trained(2, (9.0, 0.9))  # will be lost
     with tracking.TrainLog(tmp_path, config, progress) as log:
-        log.trained(2, 4.0, 0.4)
+        log.trained(2, (4.0, 0.4))
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == 2 and '"cent": 3.0' in lines[1]
     assert (tmp_path / "meta_train.log").read_text().count("Iter 2 start") == 1

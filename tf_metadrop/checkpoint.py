@@ -1,12 +1,17 @@
 """The full state of a run in one file, `state.npz`, written atomically, and which run a savedir holds.
 
-The file is NumPy's own (a zip, whose members carry checksums), without pickles. Beside it lie the weights as the TF1
+The file is NumPy's own (a zip) without pickles, whose comment is the SHA-256 of what stands before it. The state before
+is kept as `state.previous.npz`, and taken if the last turns out to be broken. Beside them lie the weights as the TF1
 program writes them (tf1.py), so that it too can read the savedir; they are for others, a resume reads state.npz.
 """
 
+import hashlib
+import io
 import json
 import os
 import pathlib
+import struct
+import sys
 import zipfile
 from typing import Any, NamedTuple
 
@@ -17,7 +22,9 @@ from tf_metadrop import tf1
 from tf_metadrop.errors import UsageError
 from tf_metadrop.meta import State
 
-FILE = "state.npz"
+FILE, PREVIOUS, BROKEN = "state.npz", "state.previous.npz", "state.broken.npz"
+SEAL = struct.pack("<H", 64)  # how long the zip's comment is: a SHA-256 in hexadecimal digits
+UNSEALED = b"PK\x05\x06\0\0"  # how a zip without a comment ends, as NumPy writes it
 GROUPS = ("params", "m", "v")
 
 
@@ -34,35 +41,83 @@ def save(directory: pathlib.Path, saved: Saved) -> None:
     """Writes the TF1 copy of the weights, then the state. A kill at any instant leaves the old state or the new.
 
     Between the two the copy may be one checkpoint ahead; the resumed run writes the same again.
+
+    Raises:
+      OSError: the files cannot be written; the old state is there as before.
     """
     tf1.write(directory, {name: w.numpy() for name, w in saved.state.params.items()})
     arrays = {f"{group}/{name}": w.numpy() for group in GROUPS for name, w in getattr(saved.state, group).items()}
     kind, keys, position, has_gauss, gauss = saved.random
     arrays |= {"iteration": saved.state.iteration.numpy(), "random/keys": keys, "random/position": position}
     text = {"config": saved.config, "progress": saved.progress, "random": [kind, has_gauss, gauss]}
-    temporary = directory / f".{FILE}.tmp"
-    with open(temporary, "wb") as file:
-        np.savez(file, json=json.dumps(text), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, directory / FILE)
+    buffer = io.BytesIO()
+    np.savez(buffer, json=json.dumps(text), **arrays)
+    path, temporary = directory / FILE, directory / f".{FILE}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(sealed(buffer.getvalue()))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    if path.exists():
+        os.replace(path, directory / PREVIOUS)
+    os.replace(temporary, path)
+
+
+def sealed(data: bytes) -> bytes:
+    """A zip without a comment, with its checksum as the comment."""
+    return data[:-2] + SEAL + hashlib.sha256(data[:-2]).hexdigest().encode()
 
 
 def load(directory: pathlib.Path) -> Saved:
-    """Reads a state back.
+    """Reads a state back: the last one or, if that is broken or missing, the one before, which is said on stderr.
 
     Raises:
-      UsageError: the file is missing, broken or not a state of ours.
+      UsageError: both are missing, broken or not states of ours.
     """
-    path = directory / FILE
     try:
-        with np.load(path, allow_pickle=False) as file:
+        return read(directory / FILE)
+    except UsageError as error:
+        try:
+            saved = read(directory / PREVIOUS)
+        except UsageError:
+            raise error from None
+        if (directory / FILE).exists():
+            print(f"{error} Taken instead: {PREVIOUS}, iteration {int(saved.state.iteration) - 1}.", file=sys.stderr)
+        return saved
+
+
+def set_aside_broken(directory: pathlib.Path) -> None:
+    """Renames a last state that cannot be read, so that saving does not put it in the place of the one before."""
+    path = directory / FILE
+    if path.exists():
+        try:
+            read(path)
+        except UsageError:
+            os.replace(path, directory / BROKEN)
+
+
+def read(path: pathlib.Path) -> Saved:
+    """Reads one file.
+
+    Raises:
+      UsageError: it is missing, broken or not a state of ours.
+    """
+    try:
+        data = path.read_bytes()
+        if sealed(data[:-64]) != data and data[-22:-18] + data[-2:] != UNSEALED:
+            raise ValueError("its checksum is wrong")
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         text = json.loads(str(arrays.pop("json")))
         kind, has_gauss, gauss = text["random"]
         random = kind, arrays.pop("random/keys"), int(arrays.pop("random/position")), has_gauss, gauss
         np.random.RandomState().set_state(random)  # raises if it is not one
-        iteration = tf.constant(arrays.pop("iteration"), tf.int64)
+        if (iteration := arrays.pop("iteration")).dtype.kind != "i" or iteration.shape:
+            raise ValueError("its iteration is no whole number")
+        iteration = tf.constant(iteration, tf.int64)
         groups = {group: {} for group in GROUPS}
         for name, value in arrays.items():
             group, _, rest = name.partition("/")
@@ -73,7 +128,7 @@ def load(directory: pathlib.Path) -> Saved:
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: train first, or give the --savedir of a finished run.") from None
     except NotADirectoryError:
-        raise UsageError(f"{directory} is a file: give a folder as --savedir.") from None
+        raise UsageError(f"{path.parent} is a file: give a folder as --savedir.") from None
     except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, EOFError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise UsageError(
@@ -83,7 +138,7 @@ def load(directory: pathlib.Path) -> Saved:
 
 def kind(directory: pathlib.Path) -> str | None:
     """`ours`, `tf1` (only weights of the TF1 program) or None (no run)."""
-    if (directory / FILE).exists():
+    if (directory / FILE).exists() or (directory / PREVIOUS).exists():
         return "ours"
     return "tf1" if tf1.find(directory) else None
 

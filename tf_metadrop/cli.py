@@ -45,7 +45,8 @@ def run(
       define: declares the program's flags.
       act: does the work; may raise UsageError.
     Returns:
-      The exit code: 0 done, 2 not usable input (one sentence on stderr says what, and the mend), 130 interrupted.
+      The exit code: 0 done, 2 not usable input (one sentence on stderr says what, and the mend), 130 interrupted,
+        143 terminated.
     """
     program = argv[0].rsplit("/", 1)[-1]
     values = flags.FlagValues()
@@ -82,8 +83,11 @@ def guard(program: str, act: Callable[[], None]) -> int:
         sentence = (
             f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): mend it or give another one."
         )
+    except interruption.Terminated:
+        print(f"{program}: terminated.", file=sys.stderr)
+        return 143
     except KeyboardInterrupt:
         print(f"{program}: interrupted.", file=sys.stderr)
         return 130
-    print(f"{program}: {sentence}", file=sys.stderr)
+    print(f"{program}: {' '.join(sentence.split())}", file=sys.stderr)  # a value may hold line breaks
     return 2

@@ -98,6 +98,17 @@ class Config:
         choices=("auto", "online", "offline", "disabled"),
         defines_run=False,
     )
+    on_nan: str = setting(
+        "stop",
+        "at an iteration whose loss or gradient is no number: stop, or skip it; either keeps it for --replay",
+        choices=("stop", "skip"),
+    )
+    replay: str | None = setting(
+        None, "look at an iteration that was kept (fault_<iteration>.npz), and do nothing else", defines_run=False
+    )
+    deterministic: bool = setting(
+        False, "the same bits in every run also on a GPU, at a cost; a CPU's are the same anyway", defines_run=False
+    )
     resume: bool = setting(True, "go on with an unfinished run in savedir", defines_run=False)
     devices: int = setting(
         1, "devices of this machine that share the tasks of a metabatch in training", minimum=1, defines_run=False

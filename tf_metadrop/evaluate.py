@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop import checkpoint, interruption, model, random, tf1
+from tf_metadrop import checkpoint, interruption, lock, model, random, tf1
 from tf_metadrop import method as methods
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, draw, load_split
@@ -101,12 +101,20 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
       UsageError: there is no model, or it does not fit the settings or the data.
     """
     config, params, run = load_run(config, given)
-    directory, n_batches = config.directory, count_batches(config)
+    n_batches = count_batches(config)
+    with lock.held(config.directory, config.mode):
+        return test_and_write(config, params, run, n_batches)
+
+
+def test_and_write(config: Config, params, run, n_batches: int) -> dict:
+    """`meta_test` once everything has been checked."""
+    directory = config.directory
     prepare(config)
     images = test_images(config)
     began = time.monotonic()
     evaluation = Evaluation(config, methods.load(config), images, random.META_TEST)
-    losses, accuracies = evaluation.run(params, n_batches, progress=True)
+    with interruption.deferred():
+        losses, accuracies = evaluation.run(params, n_batches, progress=True)
     result = dict(
         accuracy=100 * float(accuracies.mean()), interval=100 * 1.96 * float(accuracies.std()) / len(accuracies) ** 0.5,
         cent=float(losses.mean()), episodes=len(accuracies), split=config.eval_split, seed=config.seed, commit=commit(),

@@ -54,6 +54,9 @@ def prepare(config) -> None:
     for gpu in gpus:
         with contextlib.suppress(RuntimeError):  # TensorFlow is in use already
             tf.config.experimental.set_memory_growth(gpu, True)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+        os.environ["XLA_FLAGS"] = f"--xla_gpu_deterministic_ops=true {os.environ.get('XLA_FLAGS', '')}".strip()
     if XLA_FLAGS not in os.environ.get("XLA_FLAGS", ""):  # read at the first compilation
         os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {os.environ.get('XLA_FLAGS', '')}".strip()  # later ones win
     tf.config.experimental.enable_tensor_float_32_execution(config.precision == "tf32")

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tf_metadrop import lock, model, random, tf1
 from tf_metadrop import method as methods
-from tf_metadrop import model, random, tf1
 from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
 from tf_metadrop.data import load_split
@@ -48,7 +48,19 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
             f"--mode=export needs {N_PAIRS + DISTANCE} classes of {config.shot + config.query} images (--shot plus "
             f"--query), but the split has {n_classes} of {n_instances}: lower --query or take a larger dataset."
         )
-    flat, params = tf.constant(images.reshape(-1, *images.shape[2:])), model.narrow(params, 2)
+    with lock.held(config.directory, config.mode):
+        exported = features_of_pairs(config, model.narrow(params, 2), images)
+        path, about = config.directory / "export.pkl", config.directory / "export.json"
+        tf1.keep_theirs(path, ours=about)
+        about.write_text(json.dumps(dict(commit=commit(), config=config.as_dict(), trained_with=run), indent=1) + "\n")
+        write_pickle(path, exported)
+    print(f"wrote {len(exported)} tasks to {path}")
+    return exported
+
+
+def features_of_pairs(config, params, images) -> list[dict[str, np.ndarray]]:
+    """What `export_features` writes."""
+    flat, n_instances = tf.constant(images.reshape(-1, *images.shape[2:])), images.shape[1]
     generator = np.random.RandomState(config.seed)
     method = methods.load(config)
     features = tf.function(lambda params, task, key: task_features(params, task, config, method, key))
@@ -65,11 +77,6 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
         arrays = {name: value.numpy() for name, value in features(params, task, key).items()}
         ytr, yte = (np.repeat([0, 1], per_class) for per_class in (config.shot, config.query))
         exported.append({**arrays, "ytr": ytr, "yte": yte})
-    path, about = config.directory / "export.pkl", config.directory / "export.json"
-    tf1.keep_theirs(path, ours=about)
-    about.write_text(json.dumps(dict(commit=commit(), config=config.as_dict(), trained_with=run), indent=1) + "\n")
-    write_pickle(path, exported)
-    print(f"wrote {len(exported)} tasks to {path}")
     return exported
 
 

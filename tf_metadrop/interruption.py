@@ -1,38 +1,60 @@
-"""Ctrl-C and SIGINT: remembered, since a KeyboardInterrupt can get lost where libraries call back into Python."""
+"""Ctrl-C (SIGINT) and SIGTERM: remembered, since an exception can get lost where libraries call back into Python."""
 
 import contextlib
 import signal
 import threading
 
-_asked = False
+_asked = None  # the signal that came
+_deferring = False
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: the machine is taken away."""
+
+
+OF_SIGNAL = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 
 @contextlib.contextmanager
 def watched():
-    """While this is open, SIGINT raises KeyboardInterrupt, and `check` raises it again until it has been closed.
+    """While this is open, SIGINT raises KeyboardInterrupt and SIGTERM Terminated, and `check` raises it again.
 
     Signals are the main thread's; a process that was started to ignore SIGINT, as a script's in the background, does.
     """
     global _asked
-    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    if ignored or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, _note)
+    heeded = [number for number in OF_SIGNAL if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, _note) for number in heeded}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        _asked = False
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _asked = None
+
+
+@contextlib.contextmanager
+def deferred():
+    """While this is open, a first signal waits for the next `check`: an exception within TensorFlow can crash it."""
+    global _deferring
+    _deferring = True
+    try:
+        yield
+    finally:
+        _deferring = False
+    check()
 
 
 def _note(number, frame):
     global _asked
-    _asked = True
-    raise KeyboardInterrupt
+    first, _asked = _asked is None, number
+    if not (first and _deferring):
+        raise OF_SIGNAL[number]
 
 
 def check() -> None:
-    """Raises KeyboardInterrupt if SIGINT came; for every round of long work."""
-    if _asked:
-        raise KeyboardInterrupt
+    """Raises KeyboardInterrupt if SIGINT came, Terminated if SIGTERM did; for every round of long work."""
+    if _asked is not None:
+        raise OF_SIGNAL[_asked]

@@ -161,6 +161,9 @@ def gather_task(images, support, query, way, shot, n_query, dtype=tf.float32) ->
 def make_train_step(config, method, shared_gradient=None):
     """The compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
 
+    Where the loss, the gradient or the new weights hold a number that is none, the loss is NaN and the state stays as
+    it was but for its iteration.
+
     images as for `gather_task`; support [metabatch, way * shot] and query [metabatch, way * query] are indices; key is
     the training stream's, into which iteration and task are folded. shared_gradient: see `parallel.sharded`.
     """
@@ -175,9 +178,17 @@ def make_train_step(config, method, shared_gradient=None):
         get_noise = lambda index: StandardNormal(fold(key, index), dtype)
         with kernels.Ahead(not how.xla):
             gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, method, get_noise)
-        return adam_step(state, gradient, config.meta_lr), loss, accs
+        after = adam_step(state, gradient, config.meta_lr)
+        sound = are_numbers([loss, *gradient.values(), *after.params.values()])
+        kept = tf.nest.map_structure(lambda new, old: tf.where(sound, new, old), after, state)
+        return kept._replace(iteration=after.iteration), tf.where(sound, loss, float("nan")), accs
 
     return train_step
+
+
+def are_numbers(tensors):
+    """Whether all numbers are finite, a scalar."""
+    return tf.reduce_all(tf.math.is_finite(tf.concat([tf.reshape(t, [-1]) for t in tensors], 0)))
 
 
 def make_test_step(config, method):

@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop import attack, interruption, model, pgd, random, robustness_figure
+from tf_metadrop import attack, interruption, lock, model, pgd, random, robustness_figure
 from tf_metadrop import method as methods
 from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
@@ -41,24 +41,31 @@ def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
     grid = radii(config)
     config, params, run = load_run(config, given)
     n_batches = count_batches(config)
+    with lock.held(config.directory, config.mode):
+        rows = attacked(config, params, grid, n_batches)
+        write(config, run, rows)
+    return rows
+
+
+def attacked(config: Config, params, grid, n_batches: int) -> list[dict]:
+    """The rows of `attack_model`."""
     prepare(config)
     images = test_images(config)
     step, key = make_attack_step(config, methods.load(config), grid), random.key(config.seed, random.META_TEST)
     generator, found = np.random.RandomState(config.seed), []
-    for batch in progress(range(n_batches), "batch"):
-        interruption.check()
-        first = tf.constant(batch * config.metabatch)
-        found.append(step(params, images.flat, *images.episodes(generator), key, first).numpy())
+    with interruption.deferred():
+        for batch in progress(range(n_batches), "batch"):
+            interruption.check()
+            first = tf.constant(batch * config.metabatch)
+            found.append(step(params, images.flat, *images.episodes(generator), key, first).numpy())
     accuracies = 100 * np.concatenate(found)  # [tasks, rows]
     half = 1.96 * accuracies.std(0) / len(accuracies) ** 0.5
     fixed = dict(tasks=len(accuracies), steps=config.attack_steps, restarts=config.attack_restarts)
     pairs = [(norm, eps) for norm, every in grid.items() for eps in every]
-    rows = [
+    return [
         dict(norm=norm, epsilon=eps, accuracy_percent=round(float(mean), 4), ci95=round(float(h), 4), **fixed)
         for (norm, eps), mean, h in zip(pairs, accuracies.mean(0), half, strict=True)
     ]
-    write(config, run, rows)
-    return rows
 
 
 def radii(config: Config) -> dict[str, tuple[float, ...]]:

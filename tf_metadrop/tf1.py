@@ -3,6 +3,7 @@
 python -m tf_metadrop.tf1 export SAVEDIR OUT     the weights of SAVEDIR as OUT/model.*, which the TF1 program restores
 """
 
+import errno
 import os
 import pathlib
 import re
@@ -58,17 +59,28 @@ def read(directory: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def write(directory: pathlib.Path, params: dict[str, np.ndarray]) -> None:
-    """Writes model.data-00000-of-00001, model.index and checkpoint: a bundle of the V2 format with the TF1 names."""
+    """Writes model.data-00000-of-00001, model.index and checkpoint: a bundle of the V2 format with the TF1 names.
+
+    Raises:
+      OSError: the files cannot be written; those of before are untouched.
+    """
     import tensorflow as tf
 
     names, temporary = sorted(params), directory / ".model.tmp"
     shutil.rmtree(temporary, ignore_errors=True)  # of a killed run
     temporary.mkdir()
-    tf.raw_ops.SaveV2(
-        prefix=f"{temporary}/{PREFIX}", tensor_names=names, shape_and_slices=[""] * len(names),
-        tensors=[tf.constant(params[name], tf.float32) for name in names],
-    )  # fmt: skip
-    (temporary / "checkpoint").write_text(POINTER)
+    tensors = [tf.constant(params[name], tf.float32) for name in names]
+    try:
+        tf.raw_ops.SaveV2(
+            prefix=f"{temporary}/{PREFIX}", tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors
+        )
+        (temporary / "checkpoint").write_text(POINTER)
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise
+        reason = str(error).split(" [Op:")[0].rsplit("; ", 1)[-1].splitlines()[0]
+        raise OSError(errno.EIO, reason, str(directory / PREFIX)) from error
     for name in (*(f"{PREFIX}{suffix}" for suffix in SUFFIXES), "checkpoint"):
         os.replace(temporary / name, directory / name)
     temporary.rmdir()

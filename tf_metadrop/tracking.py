@@ -57,14 +57,19 @@ class TrainLog:
         sizes = {name: path.stat().st_size for name, path in self._paths.items()}
         return dict(sizes=sizes, elapsed=self._elapsed(), sums=self._sums, done=self._done)
 
-    def trained(self, iteration: int, cent: float, acc: float) -> None:
-        """Counts one iteration, and every log_freq iterations writes the means since the last line."""
-        cents, accs, count = self._sums
-        self._sums = [cents + cent, accs + acc, count + 1]
+    def trained(self, iteration: int, numbers: tuple[float, float] | None) -> None:
+        """Counts one iteration, and every log_freq iterations writes the means since the last line.
+
+        Args:
+          numbers: (cross-entropy, accuracy); None: this iteration was passed over.
+        """
+        if numbers:
+            cents, accs, count = self._sums
+            self._sums = [cents + numbers[0], accs + numbers[1], count + 1]
         self._done = iteration + 1
         self._bar.update()
-        if iteration % self._config.log_freq == 0:
-            cents, accs, count = self._sums
+        cents, accs, count = self._sums
+        if iteration % self._config.log_freq == 0 and count:
             self._sums = [0.0, 0.0, 0]
             rate = self._config.meta_lr
             self._write("meta_train.log", f"\nIter {iteration} start, learning rate {rate:f}\n")

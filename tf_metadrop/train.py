@@ -2,10 +2,12 @@
 
 import contextlib
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
-from tf_metadrop import checkpoint, interruption, model, parallel, random
+from tf_metadrop import checkpoint, faults, interruption, lock, model, parallel, random
 from tf_metadrop import method as methods
 from tf_metadrop.checkpoint import Saved
 from tf_metadrop.config import Config
@@ -14,7 +16,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.evaluate import Evaluation, Images
 from tf_metadrop.execution import prepare
 from tf_metadrop.learner import MetaLearner
-from tf_metadrop.meta import initial_state, make_train_step
+from tf_metadrop.meta import State, initial_state, make_train_step
 from tf_metadrop.tracking import TrainLog, header
 from tf_metadrop.workers import Team, watch
 
@@ -30,8 +32,8 @@ def meta_train(config: Config) -> MetaLearner:
     Returns:
       The trained MetaLearner.
     Raises:
-      UsageError: the savedir holds another run, the data or --devices cannot be used, the loss stops being a number,
-        or another worker stops.
+      UsageError: the savedir holds another run or is in use, the data or --devices cannot be used, the loss or the
+        gradient stops being a number, or another worker stops.
     """
     team = parallel.join(config)
     prepare(config)
@@ -52,67 +54,121 @@ def train_in(team: Team, config: Config) -> MetaLearner:
     hold_out = config.eval_split == "val"
     train_images = Images(load_split(config.dataset, config.data_dir, "train", hold_out), config)
     eval_images = Images(load_split(config.dataset, config.data_dir, config.eval_split, hold_out), config)
-    if team.chief:
-        print(describe(config, saved))
-        directory.mkdir(parents=True, exist_ok=True)
-    with TrainLog(directory, config, saved and saved.progress) if team.chief else contextlib.nullcontext() as log:
-        state = run(team, config, train_images, eval_images, log, saved)
-    return MetaLearner(config, state.params)
+    with contextlib.ExitStack() as stack:
+        if team.chief:
+            directory.mkdir(parents=True, exist_ok=True)
+        team.from_chief(lambda: stack.enter_context(lock.held(directory, config.mode)))
+        saved = team.from_chief(lambda: find_run(directory, config))  # once more, now that nobody else writes
+        log = None
+        if team.chief:
+            print(describe(config, saved))
+            checkpoint.set_aside_broken(directory)
+            log = stack.enter_context(TrainLog(directory, config, saved and saved.progress))
+        training = Training(team, config, train_images, eval_images, log, saved)
+        return MetaLearner(config, training.run().params)
 
 
-def run(team, config, train_images, eval_images, log, saved):
-    """Iterations 0..n_train_iters, or those that are left; returns the last State. log is None but on the chief."""
-    method, directory = methods.load(config), config.directory
-    episodes = np.random.RandomState(config.seed)
-    if saved:
-        state = saved.state
-        episodes.set_state(saved.random)
-    else:
-        weights_key = random.key(config.seed, random.INITIAL_WEIGHTS)
-        weights = lambda: model.initial(DATASETS[config.dataset], config.way, weights_key, method)
-        state = initial_state(model.cast(team.from_chief(weights), config.dtype), method)
-    step = make_train_step(config, method, parallel.sharded(team.strategy, config))
-    key = random.key(config.seed, random.TRAIN)
-    evaluation = Evaluation(config, method, eval_images, random.EVALUATE)
-    behind = []  # iterations that a GPU may still be computing while the next ones are handed to it
+class Done(NamedTuple):
+    """A step that was handed to the device."""
 
-    def due(iteration):
-        return not (iteration % config.eval_freq and iteration % config.save_freq) or iteration == config.n_train_iters
+    iteration: int
+    before: State
+    state: State
+    loss: tf.Tensor  # mean query cross-entropy; NaN if a number of the step is none, and then `state` has not moved
+    accs: tf.Tensor  # [metabatch]
+    indices: tuple  # of the episodes, into the training images: support and query
+    drawn: tuple  # the episode generator's state after them
 
-    def account(iteration, loss, accs, state, drawn):
-        check([loss], iteration, directory, loss)
-        if log is None:  # the chief evaluates and saves meanwhile; the next step waits for it
+
+class Training:
+    """Iterations 0..n_train_iters, or those that are left. log is None but on the chief."""
+
+    def __init__(self, team, config, train_images, eval_images, log, saved):
+        self.config, self.team, self.log, self.images = config, team, log, train_images
+        self.method, self.directory = methods.load(config), config.directory
+        self.episodes = np.random.RandomState(config.seed)
+        if saved:
+            self.state = saved.state
+            self.episodes.set_state(saved.random)
+        else:
+            key = random.key(config.seed, random.INITIAL_WEIGHTS)
+            weights = lambda: model.initial(DATASETS[config.dataset], config.way, key, self.method)
+            self.state = initial_state(model.cast(team.from_chief(weights), config.dtype), self.method)
+        self.step = make_train_step(config, self.method, parallel.sharded(team.strategy, config))
+        self.key = random.key(config.seed, random.TRAIN)
+        self.evaluation = Evaluation(config, self.method, eval_images, random.EVALUATE)
+        self.reached, self.kept = None, int(self.state.iteration)  # what an interrupted run saves; what is saved
+
+    def run(self) -> State:
+        """Returns the last state. An interrupted run saves what it has reached."""
+        try:
+            with interruption.deferred():
+                self.iterate()
+        except KeyboardInterrupt:
+            if self.log and self.reached and int(self.reached.state.iteration) > self.kept:
+                self.save()
+                print(f"saved iteration {self.kept - 1}; the same command goes on from there.", flush=True)
+            raise
+        self.team.from_chief(lambda: None)  # no worker says that it has done before the last checkpoint is written
+        return self.state
+
+    def iterate(self) -> None:
+        """Takes the steps; a GPU may still be computing some of them while the next ones are handed to it."""
+        behind, left = [], range(int(self.state.iteration), self.config.n_train_iters + 1)
+        with contextlib.closing(self.images.stream(self.episodes)) as stream:
+            for iteration, (indices, drawn) in zip(left, stream, strict=False):
+                interruption.check()
+                before = self.state
+                self.state, loss, accs = self.step(before, self.images.flat, *indices, self.key)
+                behind.append(Done(iteration, before, self.state, loss, accs, indices, drawn))
+                if len(behind) == FAR_BEHIND or self.due(iteration):
+                    for done in behind:
+                        self.account(done)
+                    behind.clear()
+
+    def due(self, iteration: int) -> bool:
+        """Whether there is an evaluation or a checkpoint after this iteration."""
+        c = self.config
+        return not (iteration % c.eval_freq and iteration % c.save_freq) or iteration == c.n_train_iters
+
+    def account(self, done: Done) -> None:
+        """Logs a step, evaluates and saves where that is due; only the chief, for whose next step the others wait."""
+        c, iteration, sound = self.config, done.iteration, np.isfinite(done.loss)
+        if not sound:
+            self.fault(done)
+        if self.log is None:
             return
-        log.trained(iteration, float(loss), float(np.mean(accs)))
-        if iteration % config.eval_freq == 0:
-            losses, accuracies = evaluation.run(state.params, config.n_eval_batches)
-            log.evaluated(iteration, config.eval_split, float(losses.mean()), float(accuracies.mean()))
-        if iteration % config.save_freq == 0 or iteration == config.n_train_iters:
-            check(state.params.values(), iteration, directory, loss)
-            checkpoint.save(directory, Saved(state, drawn, config.as_dict(), log.progress()))
+        self.log.trained(iteration, (float(done.loss), float(np.mean(done.accs))) if sound else None)
+        if iteration % c.eval_freq == 0:
+            losses, accuracies = self.evaluation.run(done.state.params, c.n_eval_batches)
+            self.log.evaluated(iteration, c.eval_split, float(losses.mean()), float(accuracies.mean()))
+        self.reached = Saved(done.state, done.drawn, c.as_dict(), self.log.progress())
+        if iteration % c.save_freq == 0 or iteration == c.n_train_iters:
+            self.save()
 
-    with contextlib.closing(train_images.stream(episodes)) as stream:
-        for iteration, (indices, drawn) in zip(
-            range(int(state.iteration), config.n_train_iters + 1), stream, strict=False
-        ):
-            interruption.check()
-            state, loss, accs = step(state, train_images.flat, *indices, key)
-            behind.append((iteration, loss, accs, *((state, drawn) if due(iteration) else (None, None))))
-            if len(behind) == FAR_BEHIND or due(iteration):
-                for late in behind:
-                    account(*late)
-                behind.clear()
-    team.from_chief(lambda: None)  # no worker says that it has done before the last checkpoint is written
-    return state
+    def save(self) -> None:
+        """Writes what was reached."""
+        checkpoint.save(self.directory, self.reached)
+        self.kept = int(self.reached.state.iteration)
 
+    def fault(self, done: Done) -> None:
+        """Keeps a step that gave numbers which are none, for --replay; goes on without it if --on_nan=skip.
 
-def check(numbers, iteration: int, directory: pathlib.Path, loss) -> None:
-    """Raises UsageError if some of these numbers are none."""
-    if not all(np.isfinite(n).all() for n in numbers):
-        raise UsageError(
-            f"the loss is {float(loss)} at iteration {iteration} of {directory}, or the step after it gave weights "
-            "that are no numbers: lower --inner_lr or --meta_lr and give a new --savedir; older checkpoints are kept."
-        )
+        Raises:
+          UsageError: --on_nan=stop.
+        """
+        if self.log is None:
+            if self.config.on_nan == "stop":
+                raise UsageError(f"a number is none at iteration {done.iteration}: see what the chief says.")
+            return
+        path, names = faults.keep(self.directory, self.config, self.images.flat, done, self.key)
+        what = f"at iteration {done.iteration} of {self.directory} these are no numbers: {names}"
+        if self.config.on_nan == "stop":
+            raise UsageError(
+                f"{what}; nothing of that step was kept, the step is in {path} (look with --replay={path}): lower "
+                "--inner_lr or --meta_lr and give a new --savedir, or pass over such steps with --on_nan=skip."
+            )
+        print(f"{what}; passed over, and kept in {path}.", flush=True)
 
 
 def find_run(directory: pathlib.Path, config: Config) -> Saved | None:

@@ -1,0 +1,117 @@
+"""A run that is killed, terminated or interrupted, again and again, ends as one that never was.
+
+pytest tests/faults --kills=50     the long form; CI kills three times
+"""
+
+import json
+import random
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+from test_workflow import arrays, run, start
+
+SMALL = (
+    "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=2 --n_steps=1 --n_train_iters=150 --save_freq=3 "
+    "--log_freq=2 --eval_freq=20 --n_eval_batches=2"
+).split()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    savedir = tmp_path_factory.mktemp("whole") / "run"
+    run(*SMALL, f"--savedir={savedir}")
+    return savedir
+
+
+def assert_equal_runs(ours, theirs):
+    """Weights, Adam's moments, episodes, logs and a meta-test, bit for bit."""
+    mine, other = arrays(ours), arrays(theirs)
+    assert set(mine) == set(other)
+    for name, value in other.items():
+        np.testing.assert_array_equal(mine[name], value, err_msg=name)
+    assert (ours / "metrics.jsonl").read_bytes() == (theirs / "metrics.jsonl").read_bytes()
+    strip = lambda path: re.sub(r"\([\d.]+ secs\)|(savedir|save_freq): .*", "", (path / "meta_train.log").read_text())
+    assert strip(ours) == strip(theirs)
+    timed = lambda path: [json.loads(line)["iter"] for line in (path / "timing.jsonl").read_text().splitlines()]
+    assert timed(ours) == timed(theirs)
+    tested = []
+    for savedir in (ours, theirs):
+        run("--mode=meta_test", f"--savedir={savedir}", "--n_test_iters=4", "--metabatch=2")
+        tested.append(json.loads((savedir / "meta_test.json").read_text()))
+    assert tested[0]["cent"] == tested[1]["cent"] and tested[0]["accuracy"] == tested[1]["accuracy"]
+
+
+def kill_at(process, savedir, chance):
+    """Kills it at an instant that chance decides, every other time while it saves; False if it ended before."""
+    began = time.monotonic()
+    while "\nIter " not in "\n" + process.stdout.readline():
+        if process.poll() is not None:
+            return False
+    if chance.random() < 0.5:
+        part = chance.choice([".state.npz.tmp", ".model.tmp", "state.previous.npz"])
+        before = (savedir / part).stat().st_mtime_ns if (savedir / part).exists() else 0
+        while process.poll() is None and time.monotonic() - began < 60:
+            try:
+                if (savedir / part).stat().st_mtime_ns != before:
+                    break
+            except FileNotFoundError:
+                continue
+    else:
+        time.sleep(chance.uniform(0, 2))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
+def test_killed_at_random_instants(whole, tmp_path, request):
+    chance, savedir = random.Random(request.config.getoption("--fault_seed")), tmp_path / "run"
+    kills = 0
+    while kills < request.config.getoption("--kills"):
+        process = start(*SMALL, f"--savedir={savedir}")
+        if kill_at(process, savedir, chance):
+            kills += 1
+        elif process.wait() == 0:  # it was faster: once more from the beginning
+            assert_equal_runs(savedir, whole)
+            savedir = tmp_path / f"run{kills}"
+    run(*SMALL, f"--savedir={savedir}")
+    assert_equal_runs(savedir, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_it_saves_and_goes_on_later(whole, tmp_path, number):
+    savedir = tmp_path / "run"
+    heeded = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background
+    process = start(*SMALL, "--save_freq=100", f"--savedir={savedir}", preexec_fn=heeded)
+    while "Iter 6 " not in process.stdout.readline():
+        assert process.poll() is None
+    asked = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert time.monotonic() - asked < 10
+    assert process.returncode == 128 + number and err.count("\n") == 1, err
+    reached = int(re.search(r"saved iteration (\d+); the same command goes on from there", out)[1])
+    assert 5 <= reached < 150 and arrays(savedir)["iteration"] == reached + 1
+    assert f"resuming at iteration {reached + 1}" in run(*SMALL, "--save_freq=100", f"--savedir={savedir}")
+    assert_equal_runs(savedir, whole)
+
+
+def test_two_processes_on_one_savedir(tmp_path):
+    savedir = tmp_path / "run"
+    first = start(*SMALL, f"--savedir={savedir}", "--n_train_iters=100000")
+    while "Iter 6 " not in first.stdout.readline():
+        assert first.poll() is None
+    second = start(*SMALL, f"--savedir={savedir}", "--n_train_iters=100000")
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 2 and re.fullmatch(r"main\.py: another process runs --mode=meta_train in [^\n]+\n", err)
+    assert first.poll() is None
+    run("--mode=meta_test", f"--savedir={savedir}", "--n_test_iters=2", "--metabatch=2")  # beside a training
+    first.kill()
+    first.communicate()
+    third = start(*SMALL, f"--savedir={savedir}", "--n_train_iters=100000")  # the lock has died with its holder
+    while "resuming" not in (line := third.stdout.readline()):
+        assert line, third.stderr.read()
+    third.kill()
+    third.communicate()

@@ -1,0 +1,52 @@
+"""Losses and gradients that are no numbers: stopped or passed over, kept, and looked at again."""
+
+import re
+
+import numpy as np
+import pytest
+from test_errors import TASK
+
+import main
+from tf_metadrop import checkpoint, faults
+
+WILD = [*TASK, "--inner_lr=1e36", "--n_eval_batches=1", "--save_freq=1", "--log_freq=1"]
+
+
+def test_it_stops_before_anything_is_overwritten(tmp_path, capsys):
+    run = ["main.py", *TASK, "--n_eval_batches=1", "--save_freq=1", f"--savedir={tmp_path / 'run'}", "--meta_lr=1e38"]
+    assert main.main(run) == 2
+    err = capsys.readouterr().err
+    assert re.fullmatch(
+        r"main\.py: at iteration 1 of \S+run these are no numbers: the loss of inner step 1, [^\n]+ and \d+ more; "
+        r"nothing of that step was kept, the step is in (\S+fault_1\.npz) [^\n]+\.\n",
+        err,
+    ), err
+    state = checkpoint.load(tmp_path / "run").state
+    assert int(state.iteration) == 1 and all(np.isfinite(w).all() for w in state.params.values())
+
+
+def test_skipped_steps_are_kept_and_replayed(tmp_path, capsys):
+    savedir = tmp_path / "run"
+    assert main.main(["main.py", *WILD, "--on_nan=skip", "--n_train_iters=1", f"--savedir={savedir}"]) == 0
+    out = capsys.readouterr().out
+    assert len(re.findall(r"at iteration \d of \S+ these are no numbers: the [^\n]+passed over", out)) == 2
+    saved = checkpoint.load(savedir).state
+    assert int(saved.iteration) == 2 and not any(np.any(m) for m in saved.m.values())  # nothing was learned
+    assert "meta_train:" not in (savedir / "meta_train.log").read_text()
+    assert main.main(["main.py", f"--replay={savedir / 'fault_1.npz'}"]) == 0
+    out = capsys.readouterr().out
+    assert "iteration 1, metadrop, second_order exact" in out and " after it" in out
+    rows = faults.replay(savedir / "fault_1.npz")
+    assert [(row["precision"], row["task"]) for row in rows] == [
+        ("float32", 0), ("float32", 1), ("float64", 0), ("float64", 1),
+    ]  # fmt: skip
+    assert np.isfinite(float(rows[2]["inner losses"])) and np.isfinite(rows[2]["query loss"])  # fits float64
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x93NUMPY", None])
+def test_replay_of_something_else(tmp_path, capsys, content):
+    path = tmp_path / "fault_1.npz"
+    if content is not None:
+        path.write_bytes(content)
+    assert main.main(["main.py", f"--replay={path}"]) == 2
+    assert re.fullmatch(r"main\.py: --replay=\S+ is [^\n]+\.\n", capsys.readouterr().err)
