@@ -115,6 +115,7 @@ def verdict(difference: dict, names: tuple[str, str]) -> str:
     if difference["logits"] == 0:
         return f"verdict: {names[0]} and {names[1]} compute the same."
     if abs(mean) <= half:
+        mean = round(mean, 2) + 0.0  # no -0.00
         return f"verdict: no difference in accuracy is shown ({mean:+.2f} +- {half:.2f} points over {tasks} tasks)."
     better, worse = names if mean < 0 else names[::-1]
     return f"verdict: {better} is better than {worse} by {abs(mean):.2f} +- {half:.2f} points over {tasks} tasks."
