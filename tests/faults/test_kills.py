@@ -27,7 +27,7 @@ def whole(tmp_path_factory):
 
 
 def assert_equal_runs(ours, theirs):
-    """Weights, Adam's moments, episodes, logs and a meta-test, bit for bit."""
+    """Weights, Adam's moments, episodes and logs, bit for bit."""
     mine, other = arrays(ours), arrays(theirs)
     assert set(mine) == set(other)
     for name, value in other.items():
@@ -37,6 +37,10 @@ def assert_equal_runs(ours, theirs):
     assert strip(ours) == strip(theirs)
     timed = lambda path: [json.loads(line)["iter"] for line in (path / "timing.jsonl").read_text().splitlines()]
     assert timed(ours) == timed(theirs)
+
+
+def assert_equal_tests(ours, theirs):
+    """A meta-test, bit for bit."""
     tested = []
     for savedir in (ours, theirs):
         run("--mode=meta_test", f"--savedir={savedir}", "--n_test_iters=4", "--metabatch=2")
@@ -78,6 +82,7 @@ def test_killed_at_random_instants(whole, tmp_path, request):
             savedir = tmp_path / f"run{kills}"
     run(*SMALL, f"--savedir={savedir}")
     assert_equal_runs(savedir, whole)
+    assert_equal_tests(savedir, whole)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
