@@ -42,9 +42,8 @@ def measure(settings: config.Config, iters: int) -> dict:
     """Times `iters` steps of this config; see the module for the numbers."""
     import tensorflow as tf
 
-    from benchmarks import work
     from tf_metadrop import method as methods
-    from tf_metadrop import model, random, train
+    from tf_metadrop import model, random, train, work
     from tf_metadrop.data import DATASETS
     from tf_metadrop.evaluate import Images
     from tf_metadrop.execution import execution, prepare

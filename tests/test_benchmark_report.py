@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 from benchmarks import machine, report, step, suite
-from tf_metadrop import Config, UsageError, evaluate
+from tf_metadrop import Config, UsageError
+from tf_metadrop import machine as this_machine
 
 ABOUT = dict(
     commit="0123456789ab",
@@ -158,7 +159,7 @@ def test_results_do_not_make_the_commit_dirty(tmp_path, monkeypatch):
     git("add", "-A")
     git("commit", "-qm", "first")
     monkeypatch.setattr(machine, "ROOT", tmp_path)
-    monkeypatch.setattr(evaluate, "commit", lambda: "0123-dirty")
+    monkeypatch.setattr(this_machine, "commit", lambda: "0123-dirty")
     results.write_text("{ }")
     assert machine.commit(results.parent) == "0123"
     source.write_text("changed")

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import peers, problem, step, work
-from tf_metadrop import Config, evaluate, meta, model, train
+from benchmarks import peers, problem, step
+from tf_metadrop import Config, evaluate, meta, model, train, work
 from tf_metadrop.data import DATASETS
 
 ROOT = pathlib.Path(__file__).parent.parent

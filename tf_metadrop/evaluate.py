@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +15,7 @@ from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, draw, load_split
 from tf_metadrop.errors import UsageError
 from tf_metadrop.execution import prepare
+from tf_metadrop.machine import about
 from tf_metadrop.meta import make_test_step
 from tf_metadrop.tracking import Wandb
 from tf_metadrop.tracking import progress as shown
@@ -86,17 +86,19 @@ class Evaluation:
 
 
 def meta_test(config: Config, given: set[str] | None = None) -> dict:
-    """Meta-tests the model of a savedir, ours or the TF1 program's, and writes meta_test.log and meta_test.json there.
+    """Meta-tests the model of a savedir, ours or the TF1 program's.
+
+    Writes meta_test.log, meta_test.json and, with cross-entropy and accuracy of every task, meta_test.csv there.
 
     n_test_iters tasks in batches of metabatch; the interval is 1.96 * std / sqrt(tasks), as the TF1 program's.
-    With --eval_split=val the files are called meta_val.log and meta_val.json.
+    With --eval_split=val the files are called meta_val.log and so on.
 
     Args:
       given: names of the settings that were asked for, None: those that differ from the defaults. Of the others,
         dataset, data_dir, method, way, shot, query, inner_lr and n_steps are taken from the run.
     Returns:
-      What meta_test.json holds: accuracy and interval in per cent, episodes, seed, commit, the settings of the test
-      (`config`) and those of the training as far as they are known (`trained_with`).
+      What meta_test.json holds: accuracy and interval in per cent, episodes, seed, command, commit, machine, versions,
+      the settings of the test (`config`) and those of the training as far as they are known (`trained_with`).
     Raises:
       UsageError: there is no model, or it does not fit the settings or the data.
     """
@@ -117,13 +119,14 @@ def test_and_write(config: Config, params, run, n_batches: int) -> dict:
         losses, accuracies = evaluation.run(params, n_batches, progress=True)
     result = dict(
         accuracy=100 * float(accuracies.mean()), interval=100 * 1.96 * float(accuracies.std()) / len(accuracies) ** 0.5,
-        cent=float(losses.mean()), episodes=len(accuracies), split=config.eval_split, seed=config.seed, commit=commit(),
+        cent=float(losses.mean()), episodes=len(accuracies), split=config.eval_split, seed=config.seed, **about(),
         seconds=round(time.monotonic() - began, 1), tensorflow=tf.__version__, config=config.as_dict(),
         trained_with=run,
     )  # fmt: skip
     text = f"accuracy : {result['accuracy']:f} +- {result['interval']:f}"
-    log, data = (directory / f"meta_{config.eval_split}{suffix}" for suffix in (".log", ".json"))
+    log, data, tasks = (directory / f"meta_{config.eval_split}{suffix}" for suffix in (".log", ".json", ".csv"))
     tf1.keep_theirs(log, ours=data)
+    tasks.write_text("cent,accuracy\n" + "".join(f"{c:.6f},{a:.6f}\n" for c, a in zip(losses, accuracies, strict=True)))
     data.write_text(json.dumps(result, indent=1) + "\n")
     log.write_text(text)
     print(text)
@@ -178,12 +181,3 @@ def load_run(config: Config, given: set[str] | None):
         )
     fitting = model.fitting(params, DATASETS[config.dataset], config.way, str(directory), methods.load(config))
     return config, model.cast(fitting, config.dtype), run
-
-
-def commit() -> str:
-    """The commit of this source tree, with `-dirty` where files differ from it; `unknown` outside git."""
-    command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

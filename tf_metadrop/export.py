@@ -16,7 +16,8 @@ from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
 from tf_metadrop.data import load_split
 from tf_metadrop.errors import UsageError
-from tf_metadrop.evaluate import commit, load_run
+from tf_metadrop.evaluate import load_run
+from tf_metadrop.machine import commit
 from tf_metadrop.meta import gather_task
 from tf_metadrop.tracking import has_terminal
 

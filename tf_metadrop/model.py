@@ -6,12 +6,11 @@ phi/ (the noise generator) and conv?_bn/beta are not.
 
 import tensorflow as tf
 
-from tf_metadrop.data.spec import DatasetSpec
+from tf_metadrop.data.spec import LAYERS, DatasetSpec
 from tf_metadrop.errors import UsageError
 from tf_metadrop.ops import constant_gradient, cross_entropy
 from tf_metadrop.random import fold
 
-LAYERS = (1, 2, 3, 4)
 DENSE = 5  # the dense layer's number where layers are counted
 INITIAL_SD = 0.02
 

@@ -17,8 +17,9 @@ from tf_metadrop import method as methods
 from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
 from tf_metadrop.errors import UsageError
-from tf_metadrop.evaluate import commit, count_batches, load_run, test_images
+from tf_metadrop.evaluate import count_batches, load_run, test_images
 from tf_metadrop.execution import execution, prepare
+from tf_metadrop.machine import about
 from tf_metadrop.meta import for_each_task, task_getter
 from tf_metadrop.ops import cross_entropy
 from tf_metadrop.tracking import Wandb, progress
@@ -158,10 +159,8 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     table.writeheader()
     table.writerows(rows)
     (directory / "attack.csv").write_text(text.getvalue())
-    about = dict(
-        seed=config.seed, commit=commit(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run
-    )
-    (directory / "attack.json").write_text(json.dumps({"rows": rows, **about}, indent=1) + "\n")
+    made = dict(seed=config.seed, **about(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run)
+    (directory / "attack.json").write_text(json.dumps({"rows": rows, **made}, indent=1) + "\n")
     robustness_figure.draw(directory / "attack.png", {config.method: rows}, config)
     for row in rows:
         print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {row['accuracy_percent']:f} +- {row['ci95']:f}")

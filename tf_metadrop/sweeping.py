@@ -194,17 +194,17 @@ def evaluations(savedir: pathlib.Path) -> list[tuple[int, float]]:
     return [(found["iter"], found["val_acc"]) for found in numbers if "val_acc" in found]
 
 
-def start(flags: list[str], savedir: pathlib.Path) -> subprocess.Popen:
-    """main.py in a process of its own; what it prints goes to output.log in its savedir."""
+def start(flags: list[str], savedir: pathlib.Path, before=None) -> subprocess.Popen:
+    """main.py in a process of its own, which calls `before` first; it prints to output.log in its savedir."""
     with open(savedir / "output.log", "a") as log:
-        return subprocess.Popen([sys.executable, MAIN, *flags], stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen([sys.executable, MAIN, *flags], stdout=log, stderr=subprocess.STDOUT, preexec_fn=before)
 
 
 def finish(process: subprocess.Popen, savedir: pathlib.Path) -> None:
     """Waits for it; raises UsageError with its last line if it failed."""
     if process.wait():
         last = (savedir / "output.log").read_text(errors="replace").strip().rsplit("\n", 1)[-1]
-        raise UsageError(f"a trial ended with code {process.returncode}, see {savedir}/output.log: {last}")
+        raise UsageError(f"a run ended with code {process.returncode}, see {savedir}/output.log: {last}")
 
 
 def sentence(trial) -> str:

@@ -17,6 +17,7 @@ from tf_metadrop.evaluate import Evaluation, Images
 from tf_metadrop.execution import prepare
 from tf_metadrop.learner import MetaLearner
 from tf_metadrop.meta import State, initial_state, make_train_step
+from tf_metadrop.record import Record
 from tf_metadrop.tracking import TrainLog, header
 from tf_metadrop.workers import Team, watch
 
@@ -27,7 +28,7 @@ def meta_train(config: Config) -> MetaLearner:
     """Meta-trains, or goes on with the unfinished run in the savedir.
 
     Writes into `config.directory`: meta_train.log, metrics.jsonl, timing.jsonl, and every save_freq iterations
-    state.npz and the weights as model.* (TF1_BEHAVIOUR, "Files it writes").
+    state.npz, run.json (what it cost) and the weights as model.* (TF1_BEHAVIOUR, "Files it writes").
 
     Returns:
       The trained MetaLearner.
@@ -98,6 +99,7 @@ class Training:
         self.key = random.key(config.seed, random.TRAIN)
         self.evaluation = Evaluation(config, self.method, eval_images, random.EVALUATE)
         self.reached, self.kept = None, int(self.state.iteration)  # what an interrupted run saves; what is saved
+        self.record = log and Record(self.directory, config, self.kept)
 
     def run(self) -> State:
         """Returns the last state. An interrupted run saves what it has reached."""
@@ -150,6 +152,7 @@ class Training:
         """Writes what was reached."""
         checkpoint.save(self.directory, self.reached)
         self.kept = int(self.reached.state.iteration)
+        self.record.write(self.kept)
 
     def fault(self, done: Done) -> None:
         """Keeps a step that gave numbers which are none, for --replay; goes on without it if --on_nan=skip.

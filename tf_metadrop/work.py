@@ -1,8 +1,7 @@
 """How much arithmetic a step is, from the shapes of its convolutions and dense layers."""
 
 from tf_metadrop.config import Config
-from tf_metadrop.data import DATASETS
-from tf_metadrop.model import LAYERS, n_features
+from tf_metadrop.data.spec import DATASETS, LAYERS
 
 
 def forward_flop(config: Config) -> list[int]:
@@ -13,7 +12,7 @@ def forward_flop(config: Config) -> list[int]:
     for _ in LAYERS:
         flop.append(2 * height * width * 9 * channels * spec.filters)
         height, width, channels = height // 2, width // 2, spec.filters
-    return [*flop, 2 * n_features(spec) * config.way]
+    return [*flop, 2 * height * width * channels * config.way]
 
 
 def n_networks(config: Config) -> int:

@@ -1,0 +1,121 @@
+"""The runs whose results are published in results/: names, settings, and what is done with each."""
+
+import dataclasses
+import json
+import pathlib
+
+from tf_metadrop import work
+from tf_metadrop.config import Config, define_flags, from_flags
+
+FLAGS = pathlib.Path(__file__).parent.parent / "flags" / "results"
+GRADIENTS = "exact", "tf1", "first"
+SEEDS = 0, 1
+NOISE = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
+SAMPLES = 10  # of the noise in a test, where there is any that is sampled
+NOT_SAMPLED = "maml", "deterministic"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run, its test and perhaps its attack.
+
+    Args:
+      task: name of its flag file in flags/results, without the suffix.
+      label: its own name.
+      method: flags besides the file's.
+      attacked: whether its robustness is measured.
+    """
+
+    task: str
+    label: str
+    method: tuple[str, ...]
+    attacked: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of its folder: task/label."""
+        return f"{self.task}/{self.label}"
+
+    @property
+    def flags(self) -> list[str]:
+        """All flags of main.py that define it."""
+        return [f"--flagfile=flags/results/{self.task}.flags", *self.method]
+
+    @property
+    def config(self) -> Config:
+        """Its Config."""
+        from absl import flags
+
+        values = flags.FlagValues()
+        define_flags(values)
+        values(["main.py", f"--flagfile={FLAGS / self.task}.flags", *self.method])
+        return from_flags(values)
+
+    def flag_file(self) -> str:
+        """The flag file's own lines and `method`: everything in one file."""
+        head = f"# {self.name}: python main.py --flagfile=results/{self.name}/run.flags --savedir=...\n"
+        lines = (FLAGS / f"{self.task}.flags").read_text().splitlines()
+        return head + "\n".join([*[line for line in lines if line.startswith("--")], *self.method]) + "\n"
+
+    def steps(self) -> list[tuple[str | None, list[str]]]:
+        """(file that the step makes, or None: it knows itself; its flags), in order."""
+        config = self.config
+        samples = 1 if config.noise_name in NOT_SAMPLED else SAMPLES
+        once = ["--metabatch=1", f"--n_test_mc_samp={samples}", "--seed=0"]  # the same tasks for every run
+        found = [
+            (None, ["--mode=meta_train"]),
+            ("meta_test.json", [*once, "--mode=meta_test", "--eval_split=test", "--n_test_iters=1000"]),
+            ("meta_val.json", [*once, "--mode=meta_test", "--eval_split=val", "--n_test_iters=500"]),
+        ]
+        if self.attacked:
+            found.append(
+                (
+                    "attack.json",
+                    [*once, "--mode=attack", "--eval_split=test", "--n_test_iters=50", "--attack_steps=20"],
+                )
+            )
+        return found
+
+    def tflop(self) -> float:
+        """Arithmetic of its training, in 10^12 operations."""
+        return work.train_step_flop(self.config) * (self.config.n_train_iters + 1) / 1e12
+
+    def summary(self, savedir: pathlib.Path) -> str:
+        """One line about its test."""
+        found = json.loads((savedir / "meta_test.json").read_text())
+        return f"{found['accuracy']:.2f} +- {found['interval']:.2f}"
+
+
+def gradients(task: str, seed: int) -> list[Run]:
+    """MAML and Meta-dropout by each meta-gradient."""
+    return [
+        Run(task, f"{noise}_{gradient}_seed{seed}", flags(noise, gradient, seed), gradient == "exact" and seed == 0)
+        for gradient in GRADIENTS
+        for noise in ("metadrop", "maml")
+    ]
+
+
+def flags(noise: str, gradient: str, seed: int, *more: str) -> tuple[str, ...]:
+    """Flags of a run."""
+    return (f"--noise_type={noise}", f"--second_order={gradient}", f"--seed={seed}", *more)
+
+
+def all_runs() -> list[Run]:
+    """Every run, in the order in which they are performed."""
+    one, five, long = "omniglot_5way1shot", "omniglot_5way5shot", "omniglot_20way1shot"
+    runs = [*gradients(one, 0), *gradients(one, 1), *gradients(five, 0), *gradients(five, 1)]
+    runs += [Run(long, f"{noise}_exact_seed0", flags(noise, "exact", 0)) for noise in ("metadrop", "maml")]
+    for variant in ("ours", "report"):
+        runs += [
+            Run(one, f"{noise}_{variant}_seed0", flags(noise, "exact", 0, f"--noise_variant={variant}"))
+            for noise in NOISE
+        ]
+    runs.append(Run(one, "deterministic_seed0", flags("deterministic", "exact", 0)))
+    runs += [
+        Run(one, f"metasgd_{noise}_seed0", flags(noise, "exact", 0, "--inner=metasgd"))
+        for noise in ("maml", "metadrop")
+    ]
+    for where in ("inner", "query"):
+        adversary = "--adv_train=" + where, "--adv_norm=linf", "--adv_eps=0.1"
+        runs.append(Run(one, f"maml_adv_{where}_seed0", flags("maml", "exact", 0, *adversary), attacked=True))
+    return runs

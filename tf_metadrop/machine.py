@@ -1,0 +1,79 @@
+"""What a run or a measurement was made on and with: machine and versions; and the memory that this process took."""
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+import re
+import resource
+import shlex
+import subprocess
+import sys
+
+
+def about() -> dict:
+    """Command line, commit, machine and versions of this process."""
+    name, *flags = sys.argv
+    command = shlex.join(["python", pathlib.Path(name).name, *flags])
+    return dict(command=command, commit=commit(), machine=hardware(), versions=versions())
+
+
+def hardware() -> dict:
+    """Processor, cores that this process may use, memory, and GPUs as nvidia-smi names them."""
+    model = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
+    memory = re.search(r"^MemTotal:\s*(\d+) kB", _read("/proc/meminfo"), re.MULTILINE)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return dict(
+        cpu=model[1] if model else platform.processor() or platform.machine(), cores=cores,
+        memory_gib=round(int(memory[1]) / 2**20, 1) if memory else None, gpu=gpus(),
+    )  # fmt: skip
+
+
+def gpus() -> list[str]:
+    """Name of each NVIDIA GPU; asks nvidia-smi, so that this process takes no GPU memory."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return []
+
+
+def versions() -> dict:
+    """Python, TensorFlow (either build) and NumPy, without importing them."""
+    tensorflow = version("tensorflow_cpu", "tensorflow")
+    return {"Python": platform.python_version(), "TensorFlow": tensorflow, "NumPy": version("numpy")}
+
+
+def version(*packages: str) -> str:
+    """Of the first of these packages that is installed."""
+    for package in packages:
+        try:
+            return importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return "unknown"
+
+
+def commit() -> str:
+    """The commit of this source tree, with `-dirty` where files differ from it; `unknown` outside git."""
+    command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def peak_mb() -> int:
+    """Largest resident memory of this process so far.
+
+    From /proc where there is one: getrusage's number is never below what the process that started this one held.
+    """
+    found = re.search(r"^VmHWM:\s*(\d+) kB", _read("/proc/self/status"), re.MULTILINE)
+    return int(found[1]) // 1024 if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _read(path: str) -> str:
+    try:
+        return pathlib.Path(path).read_text()
+    except OSError:
+        return ""
