@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from tf_metadrop import cli, config, table
+from tf_metadrop import cli, config, table, table_figures
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import boundary, curves, noise_maps
 from tf_metadrop.tracking import Wandb, progress
@@ -126,7 +126,7 @@ def draw_robustness(folders, out: pathlib.Path) -> list[pathlib.Path]:
             raise UsageError(f"{folder} was not attacked: run main.py --mode=attack --savedir={folder}.")
     found = [table.load(folder) for folder in folders]
     out.mkdir(parents=True, exist_ok=True)
-    return table.draw_attacks(found, out)
+    return table_figures.draw_attacks(found, out)
 
 
 def main(argv: Sequence[str]) -> int:

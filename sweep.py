@@ -27,12 +27,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--n_trials", type=int, help="trials of this process; default: the whole grid, 20 otherwise")
     parser.add_argument("--no_pruning", action="store_true", help="train every trial to its end")
     parser.add_argument("--seed", type=int, default=0, help="of the random and the TPE sampler")
-    parser.add_argument("flags", nargs="*", help="flags of main.py for every trial, after --")
-    args = parser.parse_args(argv[1:])
+    parser.epilog = "Flags of main.py for every trial: at the end, after --"
+    end = argv.index("--") if "--" in argv else len(argv)  # argparse takes none after -- once options came between
+    args, flags = parser.parse_args(argv[1:end]), argv[end + 1 :]
     out = args.out or pathlib.Path("checkpoints/sweeps") / args.file.stem
 
     def act():
-        definition = sweeping.load(args.file, args.flags)
+        definition = sweeping.load(args.file, flags)
         sweeping.run(definition, out, args.storage, args.n_trials, not args.no_pruning, args.seed)
 
     return cli.guard("sweep.py", act)

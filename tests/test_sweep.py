@@ -35,9 +35,9 @@ def definition(**changes):
 def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_path, capsys):
     path, out = tmp_path / "two.yaml", tmp_path / "out"
     path.write_text(yaml.safe_dump(definition()))
-    assert sweep.main(["sweep.py", str(path), f"--out={out}", "--n_trials=1"]) == 0
+    assert sweep.main(["sweep.py", str(path), f"--out={out}", "--n_trials=1", "--", "--n_test_iters=3"]) == 0
     assert "(1 trials to the end)" in capsys.readouterr().out
-    assert sweep.main(["sweep.py", str(path), f"--out={out}"]) == 0
+    assert sweep.main(["sweep.py", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0
     said = capsys.readouterr().out
     with open(out / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -48,7 +48,7 @@ def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_pa
     for row in rows:
         assert json.loads((pathlib.Path(row["savedir"]) / "meta_test.json").read_text())["config"]["shot"] == 2
     made = {path: path.stat().st_mtime_ns for path in out.glob("*/meta_*.json")}
-    assert sweep.main(["sweep.py", str(path), f"--out={out}"]) == 0  # nothing is left to do
+    assert sweep.main(["sweep.py", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0  # nothing is left to do
     assert made == {path: path.stat().st_mtime_ns for path in out.glob("*/meta_*.json")}
     path.write_text(yaml.safe_dump(definition(method="random")))
     assert sweep.main(["sweep.py", str(path), f"--out={out}"]) == 2

@@ -14,6 +14,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.evaluate import MODEL_FLAGS, count_batches, load_run, test_images
 from tf_metadrop.execution import prepare
 from tf_metadrop.meta import task_getter, task_loss
+from tf_metadrop.paired import interval
 from tf_metadrop.random import StandardNormal, fold
 from tf_metadrop.tracking import progress
 
@@ -90,11 +91,6 @@ def load_like(savedir: pathlib.Path, config: Config) -> dict[str, tf.Tensor]:
         )
     fitting = model.fitting(params, DATASETS[config.dataset], config.way, str(savedir), methods.load(config))
     return model.cast(fitting, config.dtype)
-
-
-def interval(values: np.ndarray) -> float:
-    """Half of the 95 % interval of their mean, as the TF1 program's: 1.96 * std / sqrt(n)."""
-    return 1.96 * float(values.std()) / len(values) ** 0.5
 
 
 def summary(tested: Tested, names: tuple[str, str]) -> dict[str, Any]:

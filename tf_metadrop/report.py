@@ -13,7 +13,7 @@ import pathlib
 import sys
 import tempfile
 
-from tf_metadrop import cli, table
+from tf_metadrop import cli, table, table_figures
 from tf_metadrop.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import boundary, curves
@@ -83,7 +83,7 @@ def figures(runs: dict[str, pathlib.Path], tested: list) -> list[Shown]:
             shown.append(read("Training: loss and accuracy", curves.draw(out / "curves.png", logged)))
             if any(curves.seconds_per_iteration(found) for found in logged.values()):
                 shown.append(read("Cost of training", curves.draw_cost(out / "cost.png", logged)))
-        for path in table.draw_attacks(tested, out):
+        for path in table_figures.draw_attacks(tested, out):
             shown.append(read("Robustness", path))
         for label, directory in runs.items():
             if (directory / "export.pkl").exists():

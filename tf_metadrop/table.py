@@ -2,8 +2,11 @@
 
   python -m tf_metadrop.table FOLDER ... [--output FOLDER]
 
-Reads every savedir under the folders (meta_test.json, attack.json) and prints the tables as Markdown; --output also
-writes tables.md, accuracy.csv, robustness.csv and robustness_<task>.png there.
+Reads every savedir under the folders (meta_test.json, attack.json and what lies beside them) and prints the tables as
+Markdown; --output also writes tables.md, with figures of the learning curves and of the attacks, and a CSV file for
+each table there. results/README.md is made by
+
+  python -m tf_metadrop.table results --output results --page README.md --preface results/learned.md
 """
 
 import argparse
@@ -14,7 +17,7 @@ import json
 import pathlib
 import sys
 
-from tf_metadrop import cli, robustness_figure
+from tf_metadrop import cli, cost, paired, robustness_figure, table_figures
 from tf_metadrop.config import Config
 from tf_metadrop.errors import UsageError
 
@@ -141,60 +144,50 @@ def robustness_rows(runs: list[Run]) -> list[dict]:
 
 
 def tables(runs: list[Run]) -> dict[str, list[dict]]:
-    """The three tables, {title: rows}."""
+    """The tables, {title: rows}."""
     noise = [*MAIN[:2], "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive", "deterministic"]
     noise += [f"{name}_report" for name in noise]
     return {
         "Accuracy in per cent": accuracy_rows(runs, MAIN.__contains__),
         "Noise types": accuracy_rows(runs, noise.__contains__),
         "Other methods": [row for row in accuracy_rows(runs, lambda m: m not in (*MAIN, *noise)) if row["ours"]],
+        "Differences on the same tasks, in points of accuracy": paired.rows(runs),
         "Accuracy under attack, in per cent": robustness_rows(runs),
+        "Cost": cost.rows(runs),
     }
+
+
+FILES = "accuracy", "accuracy", "accuracy", "differences", "robustness", "cost"  # CSV files of the tables, in order
+LEGENDS = {"Differences on the same tasks, in points of accuracy": paired.LEGEND, "Cost": cost.LEGEND}
 
 
 def markdown(found: dict[str, list[dict]]) -> str:
     """The tables as Markdown; those without rows are left out."""
     from tabulate import tabulate
 
-    parts = [
-        f"## {title}\n\n{tabulate(rows, headers='keys', tablefmt='github', disable_numparse=True)}\n"
-        for title, rows in found.items() if rows
-    ]  # fmt: skip
+    parts = []
+    for title, rows in found.items():
+        if rows:
+            legend = f"\n{LEGENDS[title]}\n" if title in LEGENDS else ""
+            table = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+            parts.append(f"## {title}\n\n{table}\n{legend}")
     return "\n".join([*parts, LEGEND + "\n"])
 
 
-def write(output: pathlib.Path, found: dict[str, list[dict]], runs: list[Run]) -> None:
-    """tables.md, the CSV files, and a figure for each task that was attacked."""
+def write(output: pathlib.Path, page: str, preface: str, found: dict[str, list[dict]], runs: list[Run]) -> None:
+    """The page, the CSV files and the figures."""
     output.mkdir(parents=True, exist_ok=True)
-    (output / "tables.md").write_text(markdown(found))
-    *accuracies, attacks = found.values()
-    for name, rows in (("accuracy", [row for part in accuracies for row in part]), ("robustness", attacks)):
+    figures = table_figures.draw(runs, published(), output)
+    shown = "".join(f"\n## {title}\n\n![{title}]({path.name})\n" for title, path in figures.items())
+    (output / page).write_text(preface + markdown(found) + shown)
+    for name in dict.fromkeys(FILES):
+        rows = [row for file, part in zip(FILES, found.values(), strict=True) if file == name for row in part]
         if rows:
             text = io.StringIO()
             writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows({tuple(row.items()): row for row in rows}.values())
             (output / f"{name}.csv").write_text(text.getvalue())
-    draw_attacks(runs, output)
-
-
-def draw_attacks(runs: list[Run], output: pathlib.Path) -> list[pathlib.Path]:
-    """A robustness figure for each task of the attacked runs among these; returns the files written."""
-    attacked, written = [run for run in runs if run.attack], []
-    for task in sorted({run.task for run in attacked}):
-        same = [run for run in attacked if run.task == task]
-        written.append(output / "robustness_{}_{}way{}shot.png".format(*task))
-        robustness_figure.draw(written[-1], labels(same), same[0].config)
-    return written
-
-
-def labels(runs: list[Run]) -> dict[str, list[dict]]:
-    """{label: rows} of attacked runs; the folder's name is added where a method occurs twice."""
-    methods = [run.config.method for run in runs]
-    return {
-        run.config.method + (f" ({run.directory.name})" if methods.count(run.config.method) > 1 else ""): run.attack
-        for run in runs
-    }
 
 
 def main(arguments: list[str]) -> int:
@@ -204,14 +197,17 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("folders", nargs="+", type=pathlib.Path, help="folders of savedirs, however deep")
     parser.add_argument("--output", type=pathlib.Path, help="folder for tables.md, CSV files and figures")
+    parser.add_argument("--page", default="tables.md", help="name of the Markdown file there; default: tables.md")
+    parser.add_argument("--preface", type=pathlib.Path, help="a Markdown file whose text comes first on that page")
     args = parser.parse_args(arguments)
 
     def act():
         runs = find(args.folders)
+        preface = args.preface.read_text() + "\n" if args.preface else ""
         found = tables(runs)
         print(markdown(found))
         if args.output:
-            write(args.output, found, runs)
+            write(args.output, args.page, preface, found, runs)
 
     return cli.guard("tf_metadrop.table", act)
 

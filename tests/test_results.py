@@ -1,0 +1,141 @@
+"""The published results: which runs they are, how they are made and compared, and the page about them."""
+
+import csv
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+import main as main_program
+import reproduce
+from tf_metadrop import Config, experiments, paired, record, table, work
+
+ROOT = pathlib.Path(__file__).parent.parent
+LOG = "way: 5\nmetabatch: 4\n\n" + "".join(
+    f"\nIter {i} start\nmeta_train: episode {4 * i}, ({i}.5 secs), cent 0.5, acc 0.8\n"
+    f"meta_val  : episode {4 * i}, ({i}.9 secs), cent 0.4, acc {0.7 + i / 1000}\n"
+    for i in (0, 50, 100)
+)
+
+
+def finished(folder, accuracies, seed=0, test=(), **settings):
+    """A savedir with a tested run in it; accuracies in [0, 1]."""
+    folder.mkdir(parents=True)
+    trained = Config(dataset="omniglot", way=5, savedir=str(folder), seed=seed, **settings).as_dict()
+    config = {**trained, "metabatch": 1, "seed": 0, **dict(test)}
+    result = dict(accuracy=100 * np.mean(accuracies), interval=1.0, episodes=len(accuracies), seed=0)
+    (folder / "meta_test.json").write_text(json.dumps(result | dict(config=config, trained_with=trained)))
+    (folder / "meta_test.csv").write_text("cent,accuracy\n" + "".join(f"0.1,{a:.6f}\n" for a in accuracies))
+    (folder / "meta_train.log").write_text(LOG)
+
+
+def test_runs_are_compared_on_the_same_tasks_only(tmp_path):
+    base = np.array([0.5, 0.75, 1.0, 0.75])
+    finished(tmp_path / "maml0", base, maml=True)
+    finished(tmp_path / "maml1", base, seed=1, maml=True)
+    finished(tmp_path / "drop0", base + [0.25, 0, 0, 0.25], seed=0)
+    finished(tmp_path / "drop1", base - [0.25, 0, 0, 0], seed=1)
+    finished(tmp_path / "first", base - 0.25, second_order="first")
+    finished(tmp_path / "other tasks", base + 0.2, test={"seed": 1}.items(), noise_type="additive")
+    finished(tmp_path / "longer", base + 0.2, n_train_iters=9, noise_type="additive")
+    found = paired.rows(table.find([tmp_path]))
+    assert [(row["first"], row["second"]) for row in found] == [
+        ("maml, exact", "metadrop, exact"), ("metadrop, exact", "metadrop, first"),
+    ]  # fmt: skip
+    mean = 100 * np.array([0.0, 0, 0, 0.125])  # over the two seeds
+    assert found[0]["difference"] == f"{mean.mean():+.2f} ± {1.96 * mean.std() / 2:.2f}" == "+3.12 ± 5.30"
+    assert found[0]["by seed"] == "+12.50, -6.25" and found[0]["shown"] == "no" and found[0]["tasks"] == 4
+    assert found[1]["by seed"] == "-37.50" and found[1]["shown"] == "yes"  # the seed that both have
+    (tmp_path / "drop0" / "meta_test.csv").unlink()  # of a test before they were kept
+    (tmp_path / "drop1" / "meta_test.csv").write_text("broken")
+    assert paired.rows(table.find([tmp_path])) == []
+
+
+def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    finished(runs / "maml", np.full(4, 0.5), maml=True)
+    finished(runs / "drop", np.full(4, 0.75))
+    finished(runs / "additive", np.full(4, 0.75), noise_type="additive")
+    writer = record.Record(runs / "drop", Config(way=5), 0)
+    writer.write(30)
+    (tmp_path / "learned.md").write_text("# Learned\n")
+    pages = [f"--output={out}", "--page=README.md", f"--preface={tmp_path / 'learned.md'}"]
+    assert table.main([str(runs), *pages]) == 0
+    page = (out / "README.md").read_text()
+    assert page.startswith("# Learned\n") and capsys.readouterr().out.strip() in page
+    for what in ("gradients", "methods"):
+        name = f"learning_omniglot_5way1shot_{what}.png"
+        assert f"({name})" in page and (out / name).stat().st_size > 10_000
+    with open(out / "differences.csv", newline="") as file:
+        assert [row["difference"] for row in csv.DictReader(file)] == ["+25.00 ± 0.00"] * 2
+    with open(out / "cost.csv", newline="") as file:
+        (cost,) = csv.DictReader(file)
+    assert cost["iterations"] == "30" and cost["method"] == "metadrop"
+    assert float(cost["GFLOP per iteration"]) == pytest.approx(work.train_step_flop(Config(way=5)) / 1e9, abs=0.05)
+    assert table.main([str(runs), f"--preface={tmp_path / 'none.md'}"]) == 2
+    assert "none.md cannot be used" in capsys.readouterr().err
+
+
+def test_what_was_lost_is_not_in_the_record(tmp_path):
+    config = Config(way=5)
+    first = record.Record(tmp_path, config, 0)
+    first.write(10)
+    second = record.Record(tmp_path, config, 10)
+    second.write(20)
+    second.write(30)
+    found = record.read(tmp_path)
+    assert [(part["first"], part["iterations"]) for part in found["parts"]] == [(0, 10), (10, 20)]
+    assert found["iterations"] == 30 and found["seconds"] == sum(part["seconds"] for part in found["parts"])
+    record.Record(tmp_path, config, 0).write(5)  # a run that starts anew
+    assert [part["iterations"] for part in record.read(tmp_path)["parts"]] == [5]
+
+
+def test_every_run_has_its_own_name_and_a_flag_file_that_says_everything(tmp_path):
+    runs = experiments.all_runs()
+    assert len({run.name for run in runs}) == len(runs) == len({str(run.config.as_dict()) for run in runs})
+    for run in runs:
+        path = tmp_path / "run.flags"
+        path.write_text(run.flag_file())
+        values = main_program.cli.flags.FlagValues()
+        main_program.config.define_flags(values)
+        values(["main.py", f"--flagfile={path}"])
+        assert main_program.config.from_flags(values) == run.config
+        assert run.config.eval_split == "val"
+
+
+def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
+    flags = tmp_path / "flags"
+    flags.mkdir()
+    task = "dataset=strokes way=3 query=2 metabatch=1 n_steps=1 n_train_iters=1 n_eval_batches=1 eval_split=val"
+    (flags / "tiny.flags").write_text("# tiny\n" + "".join(f"--{flag}\n" for flag in [*task.split(), "wandb=disabled"]))
+    started = []
+
+    class Process:
+        def __init__(self, arguments):
+            few = ["--n_test_iters=2"] if "--mode=meta_test" in arguments else []
+            self.returncode = main_program.main(["main.py", *arguments, *few])
+
+        def wait(self):
+            return self.returncode
+
+    def start(arguments, savedir, before):
+        started.append(next(flag for flag in arguments if flag.startswith("--mode")))
+        return Process(arguments)
+
+    monkeypatch.setattr(experiments, "FLAGS", flags)
+    one = experiments.Run("tiny", "maml_seed3", ("--maml", "--seed=3"))
+    monkeypatch.setattr(experiments, "all_runs", lambda: [one])
+    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
+    monkeypatch.setattr(reproduce.sweeping, "start", start)
+    command = ["reproduce.py", "tiny/*", f"--out={tmp_path / 'out'}"]
+    assert reproduce.main(command) == 0
+    assert started == ["--mode=meta_train", "--mode=meta_test", "--mode=meta_test"]
+    folder = tmp_path / "results" / "tiny" / "maml_seed3"
+    assert json.loads((folder / "run.json").read_text())["iterations"] == 2
+    result = json.loads((folder / "meta_test.json").read_text())
+    assert result["trained_with"]["seed"] == 3 and result["config"]["seed"] == 0 and result["command"]
+    assert len(paired.accuracies(folder)) == 2 and "--seed=3" in (folder / "run.flags").read_text()
+    assert reproduce.main(command) == 0 and started[3:] == ["--mode=meta_train"]  # which finds that it is done
+    assert reproduce.main(["reproduce.py", "none*"]) == 2
+    assert "none* names no run" in capsys.readouterr().err

@@ -1,0 +1,33 @@
+"""What runs cost: time, memory and arithmetic, from their run.json."""
+
+from tf_metadrop import record
+
+LEGEND = (
+    "hours: of training, evaluations and compilation included, on the cores named, whatever ran beside it; memory: "
+    "the largest that the process took; GFLOP: of the convolutions and products of an iteration (tf_metadrop/work.py), "
+    "TFLOP: of all of them."
+)
+
+
+def rows(runs: list) -> list[dict]:
+    """Rows of the cost table, for those of the `table.Run`s that say it."""
+    found = []
+    for run in runs:
+        cost = record.read(run.directory)
+        if not cost:
+            continue
+        machines = {f"{p['machine']['cores']} core(s) {p['machine']['cpu']}" for p in cost["parts"]}
+        gpus = {gpu for part in cost["parts"] for gpu in part["machine"]["gpu"]}
+        found.append(
+            {
+                "task": "{} {}-way {}-shot".format(*run.task), "method": run.config.method, "gradient": run.gradient,
+                "seed": run.trained_with.get("seed", ""), "iterations": cost["iterations"],
+                "hours": f"{cost['seconds'] / 3600:.2f}",
+                "s per iteration": f"{cost['seconds'] / cost['iterations']:.3f}",
+                "memory (MB)": cost["peak_mb"], "GFLOP per iteration": f"{cost['gflop_per_iteration']:.1f}",
+                "TFLOP": f"{cost['gflop_per_iteration'] * cost['iterations'] / 1000:.0f}",
+                "starts": len(cost["parts"]), "commit": ", ".join(sorted({part["commit"] for part in cost["parts"]})),
+                "machine": "; ".join(sorted(machines | gpus)),
+            }
+        )  # fmt: skip
+    return sorted(found, key=lambda row: [str(row[name]) for name in ("task", "method", "gradient", "seed")])

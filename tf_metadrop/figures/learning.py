@@ -1,0 +1,59 @@
+"""Accuracy on held-out classes over training: a line for each kind of run, with the range of its seeds."""
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_metadrop.figures import style
+
+STYLES = {"exact": "-", "tf1": "--", "first": ":"}
+
+
+class Curve(NamedTuple):
+    """Evaluations of one run."""
+
+    label: str  # of its group
+    line: str  # how the group is drawn, a key of STYLES or another word
+    colour: str  # what decides the group's colour
+    iterations: list
+    hours: list
+    accuracies: list  # in [0, 1]
+
+
+def draw(path: pathlib.Path, curves: list[Curve], published: dict[str, float], y_label: str) -> pathlib.Path:
+    """Two panels, over iterations and over hours.
+
+    Args:
+      curves: runs with the same label are drawn as their mean, with their range.
+      published: {label: accuracy in per cent}, drawn as horizontal lines.
+    """
+    figure = style.new_figure(2 * style.COLUMN, 3.1)
+    left, right = figure.subplots(1, 2, sharey=True)
+    colours = dict(zip(dict.fromkeys(curve.colour for curve in curves), style.COLOURS * len(curves), strict=False))
+    for label in dict.fromkeys(curve.label for curve in curves):
+        group = [curve for curve in curves if curve.label == label]
+        n_points = min(len(curve.iterations) for curve in group)
+        every = 100 * np.array([curve.accuracies[:n_points] for curve in group])
+        look = dict(color=colours[group[0].colour], linestyle=STYLES.get(group[0].line, "-"), linewidth=1.2)
+        for axes, x in (
+            (left, group[0].iterations[:n_points]),
+            (right, np.mean([curve.hours[:n_points] for curve in group], 0)),
+        ):
+            axes.plot(x, every.mean(0), label=label if axes is left else None, **look)
+            if len(group) > 1:
+                axes.fill_between(x, every.min(0), every.max(0), color=look["color"], alpha=0.12, linewidth=0)
+    for (label, accuracy), line in zip(published.items(), ("-.", (0, (1, 3))) * len(published), strict=False):
+        for axes in (left, right):
+            axes.axhline(accuracy, color="0.4", linewidth=0.9, linestyle=line, label=label if axes is left else None)
+    later = [100 * accuracy for curve in curves for accuracy in curve.accuracies[1:]]  # not the untrained model's
+    if later:
+        low, high = min(later), max([*later, *published.values()])
+        left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low) + 0.1)
+    left.set_ylabel(y_label, fontsize=style.SMALL)
+    left.set_xlabel("meta-iteration", fontsize=style.SMALL)
+    right.set_xlabel("hours", fontsize=style.SMALL)
+    for axes in (left, right):
+        style.bare(axes)
+    figure.legend(loc="outside lower center", fontsize=style.SMALL, frameon=False, ncols=3)
+    return style.save(figure, path)

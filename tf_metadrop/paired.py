@@ -1,0 +1,73 @@
+"""Differences between runs that were tested on the same tasks: what a method, or a meta-gradient, changes."""
+
+import csv
+import pathlib
+
+import numpy as np
+
+FILE = "meta_test.csv"
+SAME_TEST = "dataset", "way", "shot", "query", "metabatch", "seed", "eval_split"
+LEGEND = (
+    "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
+    "its 95 % interval over tasks, which knows nothing of other training seeds: each seed's own difference stands "
+    "beside it."
+)
+
+
+def interval(values: np.ndarray) -> float:
+    """Half of the 95 % interval of their mean, as the TF1 program's: 1.96 * std / sqrt(n)."""
+    return 1.96 * float(values.std()) / len(values) ** 0.5
+
+
+def accuracies(directory: pathlib.Path) -> np.ndarray | None:
+    """Accuracy in per cent of every task of a meta-test, [tasks]; None if it was not kept."""
+    try:
+        with open(directory / FILE, newline="") as file:
+            return 100 * np.array([float(row["accuracy"]) for row in csv.DictReader(file)])
+    except (FileNotFoundError, KeyError, ValueError):
+        return None
+
+
+def rows(runs: list) -> list[dict]:
+    """Rows of the table: every method against maml, and every meta-gradient against exact, all else being equal.
+
+    Args:
+      runs: `table.Run`s.
+    """
+    groups = {}  # (test, training but for method and gradient) -> {(method, gradient): {training seed: accuracies}}
+    for run in runs:
+        each = accuracies(run.directory) if run.test else None
+        if each is None or len(each) != run.test["episodes"]:
+            continue
+        test = tuple(run.test["config"][name] for name in SAME_TEST)
+        key = *test, len(each), run.trained_with.get("n_train_iters"), run.trained_with.get("metabatch")
+        seeds = groups.setdefault(key, {}).setdefault((run.config.method, run.gradient), {})
+        seeds[run.trained_with.get("seed")] = each
+    found = []
+    for key, group in sorted(groups.items(), key=lambda item: str(item[0])):
+        task = "{} {}-way {}-shot".format(*key[:3])
+        for (method, gradient), seeds in group.items():
+            for what, other in (("method", ("maml", gradient)), ("gradient", (method, "exact"))):
+                if other != (method, gradient) and other in group:
+                    found += row(task, what, other, (method, gradient), group[other], seeds)
+    return sorted(found, key=lambda row: (row["task"], row["of"] != "method", row["second"]))
+
+
+def row(task: str, what: str, first: tuple, second: tuple, seeds_1: dict, seeds_2: dict) -> list[dict]:
+    """One row; none if the two have no training seed in common."""
+    common = sorted(seeds_1.keys() & seeds_2.keys(), key=str)
+    if not common:
+        return []
+    every = np.stack([seeds_2[seed] - seeds_1[seed] for seed in common])  # [seeds, tasks]
+    mean = every.mean(0)
+    names = [f"{method}, {gradient}" for method, gradient in (first, second)]
+    means = [np.mean([seeds[seed] for seed in common]) for seeds in (seeds_1, seeds_2)]
+    return [
+        {
+            "task": task, "of": what, "first": names[0], "second": names[1],
+            "accuracies": "{:.2f}, {:.2f}".format(*means),
+            "difference": f"{mean.mean():+.2f} ± {interval(mean):.2f}",
+            "by seed": ", ".join(f"{difference.mean():+.2f}" for difference in every),
+            "tasks": len(mean), "shown": "yes" if abs(mean.mean()) > interval(mean) else "no",
+        }
+    ]  # fmt: skip

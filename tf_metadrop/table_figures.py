@@ -1,0 +1,70 @@
+"""The figures beside the tables: learning curves of the runs, and how they withstand attacks."""
+
+import pathlib
+
+from tf_metadrop import robustness_figure
+from tf_metadrop.figures import curves, learning
+
+COMPARED = "maml", "metadrop"
+HELD_OUT = {"meta_val": "accuracy on validation classes (%)", "meta_test": "accuracy on test classes (%)"}
+
+
+def draw(runs: list, published: dict, output: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Everything that can be drawn of these `table.Run`s: {title: file}.
+
+    Args:
+      published: `table.published()`.
+    """
+    written = {}
+    for task in sorted({run.task for run in runs}):
+        name, title = "{}_{}way{}shot".format(*task), "{} {}-way {}-shot".format(*task)
+        known = {f"{who}, {method}": value for method in COMPARED for who, value in numbers(published, task, method)}
+        same = [run for run in runs if run.task == task]
+        compared = [run for run in same if run.config.method in COMPARED]
+        exact = [run for run in same if run.gradient == "exact"]
+        pairs = [("gradients", compared, lambda run: f"{run.config.method}, {run.gradient}")]
+        if len({run.config.method for run in exact} - set(COMPARED)) > 0:
+            pairs.append(("methods", exact, lambda run: run.config.method))
+        for what, chosen, label in pairs:
+            for split, y_label in HELD_OUT.items():
+                if found := evaluations(chosen, split, label):
+                    path = output / f"learning_{name}_{what}.png"
+                    written[f"{title}, {what}"] = learning.draw(path, found, known, y_label)
+                    break
+    return written | {f"{path.stem}": path for path in draw_attacks(runs, output)}
+
+
+def numbers(published: dict, task: tuple, method: str) -> list[tuple[str, float]]:
+    """[(source, accuracy in per cent)] of others for a task and method."""
+    cells = published.get((*task, method), {})
+    return [(source.replace("_", " "), float(text.split()[0])) for source, text in cells.items()]
+
+
+def evaluations(runs: list, split: str, label) -> list[learning.Curve]:
+    """The curves of those runs that were evaluated on this split while they trained."""
+    found = []
+    for run in sorted(runs, key=lambda run: (run.config.method, run.gradient, str(run.trained_with.get("seed")))):
+        if (run.directory / curves.LOG).exists() and (curve := curves.load(run.directory).get(split)):
+            line = run.gradient if run.config.method in COMPARED else "exact"
+            points = curve["iter"], curve["hours"], curve["acc"]
+            found.append(learning.Curve(label(run), line, run.config.method, *points))
+    return found
+
+
+def draw_attacks(runs: list, output: pathlib.Path) -> list[pathlib.Path]:
+    """A robustness figure for each task of the attacked runs among these; returns the files written."""
+    attacked, written = [run for run in runs if run.attack], []
+    for task in sorted({run.task for run in attacked}):
+        same = [run for run in attacked if run.task == task]
+        written.append(output / "robustness_{}_{}way{}shot.png".format(*task))
+        robustness_figure.draw(written[-1], labels(same), same[0].config)
+    return written
+
+
+def labels(runs: list) -> dict[str, list[dict]]:
+    """{label: rows} of attacked runs; the folder's name is added where a method occurs twice."""
+    methods = [run.config.method for run in runs]
+    return {
+        run.config.method + (f" ({run.directory.name})" if methods.count(run.config.method) > 1 else ""): run.attack
+        for run in runs
+    }
