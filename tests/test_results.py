@@ -9,7 +9,9 @@ import pytest
 
 import main as main_program
 import reproduce
+from benchmarks import mimgnet_images
 from tf_metadrop import Config, experiments, paired, record, table, work
+from tf_metadrop.data import load_split
 
 ROOT = pathlib.Path(__file__).parent.parent
 LOG = "way: 5\nmetabatch: 4\n\n" + "".join(
@@ -73,6 +75,10 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
         (cost,) = csv.DictReader(file)
     assert cost["iterations"] == "30" and cost["method"] == "metadrop"
     assert float(cost["GFLOP per iteration"]) == pytest.approx(work.train_step_flop(Config(way=5)) / 1e9, abs=0.05)
+    with open(out / "learning.csv", newline="") as file:
+        learned = {row["method"]: row for row in csv.DictReader(file)}["metadrop"]
+    assert [learned[name] for name in ("half way", "end", "steepest fall", "level")] == ["75.00", "80.00", "0.00", "80"]
+    assert learned["iterations"] == "100" and learned["classes"] == "validation"
     assert table.main([str(runs), f"--preface={tmp_path / 'none.md'}"]) == 2
     assert "none.md cannot be used" in capsys.readouterr().err
 
@@ -139,3 +145,13 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
     assert reproduce.main(command) == 0 and started[3:] == ["--mode=meta_train"]  # which finds that it is done
     assert reproduce.main(["reproduce.py", "none*"]) == 2
     assert "none* names no run" in capsys.readouterr().err
+
+
+def test_generated_images_of_mimgnet(tmp_path):
+    command = [str(tmp_path), "--instances=3"]
+    assert mimgnet_images.main(command) == 0
+    images = load_split("mimgnet", str(tmp_path), "train")
+    assert images.shape == (64, 3, 84, 84, 3)
+    np.testing.assert_array_equal(images[5], mimgnet_images.texture("train", 5, 3))
+    assert not np.array_equal(images[5], mimgnet_images.texture("test", 5, 3))
+    assert mimgnet_images.main(command) == 2  # nothing is overwritten

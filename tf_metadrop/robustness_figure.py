@@ -4,10 +4,10 @@ import csv
 import pathlib
 import re
 
+from tf_metadrop.figures import style
+
 PUBLISHED = pathlib.Path(__file__).parent / "published" / "robustness.csv"
 NORMS = {"l1": r"$\ell_1$", "l2": r"$\ell_2$", "linf": r"$\ell_\infty$"}
-# Wong's palette, which the colour-blind can tell apart.
-COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"
 REGULARIZERS = {"maml_manifold_mixup": "mixup", "maml_vib": "vib", "maml_info_dropout": "infodrop"}
 
 
@@ -43,12 +43,12 @@ def draw(path: pathlib.Path, runs: dict[str, list[dict]], config) -> None:
     norms = [norm for norm in NORMS if norm in found] + sorted(found - set(NORMS))
     figure = Figure(figsize=(3.4 * len(norms), 3.4), layout="constrained")
     panels = figure.subplots(1, len(norms), squeeze=False)
-    colour_of = dict(zip(runs, COLOURS * len(runs), strict=False))
+    colour_of = dict(zip(runs, style.COLOURS * len(runs), strict=False))
     for norm, axes in zip(norms, panels[0], strict=True):
         for marker, (name, points) in zip("osv^DxP*" * 9, published(config, norm).items(), strict=False):
             colour = next((colour_of[label] for label in runs if paper_name(label.split(" ")[0]) == name), "0.55")
-            style = dict(marker=marker, markersize=4, markerfacecolor="none", linewidth=0.9, color=colour)
-            axes.plot(*zip(*points, strict=True), "--", label=f"paper: {name}", **style)
+            look = dict(marker=marker, markersize=4, markerfacecolor="none", linewidth=0.9, color=colour)
+            axes.plot(*zip(*points, strict=True), "--", label=f"paper: {name}", **look)
         for label, rows in runs.items():
             of_norm = [row for row in rows if row["norm"] == norm]
             values = [[row[key] for row in of_norm] for key in ("epsilon", "accuracy_percent", "ci95")]

@@ -17,7 +17,7 @@ import json
 import pathlib
 import sys
 
-from tf_metadrop import cli, cost, paired, robustness_figure, table_figures
+from tf_metadrop import cli, cost, learning_table, paired, robustness_figure, table_figures
 from tf_metadrop.config import Config
 from tf_metadrop.errors import UsageError
 
@@ -153,12 +153,25 @@ def tables(runs: list[Run]) -> dict[str, list[dict]]:
         "Other methods": [row for row in accuracy_rows(runs, lambda m: m not in (*MAIN, *noise)) if row["ours"]],
         "Differences on the same tasks, in points of accuracy": paired.rows(runs),
         "Accuracy under attack, in per cent": robustness_rows(runs),
+        "Learning": learning_table.rows(runs),
         "Cost": cost.rows(runs),
     }
 
 
-FILES = "accuracy", "accuracy", "accuracy", "differences", "robustness", "cost"  # CSV files of the tables, in order
-LEGENDS = {"Differences on the same tasks, in points of accuracy": paired.LEGEND, "Cost": cost.LEGEND}
+FILES = (
+    "accuracy",
+    "accuracy",
+    "accuracy",
+    "differences",
+    "robustness",
+    "learning",
+    "cost",
+)  # CSV files of the tables, in order
+LEGENDS = {
+    "Differences on the same tasks, in points of accuracy": paired.LEGEND,
+    "Learning": learning_table.LEGEND,
+    "Cost": cost.LEGEND,
+}
 
 
 def markdown(found: dict[str, list[dict]]) -> str:

@@ -1,0 +1,63 @@
+"""Writes generated images of miniImageNet's full size, to try that path with: they are textures, not miniImageNet.
+
+  python -m benchmarks.mimgnet_images FOLDER      writes FOLDER/mimgnet/{train,val,test}.npy, 1.3 GB
+
+64, 16 and 20 classes of 600 images, 84 x 84 x 3. A class is a few plane waves with colours of their own; an image of it
+has other phases, strengths and noise. Always the same. Then: main.py --dataset=mimgnet --data_dir=FOLDER ...
+"""
+
+import argparse
+import pathlib
+import sys
+
+import numpy as np
+
+from tf_metadrop import cli
+from tf_metadrop.data import arrays, outputs
+from tf_metadrop.data.spec import SPLITS, get_spec
+
+SEED = 84
+WAVES = 4
+
+
+def texture(split: str, label: int, n_images: int) -> np.ndarray:
+    """All images of a class: uint8 [n_images, 84, 84, 3]."""
+    spec = get_spec("mimgnet")
+    rng = np.random.default_rng([SEED, SPLITS.index(split), label])
+    across, down = rng.uniform(-0.5, 0.5, (2, WAVES, 1, 1))
+    y, x = np.mgrid[: spec.height, : spec.width].astype(np.float32)
+    turned = (across * x + down * y).astype(np.float32)  # [waves, height, width], radians
+    colours = rng.uniform(-1, 1, (WAVES, spec.channels)).astype(np.float32)
+    phases = rng.uniform(0, 6.3, (n_images, WAVES, 1, 1)).astype(np.float32)
+    strengths = rng.uniform(0.5, 1, (n_images, WAVES, 1, 1)).astype(np.float32)
+    images = 128 + 50 * np.einsum("nwyx,wc->nyxc", strengths * np.cos(turned + phases), colours, optimize=True)
+    images += 25 * rng.standard_normal(images.shape, np.float32)
+    return np.clip(images, 0, 255).astype(np.uint8)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.mimgnet_images", description=__doc__, formatter_class=form
+    )
+    parser.add_argument("folder", type=pathlib.Path, help="a --data_dir of main.py")
+    parser.add_argument("--instances", type=int, default=get_spec("mimgnet").instances, help="images of a class")
+    args = parser.parse_args(arguments)
+
+    def act():
+        from tqdm import tqdm
+
+        spec = get_spec("mimgnet")
+        with outputs.staged(args.folder / spec.name) as stage:
+            for split in SPLITS:
+                count = spec.classes[split]
+                blocks = (texture(split, label, args.instances) for label in range(count))
+                shape = (count, args.instances, *spec.image_shape)
+                arrays.write_npy(stage / f"{split}.npy", shape, tqdm(blocks, total=count, desc=split, unit="class"))
+
+    return cli.guard("benchmarks.mimgnet_images", act)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

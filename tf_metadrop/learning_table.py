@@ -1,0 +1,48 @@
+"""How runs learned: accuracy on held-out classes half way and at the end, how steadily, and how soon."""
+
+import math
+
+from tf_metadrop.figures import curves
+
+SPLITS = "meta_val", "meta_test"
+LEGEND = (
+    "Accuracy in per cent on held-out classes, evaluated while training. steepest fall: between two evaluations in a "
+    "row. level: what every run of its task and method reached, rounded down; after the iterations and hours beside it "
+    "the run was there for the first time."
+)
+HELD_OUT = {"meta_val": "validation", "meta_test": "test"}
+
+
+def rows(runs: list) -> list[dict]:
+    """Rows of the table, for those of the `table.Run`s whose log has evaluations on validation or else test classes."""
+    found = []
+    for run in runs:
+        log = curves.load(run.directory) if (run.directory / curves.LOG).exists() else {}
+        if split := next((split for split in SPLITS if split in log), None):
+            found.append((run, split, log[split]))
+    return sorted(
+        (row(run, split, curve, level(run, found)) for run, split, curve in found),
+        key=lambda row: [str(value) for value in row.values()][:4],
+    )
+
+
+def level(run, found: list) -> float:
+    """The accuracy, in whole per cent, that every run of this task reached with this method."""
+    alike = [
+        max(c["acc"]) for other, _, c in found if (other.task, other.config.method) == (run.task, run.config.method)
+    ]
+    return math.floor(100 * min(alike))
+
+
+def row(run, split: str, curve: dict, level: float) -> dict:
+    """One row."""
+    accuracies = [100 * accuracy for accuracy in curve["acc"]]
+    falls = [before - after for before, after in zip(accuracies, accuracies[1:], strict=False)]
+    first = next(i for i, accuracy in enumerate(accuracies) if accuracy >= level)
+    return {
+        "task": "{} {}-way {}-shot".format(*run.task), "method": run.config.method, "gradient": run.gradient,
+        "seed": run.trained_with.get("seed", ""), "classes": HELD_OUT[split],
+        "half way": f"{accuracies[(len(accuracies) - 1) // 2]:.2f}", "end": f"{accuracies[-1]:.2f}",
+        "best": f"{max(accuracies):.2f}", "steepest fall": f"{max([0.0, *falls]):.2f}",
+        "level": level, "iterations": curve["iter"][first], "hours": f"{curve['hours'][first]:.2f}",
+    }  # fmt: skip
