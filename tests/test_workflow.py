@@ -44,6 +44,19 @@ def arrays(savedir):
         return {name: file[name] for name in file.files if name != "json"}
 
 
+def assert_equal_runs(ours, theirs):
+    """Weights, Adam's moments, episodes and logs, bit for bit."""
+    mine, other = arrays(ours), arrays(theirs)
+    assert set(mine) == set(other)
+    for name, value in other.items():
+        np.testing.assert_array_equal(mine[name], value, err_msg=name)
+    assert (ours / "metrics.jsonl").read_bytes() == (theirs / "metrics.jsonl").read_bytes()
+    strip = lambda path: re.sub(r"\([\d.]+ secs\)|(savedir|save_freq): .*", "", (path / "meta_train.log").read_text())
+    assert strip(ours) == strip(theirs)
+    timed = lambda path: [json.loads(line)["iter"] for line in (path / "timing.jsonl").read_text().splitlines()]
+    assert timed(ours) == timed(theirs)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     savedir = tmp_path_factory.mktemp("run") / "whole"
@@ -83,13 +96,7 @@ def test_killed_run_ends_bit_equal(trained, tmp_path):
     process.wait()
     assert arrays(savedir)["iteration"] < 13
     assert "resuming at iteration 9" in run(*SMALL, f"--savedir={savedir}")
-    ours, whole = arrays(savedir), arrays(trained)
-    assert set(ours) == set(whole)
-    for name, value in whole.items():
-        np.testing.assert_array_equal(ours[name], value, err_msg=name)
-    assert (savedir / "metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
-    strip = lambda path: re.sub(r"\([\d.]+ secs\)|savedir: .*", "", (path / "meta_train.log").read_text())
-    assert strip(savedir) == strip(trained)
+    assert_equal_runs(savedir, trained)
 
 
 def test_run_killed_within_its_first_checkpoint_starts_again(trained, tmp_path):

@@ -9,9 +9,8 @@ import re
 import signal
 import time
 
-import numpy as np
 import pytest
-from test_workflow import arrays, run, start
+from test_workflow import arrays, assert_equal_runs, run, start
 
 SMALL = (
     "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=2 --n_steps=1 --n_train_iters=150 --save_freq=3 "
@@ -24,19 +23,6 @@ def whole(tmp_path_factory):
     savedir = tmp_path_factory.mktemp("whole") / "run"
     run(*SMALL, f"--savedir={savedir}")
     return savedir
-
-
-def assert_equal_runs(ours, theirs):
-    """Weights, Adam's moments, episodes and logs, bit for bit."""
-    mine, other = arrays(ours), arrays(theirs)
-    assert set(mine) == set(other)
-    for name, value in other.items():
-        np.testing.assert_array_equal(mine[name], value, err_msg=name)
-    assert (ours / "metrics.jsonl").read_bytes() == (theirs / "metrics.jsonl").read_bytes()
-    strip = lambda path: re.sub(r"\([\d.]+ secs\)|(savedir|save_freq): .*", "", (path / "meta_train.log").read_text())
-    assert strip(ours) == strip(theirs)
-    timed = lambda path: [json.loads(line)["iter"] for line in (path / "timing.jsonl").read_text().splitlines()]
-    assert timed(ours) == timed(theirs)
 
 
 def assert_equal_tests(ours, theirs):
