@@ -119,6 +119,18 @@ def test_wandb_that_fails_is_one_line(monkeypatch, tmp_path, capsys):
     tracker.finish()
 
 
+def test_wandb_that_fails_later_is_one_line(fake_wandb, tmp_path, capsys):
+    def fail(*_, **__):
+        raise RuntimeError("its process ended")
+
+    tracker = tracking.Wandb(tmp_path, Config(wandb="offline"))
+    fake_wandb[0][1].log = fail
+    tracker.log({"iter": 1})
+    tracker.table("attack", [{"norm": "l1"}])
+    tracker.finish()
+    assert capsys.readouterr().err == "W&B failed (its process ended): going on without it.\n"
+
+
 def test_disabled_does_not_import_wandb(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "wandb", raising=False)
     tracking.Wandb(tmp_path, Config(wandb="disabled"))

@@ -100,10 +100,10 @@ def gradients(task: str, seed: int) -> list[Run]:
     return found
 
 
-def flags(noise: str, gradient: str = "exact", seed: int = 0, *more: str) -> tuple[str, ...]:
+def flags(noise: str, gradient: str = "exact", seed: int = 0, *more: str, inner_lr=None) -> tuple[str, ...]:
     """Flags of a run; its inner learning rate is that of Meta-dropout where noise is learned from the features."""
     kind = "metadrop" if noise in ("metadrop", "additive", "deterministic") else "maml"
-    rate = f"--inner_lr={INNER_LR[kind, gradient]}"
+    rate = f"--inner_lr={inner_lr or INNER_LR[kind, gradient]}"
     return (f"--noise_type={noise}", f"--second_order={gradient}", rate, f"--seed={seed}", *more)
 
 
@@ -112,7 +112,7 @@ def all_runs() -> list[Run]:
     one, five, long = "omniglot_5way1shot", "omniglot_5way5shot", "omniglot_20way1shot"
     runs = [run for seed in SEEDS for run in gradients(one, seed)]
     for noise in ("metadrop", "maml"):  # with the published inner learning rate
-        runs.append(Run(long, f"{noise}_exact_seed0", (*flags(noise), "--inner_lr=0.1")))
+        runs.append(Run(long, f"{noise}_exact_seed0", flags(noise, inner_lr=0.1)))
     runs += [run for seed in SEEDS for run in gradients(five, seed)]
     for variant in ("ours", "report"):
         for noise in NOISE:

@@ -148,27 +148,35 @@ class Wandb:
 
     def log(self, numbers: dict) -> None:
         """Logs the numbers under their names, at the step of their `iter` if there is one."""
-        if self._run:
-            self._run.log(numbers, step=numbers.get("iter"))
+        self._do(lambda _: self._run.log(numbers, step=numbers.get("iter")))
 
     def table(self, name: str, rows: list[dict]) -> None:
         """Logs rows with the same keys as a table."""
-        if self._run:
-            import wandb
-
-            self._run.log({name: wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])})
+        columns = list(rows[0])
+        self._do(lambda w: self._run.log({name: w.Table(columns=columns, data=[list(row.values()) for row in rows])}))
 
     def figures(self, paths: dict[str, pathlib.Path]) -> None:
         """Logs PNG files, and GIF files as moving pictures, under these names."""
-        if self._run:
-            import wandb
 
+        def act(wandb):
             of_kind = {".png": wandb.Image, ".gif": lambda path: wandb.Video(path, format="gif")}
             self._run.log({name: of_kind[path.suffix](str(path)) for name, path in paths.items()})
 
+        self._do(act)
+
     def finish(self) -> None:
+        self._do(lambda _: self._run.finish())
+
+    def _do(self, act) -> None:
+        """Calls act(wandb) if there is a run; if W&B fails there is none from then on."""
         if self._run:
-            self._run.finish()
+            import wandb
+
+            try:
+                act(wandb)
+            except Exception as error:
+                self._run = None
+                print(f"W&B failed ({error}): going on without it.", file=sys.stderr)
 
 
 def wandb_mode(flag: str) -> str:
