@@ -1,5 +1,6 @@
 """W&B: which mode, which names, and that it can fail without harm."""
 
+import json
 import pathlib
 import re
 import sys
@@ -159,3 +160,10 @@ def test_means_since_the_last_line_survive_a_resume(tmp_path):
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == 2 and '"cent": 3.0' in lines[1]
     assert (tmp_path / "meta_train.log").read_text().count("Iter 2 start") == 1
+
+
+def test_an_evaluation_that_is_no_number_is_null_in_the_json(tmp_path):
+    with tracking.TrainLog(tmp_path, Config(wandb="disabled", savedir=str(tmp_path))) as log:
+        log.evaluated(0, "val", float("nan"), 0.5)
+    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == dict(iter=0, episode=0, val_cent=None, val_acc=0.5)
+    assert "cent nan" in (tmp_path / "meta_train.log").read_text()

@@ -99,6 +99,13 @@ def test_killed_run_ends_bit_equal(trained, tmp_path):
     assert_equal_runs(savedir, trained)
 
 
+def test_deterministic_runs_are_bit_equal(tmp_path):
+    short = *SMALL, "--n_train_iters=3", "--deterministic"
+    for name in ("one", "two"):
+        run(*short, f"--savedir={tmp_path / name}")
+    assert_equal_runs(tmp_path / "one", tmp_path / "two")
+
+
 def test_run_killed_within_its_first_checkpoint_starts_again(trained, tmp_path):
     savedir = pathlib.Path(shutil.copytree(trained, tmp_path / "first"))
     for name in ("state.npz", "state.previous.npz"):  # the TF1 copy is written before them

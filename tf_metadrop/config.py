@@ -107,7 +107,8 @@ class Config:
         None, "look at an iteration that was kept (fault_<iteration>.npz), and do nothing else", defines_run=False
     )
     deterministic: bool = setting(
-        False, "the same bits in every run also on a GPU, at a cost; a CPU's are the same anyway", defines_run=False
+        False,
+        "the same bits in every run also on a GPU, at a cost; a CPU's are anyway (others than without this flag)",
     )
     resume: bool = setting(True, "go on with an unfinished run in savedir", defines_run=False)
     devices: int = setting(

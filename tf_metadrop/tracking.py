@@ -4,6 +4,7 @@ metrics.jsonl holds only what the seed determines, so that it can be compared by
 """
 
 import json
+import math
 import netrc
 import os
 import pathlib
@@ -84,7 +85,8 @@ class TrainLog:
         text = f"{LABELS[split]}: episode {episode}, ({self._elapsed():.3f} secs), cent {cent:f}, acc {acc:f}"
         self._write("meta_train.log", f"{text}\n")
         numbers = {"iter": iteration, "episode": episode, **more, f"{prefix}cent": cent, f"{prefix}acc": acc}
-        self._write("metrics.jsonl", json.dumps(numbers) + "\n")
+        known = {name: value if math.isfinite(value) else None for name, value in numbers.items()}  # JSON has no NaN
+        self._write("metrics.jsonl", json.dumps(known) + "\n")
         self._write("timing.jsonl", json.dumps({"iter": iteration, "split": split, "secs": self._elapsed()}) + "\n")
         self._wandb.log(numbers)
         tqdm.write(f"Iter {iteration} {text}{self._time_left()}")
