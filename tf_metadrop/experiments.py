@@ -13,10 +13,10 @@ SEEDS = 0, 1
 INNER_LR = {  # chosen on validation classes after 300 iterations: results/sweeps
     ("metadrop", "exact"): 0.05,
     ("maml", "exact"): 0.1,
-    ("metadrop", "tf1"): 0.1,
+    ("metadrop", "tf1"): 0.05,
     ("maml", "tf1"): 0.1,
     ("metadrop", "first"): 0.1,
-    ("maml", "first"): 0.1,
+    ("maml", "first"): 0.05,
 }
 NOISE = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
 SAMPLES = 10  # of the noise in a test, where there is any that is sampled
