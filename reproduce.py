@@ -8,10 +8,10 @@ tables. Each of N workers has its share of the cores: two runs on a core each ta
 """
 
 import argparse
+import collections
 import fnmatch
 import os
 import pathlib
-import queue
 import shutil
 import sys
 import threading
@@ -24,15 +24,55 @@ KEPT = "meta_train.log", "metrics.jsonl", "timing.jsonl", "run.json"
 KEPT_IF_THERE = "meta_test.json", "meta_test.csv", "meta_val.json", "meta_val.csv", "attack.json", "attack.csv"
 
 
-def perform(run: experiments.Run, savedir: pathlib.Path, before) -> None:
-    """Trains, tests and, where that is asked for, attacks; what was done already is left out."""
-    savedir.mkdir(parents=True, exist_ok=True)
-    (savedir / "run.flags").write_text(run.flag_file())
-    common = [f"--flagfile={savedir / 'run.flags'}", f"--savedir={savedir}"]
-    for made, flags in run.steps():
-        if made is None or not (savedir / made).exists():
-            sweeping.finish(sweeping.start([*common, *flags], savedir, before), savedir)
-    publish(savedir, ROOT / "results" / run.name)
+class Jobs:
+    """Runs that wait, and the processes of those under way.
+
+    Args:
+      jobs: (run, whether it is to be attacked; else it is trained and tested), in order.
+      out: folder of the savedirs.
+      bar: a tqdm, which counts the arithmetic of the trainings.
+    """
+
+    def __init__(self, jobs: list[tuple[experiments.Run, bool]], out: pathlib.Path, bar):
+        self._waiting, self._out, self._bar = collections.deque(jobs), out, bar
+        self._lock, self._processes = threading.Lock(), {}
+        self.failed = []
+
+    def work(self, cores: set[int]) -> None:
+        """Performs jobs until none are left, on these cores."""
+        while self._waiting:
+            with self._lock:
+                run, attack = self._waiting.popleft() if self._waiting else (None, None)
+            if run is None:
+                return
+            self._bar.write(f"{run.name}: {'attack' if attack else 'start'}ed", file=sys.stdout)
+            try:
+                self._perform(run, attack, cores)
+                said = run.summary(self._out / run.name)
+            except UsageError as error:
+                self.failed.append(run.name)
+                said = error
+            self._bar.write(f"{run.name}: {said}", file=sys.stdout)
+            self._bar.update(0 if attack else round(run.tflop()))
+
+    def _perform(self, run: experiments.Run, attack: bool, cores: set[int]) -> None:
+        """Trains and tests, or attacks what was trained; what was done already is left out."""
+        savedir = self._out / run.name
+        savedir.mkdir(parents=True, exist_ok=True)
+        (savedir / "run.flags").write_text(run.flag_file())
+        common = [f"--flagfile={savedir / 'run.flags'}", f"--savedir={savedir}"]
+        pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
+        for made, flags in run.steps(attack):
+            if made is None or not (savedir / made).exists():
+                process = self._processes[run.name, attack] = sweeping.start([*common, *flags], savedir, pin)
+                sweeping.finish(process, savedir)
+        publish(savedir, ROOT / "results" / run.name)
+
+    def stop(self) -> None:
+        """Starts no more, and lets those under way save what they have reached."""
+        self._waiting.clear()
+        for process in self._processes.values():
+            process.terminate()  # nothing where it has ended
 
 
 def publish(savedir: pathlib.Path, folder: pathlib.Path) -> None:
@@ -49,22 +89,27 @@ def shares(workers: int) -> list[set[int]]:
     return [set(cores[worker::workers]) or set(cores) for worker in range(workers)]
 
 
-def work(todo: queue.SimpleQueue, out: pathlib.Path, cores: set[int], bar, failed: list[str]) -> None:
-    """Performs runs until none are left."""
-    pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
-    while True:
+def perform(runs: list[experiments.Run], out: pathlib.Path, workers: int) -> None:
+    """Performs all of these runs; attacks come last.
+
+    Raises:
+      UsageError: some failed.
+    """
+    from tqdm import tqdm
+
+    jobs = [*((run, False) for run in runs), *((run, True) for run in runs if run.attacked)]
+    with tqdm(total=round(sum(run.tflop() for run in runs)), unit="TFLOP", mininterval=60) as bar:
+        found = Jobs(jobs, out, bar)
+        threads = [threading.Thread(target=found.work, args=(cores,)) for cores in shares(workers)]
+        for thread in threads:
+            thread.start()
         try:
-            run = todo.get_nowait()
-        except queue.Empty:
-            return
-        bar.write(f"{run.name}: started", file=sys.stdout)
-        try:
-            perform(run, out / run.name, pin)
-            bar.write(f"{run.name}: {run.summary(out / run.name)}", file=sys.stdout)
-        except UsageError as error:
-            failed.append(run.name)
-            bar.write(f"{run.name}: {error}", file=sys.stdout)
-        bar.update(round(run.tflop()))
+            for thread in threads:
+                thread.join()
+        finally:
+            found.stop()
+    if found.failed:
+        raise UsageError(f"{', '.join(found.failed)} failed: see above; the same command tries again.")
 
 
 def main(argv: list[str]) -> int:
@@ -78,33 +123,15 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv[1:])
 
     def act():
-        from tqdm import tqdm
-
         runs = [run for run in experiments.all_runs() if any(fnmatch.fnmatch(run.name, p) for p in args.patterns)]
-        if not runs or args.workers < 1:
-            raise UsageError(
-                f"{' '.join(args.patterns)} names no run: see --list."
-                if not runs
-                else f"--workers={args.workers} is too small: give at least 1."
-            )
+        if args.workers < 1:
+            raise UsageError(f"--workers={args.workers} is too small: give at least 1.")
+        if not runs:
+            raise UsageError(f"{' '.join(args.patterns)} names no run: see --list.")
         if args.list:
-            for run in runs:
-                print(f"{run.name}: python main.py {' '.join(run.flags)}")
-            return
-        todo, failed = queue.SimpleQueue(), []
-        for run in runs:
-            todo.put(run)
-        with tqdm(total=round(sum(run.tflop() for run in runs)), unit="TFLOP", mininterval=60) as bar:
-            threads = [
-                threading.Thread(target=work, args=(todo, args.out, cores, bar, failed))
-                for cores in shares(args.workers)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        if failed:
-            raise UsageError(f"{', '.join(failed)} failed: see above; the same command tries again.")
+            print("\n".join(f"{run.name}: python main.py {' '.join(run.flags)}" for run in runs))
+        else:
+            perform(runs, args.out, args.workers)
 
     return cli.guard("reproduce.py", act)
 

@@ -119,30 +119,35 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
 
     class Process:
         def __init__(self, arguments):
-            few = ["--n_test_iters=2"] if "--mode=meta_test" in arguments else []
+            few = [] if "--mode=meta_train" in arguments else ["--n_test_iters=2"]
+            few += ["--attack_norms=l1", "--attack_radii=0", "--attack_steps=1"] if "--mode=attack" in arguments else []
             self.returncode = main_program.main(["main.py", *arguments, *few])
 
         def wait(self):
             return self.returncode
+
+        def terminate(self):
+            pass
 
     def start(arguments, savedir, before):
         started.append(next(flag for flag in arguments if flag.startswith("--mode")))
         return Process(arguments)
 
     monkeypatch.setattr(experiments, "FLAGS", flags)
-    one = experiments.Run("tiny", "maml_seed3", ("--maml", "--seed=3"))
+    one = experiments.Run("tiny", "maml_seed3", ("--maml", "--seed=3"), attacked=True)
     monkeypatch.setattr(experiments, "all_runs", lambda: [one])
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     monkeypatch.setattr(reproduce.sweeping, "start", start)
     command = ["reproduce.py", "tiny/*", f"--out={tmp_path / 'out'}"]
     assert reproduce.main(command) == 0
-    assert started == ["--mode=meta_train", "--mode=meta_test", "--mode=meta_test"]
+    assert started == ["--mode=meta_train", "--mode=meta_test", "--mode=meta_test", "--mode=attack"]
     folder = tmp_path / "results" / "tiny" / "maml_seed3"
+    assert json.loads((folder / "attack.json").read_text())["rows"][0]["tasks"] == 2
     assert json.loads((folder / "run.json").read_text())["iterations"] == 2
     result = json.loads((folder / "meta_test.json").read_text())
     assert result["trained_with"]["seed"] == 3 and result["config"]["seed"] == 0 and result["command"]
     assert len(paired.accuracies(folder)) == 2 and "--seed=3" in (folder / "run.flags").read_text()
-    assert reproduce.main(command) == 0 and started[3:] == ["--mode=meta_train"]  # which finds that it is done
+    assert reproduce.main(command) == 0 and started[4:] == ["--mode=meta_train"]  # which finds that it is done
     assert reproduce.main(["reproduce.py", "none*"]) == 2
     assert "none* names no run" in capsys.readouterr().err
 

@@ -65,20 +65,18 @@ class Run:
         lines = (FLAGS / f"{self.task}.flags").read_text().splitlines()
         return head + "\n".join([*[line for line in lines if line.startswith("--")], *self.method]) + "\n"
 
-    def steps(self) -> list[tuple[str | None, list[str]]]:
-        """(file that the step makes, or None: it knows itself; its flags), in order."""
-        config = self.config
-        samples = 1 if config.noise_name in NOT_SAMPLED else SAMPLES
+    def steps(self, attack: bool = False) -> list[tuple[str | None, list[str]]]:
+        """(file that it makes, or None: it knows itself; its flags) of each step: training and tests, or the attack."""
+        samples = 1 if self.config.noise_name in NOT_SAMPLED else SAMPLES
         once = ["--metabatch=1", f"--n_test_mc_samp={samples}", "--seed=0"]  # the same tasks for every run
-        found = [
+        if attack:
+            steps = "--mode=attack", "--eval_split=test", "--n_test_iters=30", "--attack_steps=20"
+            return [("attack.json", [*once, *steps])] if self.attacked else []
+        return [
             (None, ["--mode=meta_train"]),
             ("meta_test.json", [*once, "--mode=meta_test", "--eval_split=test", "--n_test_iters=1000"]),
             ("meta_val.json", [*once, "--mode=meta_test", "--eval_split=val", "--n_test_iters=500"]),
         ]
-        if self.attacked:
-            attack = "--mode=attack", "--eval_split=test", "--n_test_iters=30", "--attack_steps=20"
-            found.append(("attack.json", [*once, *attack]))
-        return found
 
     def tflop(self) -> float:
         """Arithmetic of its training, in 10^12 operations."""
