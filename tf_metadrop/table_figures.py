@@ -31,7 +31,7 @@ def draw(runs: list, published: dict, output: pathlib.Path) -> dict[str, pathlib
                     path = output / f"learning_{name}_{what}.png"
                     written[f"{title}, {what}"] = learning.draw(path, found, known, y_label)
                     break
-    return written | {f"{path.stem}": path for path in draw_attacks(runs, output)}
+    return written | {f"{path.stem.replace('_', ' ')}": path for path in draw_attacks(runs, output)}
 
 
 def numbers(published: dict, task: tuple, method: str) -> list[tuple[str, float]]:
