@@ -3,6 +3,7 @@
 import csv
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -59,6 +60,11 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
     finished(runs / "maml", np.full(4, 0.5), maml=True)
     finished(runs / "drop", np.full(4, 0.75))
     finished(runs / "additive", np.full(4, 0.75), noise_type="additive")
+    (runs / "lr").mkdir()
+    (runs / "lr" / "results.csv").write_text(
+        "noise_type,inner_lr,val_accuracy,val_interval,test_accuracy,test_interval,savedir\n"
+        "maml,0.1,90,1,91.5,1.25,a\nmaml,0.2,92,1,89,1,b\nadditive,0.2,80,1,79,1,c\n"
+    )
     writer = record.Record(runs / "drop", Config(way=5), 0)
     writer.write(30)
     (tmp_path / "learned.md").write_text("# Learned\n")
@@ -66,6 +72,9 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
     assert table.main([str(runs), *pages]) == 0
     page = (out / "README.md").read_text()
     assert page.startswith("# Learned\n") and capsys.readouterr().out.strip() in page
+    swept = page.split("## Sweep lr")[1]
+    assert re.search(r"\| maml +\| 0.1 +\| 90.00 ± 1.00 +\| 91.50 ± 1.25 +\| +\|", swept)
+    assert re.findall(r"\| (\w+) +\| (\S+) +\|.*\| yes", swept) == [("maml", "0.2"), ("additive", "0.2")]
     for what in ("gradients", "methods"):
         name = f"learning_omniglot_5way1shot_{what}.png"
         assert f"({name})" in page and (out / name).stat().st_size > 10_000

@@ -17,7 +17,7 @@ import json
 import pathlib
 import sys
 
-from tf_metadrop import cli, cost, learning_table, paired, robustness_figure, table_figures
+from tf_metadrop import cli, cost, learning_table, paired, robustness_figure, sweep_table, table_figures
 from tf_metadrop.config import Config
 from tf_metadrop.errors import UsageError
 
@@ -147,9 +147,11 @@ def tables(runs: list[Run]) -> dict[str, list[dict]]:
     """The tables, {title: rows}."""
     noise = [*MAIN[:2], "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive", "deterministic"]
     noise += [f"{name}_report" for name in noise]
+    noisy = accuracy_rows(runs, noise.__contains__)
+    compared = {row["task"] for row in noisy if row["method"] not in MAIN}
     return {
         "Accuracy in per cent": accuracy_rows(runs, MAIN.__contains__),
-        "Noise types": accuracy_rows(runs, noise.__contains__),
+        "Noise types": [row for row in noisy if row["task"] in compared],
         "Other methods": [row for row in accuracy_rows(runs, lambda m: m not in (*MAIN, *noise)) if row["ours"]],
         "Differences on the same tasks, in points of accuracy": paired.rows(runs),
         "Accuracy under attack, in per cent": robustness_rows(runs),
@@ -158,15 +160,13 @@ def tables(runs: list[Run]) -> dict[str, list[dict]]:
     }
 
 
-FILES = (
-    "accuracy",
-    "accuracy",
-    "accuracy",
-    "differences",
-    "robustness",
-    "learning",
-    "cost",
-)  # CSV files of the tables, in order
+FILES = {  # CSV file -> its tables
+    "accuracy": ("Accuracy in per cent", "Noise types", "Other methods"),
+    "differences": ("Differences on the same tasks, in points of accuracy",),
+    "robustness": ("Accuracy under attack, in per cent",),
+    "learning": ("Learning",),
+    "cost": ("Cost",),
+}
 LEGENDS = {
     "Differences on the same tasks, in points of accuracy": paired.LEGEND,
     "Learning": learning_table.LEGEND,
@@ -181,9 +181,9 @@ def markdown(found: dict[str, list[dict]]) -> str:
     parts = []
     for title, rows in found.items():
         if rows:
-            legend = f"\n{LEGENDS[title]}\n" if title in LEGENDS else ""
+            legend = LEGENDS.get(title, sweep_table.LEGEND if title.startswith("Sweep ") else "")
             table = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
-            parts.append(f"## {title}\n\n{table}\n{legend}")
+            parts.append(f"## {title}\n\n{table}\n" + (f"\n{legend}\n" if legend else ""))
     return "\n".join([*parts, LEGEND + "\n"])
 
 
@@ -193,8 +193,8 @@ def write(output: pathlib.Path, page: str, preface: str, found: dict[str, list[d
     figures = table_figures.draw(runs, published(), output)
     shown = "".join(f"\n## {title}\n\n![{title}]({path.name})\n" for title, path in figures.items())
     (output / page).write_text(preface + markdown(found) + shown)
-    for name in dict.fromkeys(FILES):
-        rows = [row for file, part in zip(FILES, found.values(), strict=True) if file == name for row in part]
+    for name, titles in FILES.items():
+        rows = [row for title in titles for row in found[title]]
         if rows:
             text = io.StringIO()
             writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -217,7 +217,7 @@ def main(arguments: list[str]) -> int:
     def act():
         runs = find(args.folders)
         preface = args.preface.read_text() + "\n" if args.preface else ""
-        found = tables(runs)
+        found = tables(runs) | sweep_table.tables(args.folders)
         print(markdown(found))
         if args.output:
             write(args.output, args.page, preface, found, runs)

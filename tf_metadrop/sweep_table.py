@@ -1,0 +1,37 @@
+"""Tables of sweeps, from the results.csv that sweep.py writes."""
+
+import csv
+import pathlib
+
+LEGEND = "Chosen: the best on validation classes for each value of the flags that stand before the last one swept."
+MEASURED = "val_accuracy", "val_interval", "test_accuracy", "test_interval", "savedir"
+
+
+def tables(folders: list[pathlib.Path]) -> dict[str, list[dict]]:
+    """{title: rows} of every sweep under the folders."""
+    found = {}
+    for path in sorted({path for folder in folders for path in folder.rglob("results.csv")}):
+        with open(path, newline="") as file:
+            trials = list(csv.DictReader(file))
+        if trials and set(MEASURED) <= trials[0].keys():
+            found[f"Sweep {path.parent.name}, accuracy in per cent"] = rows(trials)
+    return found
+
+
+def rows(trials: list[dict]) -> list[dict]:
+    """The trials, as the file has them, and which were chosen."""
+    swept = [name for name in trials[0] if name not in MEASURED]
+    kind = lambda trial: tuple(trial[name] for name in swept[:-1])
+    best = {}
+    for trial in trials:
+        if kind(trial) not in best or float(trial["val_accuracy"]) > float(best[kind(trial)]["val_accuracy"]):
+            best[kind(trial)] = trial
+    return [
+        {name: trial[name] for name in swept}
+        | {
+            f"{split} classes": f"{float(trial[f'{name}_accuracy']):.2f} ± {float(trial[f'{name}_interval']):.2f}"
+            for split, name in (("validation", "val"), ("test", "test"))
+        }
+        | {"chosen": "yes" if trial is best[kind(trial)] else ""}
+        for trial in trials
+    ]
