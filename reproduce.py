@@ -3,8 +3,7 @@
 python reproduce.py [--workers N] [--out FOLDER] [--list] [PATTERN ...]     PATTERN: of names, as 'omniglot_5way1shot/*'
 
 Every run is an ordinary savedir in --out (default checkpoints/results). What is small of a finished one is copied to
-results/, from which `python -m tf_metadrop.table results --output results --preface results/learned.md` makes the
-tables. Each of N workers has its share of the cores: two runs on a core each take less time than one after the other.
+results/, from which the command on results/README.md makes that page. Each of N workers has its share of the cores: two runs on a core each take less time than one after the other.
 """
 
 import argparse
@@ -35,15 +34,14 @@ class Jobs:
 
     def __init__(self, jobs: list[tuple[experiments.Run, bool]], out: pathlib.Path, bar):
         self._waiting, self._out, self._bar = collections.deque(jobs), out, bar
-        self._lock, self._processes = threading.Lock(), {}
-        self.failed = []
+        self._processes, self.failed = {}, []
 
     def work(self, cores: set[int]) -> None:
         """Performs jobs until none are left, on these cores."""
-        while self._waiting:
-            with self._lock:
-                run, attack = self._waiting.popleft() if self._waiting else (None, None)
-            if run is None:
+        while True:
+            try:
+                run, attack = self._waiting.popleft()
+            except IndexError:
                 return
             self._bar.write(f"{run.name}: {'attack' if attack else 'start'}ed", file=sys.stdout)
             try:

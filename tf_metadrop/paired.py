@@ -10,7 +10,7 @@ SAME_TEST = "dataset", "way", "shot", "query", "metabatch", "seed", "eval_split"
 LEGEND = (
     "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
     "its 95 % interval over tasks, which knows nothing of other training seeds: each seed's own difference stands "
-    "beside it."
+    "beside it. The two had the same iterations and metabatch, not always the same learning rates."
 )
 
 
@@ -29,7 +29,9 @@ def accuracies(directory: pathlib.Path) -> np.ndarray | None:
 
 
 def rows(runs: list) -> list[dict]:
-    """Rows of the table: every method against maml, and every meta-gradient against exact, all else being equal.
+    """Rows of the table: every method against maml, and every meta-gradient against exact.
+
+    Compared are runs of as many iterations and tasks of a metabatch; their learning rates may differ.
 
     Args:
       runs: `table.Run`s.
