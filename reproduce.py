@@ -3,7 +3,8 @@
 python reproduce.py [--workers N] [--out FOLDER] [--list] [PATTERN ...]     PATTERN: of names, as 'omniglot_5way1shot/*'
 
 Every run is an ordinary savedir in --out (default checkpoints/results). What is small of a finished one is copied to
-results/, from which the command on results/README.md makes that page. Each of N workers has its share of the cores: two runs on a core each take less time than one after the other.
+results/, from which the command on results/README.md makes that page. Each of N workers
+has its share of the cores: two runs on a core each take less time than one after the other.
 """
 
 import argparse
