@@ -62,8 +62,20 @@ def save(directory: pathlib.Path, saved: Saved) -> None:
         temporary.unlink(missing_ok=True)
         raise
     if path.exists():
-        os.replace(path, directory / PREVIOUS)
+        keep_previous(directory)
     os.replace(temporary, path)
+
+
+def keep_previous(directory: pathlib.Path) -> None:
+    """Makes the last state the one before, under both names where links can be had: who reads beside it misses none."""
+    path, link = directory / FILE, directory / f".{PREVIOUS}.tmp"
+    try:
+        link.unlink(missing_ok=True)  # of a process that was killed here
+        os.link(path, link)
+        os.replace(link, directory / PREVIOUS)
+        link.unlink(missing_ok=True)  # POSIX leaves it if both were the same file already
+    except OSError:  # a file system without links
+        os.replace(path, directory / PREVIOUS)
 
 
 def sealed(data: bytes) -> bytes:

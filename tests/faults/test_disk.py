@@ -1,6 +1,7 @@
 """Disks that are full, read-only or turn bits: what was good stays, and the sentence says what to do."""
 
 import contextlib
+import os
 import random
 import re
 import shutil
@@ -99,6 +100,24 @@ def test_a_broken_checkpoint_does_not_take_the_place_of_the_good_one(two_checkpo
     saved = checkpoint.load(two_checkpoints)  # as after a kill between the two renames
     checkpoint.save(two_checkpoints, saved)
     assert int(checkpoint.read(two_checkpoints / checkpoint.PREVIOUS).state.iteration) == 0
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_reader_beside_a_save_finds_a_whole_state(two_checkpoints, monkeypatch, capsys, links):
+    """At every rename of a save: the last state where the file system has links, else the one before."""
+    saved, rename, seen = checkpoint.load(two_checkpoints), os.replace, []
+
+    def watched(source, target):
+        rename(source, target)
+        seen.append(((two_checkpoints / checkpoint.FILE).exists(), int(checkpoint.load(two_checkpoints).state.iteration)))
+
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("no links here")))
+    monkeypatch.setattr(os, "replace", watched)
+    checkpoint.save(two_checkpoints, saved._replace(state=saved.state._replace(iteration=saved.state.iteration + 1)))
+    assert seen[-2:] == [(links, 1), (True, 2)] and capsys.readouterr().err == ""
+    assert int(checkpoint.read(two_checkpoints / checkpoint.PREVIOUS).state.iteration) == 1
+    assert not list(two_checkpoints.glob(".*.tmp"))
 
 
 def test_two_broken_checkpoints(two_checkpoints):
