@@ -50,6 +50,11 @@ def test_runs_are_compared_on_the_same_tasks_only(tmp_path):
     assert found[0]["difference"] == f"{mean.mean():+.2f} ± {1.96 * mean.std() / 2:.2f}" == "+3.12 ± 5.30"
     assert found[0]["by seed"] == "+12.50, -6.25" and found[0]["shown"] == "no" and found[0]["tasks"] == 4
     assert found[1]["by seed"] == "-37.50" and found[1]["shown"] == "yes"  # the seed that both have
+    assert {row["lr"] for row in found} == {f"{Config().inner_lr:g}"}
+    finished(tmp_path / "other rate", base, inner_lr=0.25)  # compared for itself, in the place of none
+    found = [row for row in paired.rows(table.find([tmp_path])) if row["of"] == "method"]
+    assert [(row["by seed"], row["lr"]) for row in found] == [("+12.50, -6.25", "0.1"), ("+0.00", "0.1 / 0.25")]
+    (tmp_path / "other rate" / "meta_test.csv").unlink()
     (tmp_path / "drop0" / "meta_test.csv").unlink()  # of a test before they were kept
     (tmp_path / "drop1" / "meta_test.csv").write_text("broken")
     assert paired.rows(table.find([tmp_path])) == []

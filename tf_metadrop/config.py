@@ -179,6 +179,11 @@ class Config:
         return "_".join(parts)
 
     @property
+    def task_name(self) -> str:
+        """Kind of the tasks, as "omniglot 5-way 1-shot"."""
+        return f"{self.dataset} {self.way}-way {self.shot}-shot"
+
+    @property
     def directory(self) -> pathlib.Path:
         """The savedir, by default named after dataset, way, shot and method."""
         name = self.savedir or f"checkpoints/{self.dataset}_{self.way}way{self.shot}shot_{self.method}"

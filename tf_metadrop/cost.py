@@ -20,8 +20,8 @@ def rows(runs: list) -> list[dict]:
         gpus = {gpu for part in cost["parts"] for gpu in part["machine"]["gpu"]}
         found.append(
             {
-                "task": "{} {}-way {}-shot".format(*run.task), "method": run.config.method, "gradient": run.gradient,
-                "seed": run.trained_with.get("seed", ""), "iterations": cost["iterations"],
+                "task": run.config.task_name, "method": run.config.method, "gradient": run.gradient,
+                "seed": run.seed, "iterations": cost["iterations"],
                 "hours": f"{cost['seconds'] / 3600:.2f}",
                 "s per iteration": f"{cost['seconds'] / cost['iterations']:.3f}",
                 "memory (MB)": cost["peak_mb"], "GFLOP per iteration": f"{cost['gflop_per_iteration']:.1f}",

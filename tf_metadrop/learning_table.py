@@ -40,8 +40,8 @@ def row(run, split: str, curve: dict, level: float) -> dict:
     falls = [before - after for before, after in zip(accuracies, accuracies[1:], strict=False)]
     first = next(i for i, accuracy in enumerate(accuracies) if accuracy >= level)
     return {
-        "task": "{} {}-way {}-shot".format(*run.task), "method": run.config.method, "gradient": run.gradient,
-        "seed": run.trained_with.get("seed", ""), "classes": HELD_OUT[split],
+        "task": run.config.task_name, "method": run.config.method, "gradient": run.gradient,
+        "seed": run.seed, "classes": HELD_OUT[split],
         "half way": f"{accuracies[(len(accuracies) - 1) // 2]:.2f}", "end": f"{accuracies[-1]:.2f}",
         "best": f"{max(accuracies):.2f}", "steepest fall": f"{max([0.0, *falls]):.2f}",
         "level": level, "iterations": curve["iter"][first], "hours": f"{curve['hours'][first]:.2f}",

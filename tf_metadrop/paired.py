@@ -6,11 +6,13 @@ import pathlib
 import numpy as np
 
 FILE = "meta_test.csv"
-SAME_TEST = "dataset", "way", "shot", "query", "metabatch", "seed", "eval_split"
+SAME_TRAINING = "n_train_iters", "metabatch"
+SAME_TEST = "query", "metabatch", "seed", "eval_split"
 LEGEND = (
     "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
     "its 95 % interval over tasks, which knows nothing of other training seeds: each seed's own difference stands "
-    "beside it. The two had the same iterations and metabatch, not always the same learning rates."
+    "beside it. The two had the same iterations and metabatch; where they had not the same inner learning rate, lr has "
+    "both."
 )
 
 
@@ -31,27 +33,28 @@ def accuracies(directory: pathlib.Path) -> np.ndarray | None:
 def rows(runs: list) -> list[dict]:
     """Rows of the table: every method against maml, and every meta-gradient against exact.
 
-    Compared are runs of as many iterations and tasks of a metabatch; their learning rates may differ.
+    Compared are runs of as many iterations and tasks of a metabatch; their inner learning rates may differ, and runs
+    of several are compared each for itself.
 
     Args:
       runs: `table.Run`s.
     """
-    groups = {}  # (test, training but for method and gradient) -> {(method, gradient): {training seed: accuracies}}
+    groups = {}  # (test, training but for what is compared) -> {(method, gradient, inner_lr): {seed: accuracies}}
     for run in runs:
         each = accuracies(run.directory) if run.test else None
         if each is None or len(each) != run.test["episodes"]:
             continue
         test = tuple(run.test["config"][name] for name in SAME_TEST)
-        key = *test, len(each), run.trained_with.get("n_train_iters"), run.trained_with.get("metabatch")
-        seeds = groups.setdefault(key, {}).setdefault((run.config.method, run.gradient), {})
-        seeds[run.trained_with.get("seed")] = each
+        key = run.config.task_name, *test, len(each), *[run.trained_with.get(name) for name in SAME_TRAINING]
+        compared = run.config.method, run.gradient, run.trained_with.get("inner_lr")
+        groups.setdefault(key, {}).setdefault(compared, {})[run.seed] = each
     found = []
     for key, group in sorted(groups.items(), key=lambda item: str(item[0])):
-        task = "{} {}-way {}-shot".format(*key[:3])
-        for (method, gradient), seeds in group.items():
-            for what, other in (("method", ("maml", gradient)), ("gradient", (method, "exact"))):
-                if other != (method, gradient) and other in group:
-                    found += row(task, what, other, (method, gradient), group[other], seeds)
+        for second, seeds in group.items():
+            for what, base in (("method", ("maml", second[1])), ("gradient", (second[0], "exact"))):
+                for first in group if base != second[:2] else ():
+                    if first[:2] == base:
+                        found += row(key[0], what, first, second, group[first], seeds)
     return sorted(found, key=lambda row: (row["task"], row["of"] != "method", row["second"]))
 
 
@@ -62,11 +65,12 @@ def row(task: str, what: str, first: tuple, second: tuple, seeds_1: dict, seeds_
         return []
     every = np.stack([seeds_2[seed] - seeds_1[seed] for seed in common])  # [seeds, tasks]
     mean = every.mean(0)
-    names = [f"{method}, {gradient}" for method, gradient in (first, second)]
+    names = [f"{method}, {gradient}" for method, gradient, _ in (first, second)]
     means = [np.mean([seeds[seed] for seed in common]) for seeds in (seeds_1, seeds_2)]
     return [
         {
             "task": task, "of": what, "first": names[0], "second": names[1],
+            "lr": " / ".join(dict.fromkeys(f"{lr:g}" for *_, lr in (first, second) if lr is not None)),
             "accuracies": "{:.2f}, {:.2f}".format(*means),
             "difference": f"{mean.mean():+.2f} ± {interval(mean):.2f}",
             "by seed": ", ".join(f"{difference.mean():+.2f}" for difference in every),

@@ -107,7 +107,7 @@ def page(folders: list[pathlib.Path]) -> str:
     runs = savedirs(folders)
     finished = lambda path: (path / "meta_test.json").exists() or (path / "attack.json").exists()
     tested = [table.load(path) for path in runs.values() if finished(path)]
-    tasks = {"{} {}-way {}-shot".format(*run.task) for run in tested}
+    tasks = {run.config.task_name for run in tested}
     found = {title: [row for row in rows if row["task"] in tasks] for title, rows in table.tables(tested).items()}
     differing, shared = settings(runs)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)

@@ -48,6 +48,11 @@ class Run:
         """Which meta-gradient the run was trained with; the TF1 program's has no such setting."""
         return self.trained_with.get("second_order", "TF1 program")
 
+    @property
+    def seed(self) -> int | str:
+        """The training's seed; "" if it is not known."""
+        return self.trained_with.get("seed", "")
+
 
 def find(folders: list[pathlib.Path]) -> list[Run]:
     """All finished runs under the folders.
@@ -113,7 +118,7 @@ def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
             rows.append(
                 {
                     **head, **cells, "ours": f"{t['accuracy']:.2f} ± {t['interval']:.2f}", "gradient": run.gradient,
-                    "seed": run.trained_with.get("seed", ""), "iterations": run.trained_with.get("n_train_iters", ""),
+                    "seed": run.seed, "iterations": run.trained_with.get("n_train_iters", ""),
                     "tasks": t["episodes"], "run": str(run.directory),
                 }
             )  # fmt: skip
@@ -133,10 +138,10 @@ def robustness_rows(runs: list[Run]) -> list[dict]:
             paper = dict(curves.get(robustness_figure.paper_name(run.config.method), []))
             rows.append(
                 {
-                    "task": f"{run.config.dataset} {run.config.way}-way {run.config.shot}-shot", "norm": row["norm"],
+                    "task": run.config.task_name, "norm": row["norm"],
                     "radius": row["epsilon"], "method": run.config.method, "paper": paper.get(row["epsilon"], ""),
                     "ours": f"{row['accuracy_percent']:.2f} ± {row['ci95']:.2f}", "gradient": run.gradient,
-                    "seed": run.trained_with.get("seed", ""), "steps": row["steps"], "restarts": row["restarts"],
+                    "seed": run.seed, "steps": row["steps"], "restarts": row["restarts"],
                     "tasks": row["tasks"], "run": str(run.directory),
                 }
             )  # fmt: skip

@@ -43,7 +43,7 @@ def numbers(published: dict, task: tuple, method: str) -> list[tuple[str, float]
 def evaluations(runs: list, split: str, label) -> list[learning.Curve]:
     """The curves of those runs that were evaluated on this split while they trained."""
     found = []
-    for run in sorted(runs, key=lambda run: (run.config.method, run.gradient, str(run.trained_with.get("seed")))):
+    for run in sorted(runs, key=lambda run: (run.config.method, run.gradient, str(run.seed))):
         if (run.directory / curves.LOG).exists() and (curve := curves.load(run.directory).get(split)):
             line = run.gradient if run.config.method in COMPARED else "exact"
             points = curve["iter"], curve["hours"], curve["acc"]

@@ -106,10 +106,11 @@ def test_a_broken_checkpoint_does_not_take_the_place_of_the_good_one(two_checkpo
 def test_a_reader_beside_a_save_finds_a_whole_state(two_checkpoints, monkeypatch, capsys, links):
     """At every rename of a save: the last state where the file system has links, else the one before."""
     saved, rename, seen = checkpoint.load(two_checkpoints), os.replace, []
+    path = two_checkpoints / checkpoint.FILE
 
     def watched(source, target):
         rename(source, target)
-        seen.append(((two_checkpoints / checkpoint.FILE).exists(), int(checkpoint.load(two_checkpoints).state.iteration)))
+        seen.append((path.exists(), int(checkpoint.load(two_checkpoints).state.iteration)))
 
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError("no links here")))
