@@ -3,8 +3,9 @@
 python reproduce.py [--workers N] [--out FOLDER] [--list] [PATTERN ...]     PATTERN: of names, as 'omniglot_5way1shot/*'
 
 Every run is an ordinary savedir in --out (default checkpoints/results). What is small of a finished one is copied to
-results/, from which the command on results/README.md makes that page. Each of N workers
-has its share of the cores: two runs on a core each take less time than one after the other.
+results/, from which the command on results/README.md makes that page; the weights of some to checkpoints/trained/, as
+the TF1 program reads them. Each of N workers has its share of the cores: two runs on a core each take less time than
+one after the other.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import shutil
 import sys
 import threading
 
-from tf_metadrop import cli, experiments, sweeping
+from tf_metadrop import cli, experiments, sweeping, tf1
 from tf_metadrop.errors import UsageError
 
 ROOT = pathlib.Path(__file__).parent
@@ -66,6 +67,8 @@ class Jobs:
                 process = self._processes[run.name, attack] = sweeping.start([*common, *flags], savedir, pin)
                 sweeping.finish(process, savedir)
         publish(savedir, ROOT / "results" / run.name)
+        if run.weights:
+            publish_weights(savedir, ROOT / "checkpoints" / "trained" / run.name)
 
     def stop(self) -> None:
         """Starts no more, and lets those under way save what they have reached."""
@@ -80,6 +83,13 @@ def publish(savedir: pathlib.Path, folder: pathlib.Path) -> None:
     for name in ("run.flags", *KEPT, *KEPT_IF_THERE):
         if name in KEPT or (savedir / name).exists():
             shutil.copyfile(savedir / name, folder / name)
+
+
+def publish_weights(savedir: pathlib.Path, folder: pathlib.Path) -> None:
+    """Copies the weights, and the log that says what they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("meta_train.log", "checkpoint", *[tf1.PREFIX + suffix for suffix in tf1.SUFFIXES]):
+        shutil.copyfile(savedir / name, folder / name)
 
 
 def shares(workers: int) -> list[set[int]]:

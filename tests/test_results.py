@@ -11,7 +11,7 @@ import pytest
 import main as main_program
 import reproduce
 from benchmarks import mimgnet_images
-from tf_metadrop import Config, experiments, paired, record, table, work
+from tf_metadrop import Config, MetaLearner, experiments, paired, record, table, work
 from tf_metadrop.data import load_split
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -148,7 +148,7 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
         return Process(arguments)
 
     monkeypatch.setattr(experiments, "FLAGS", flags)
-    one = experiments.Run("tiny", "maml_seed3", ("--maml", "--seed=3"), attacked=True)
+    one = experiments.Run("tiny", "maml_seed3", ("--maml", "--seed=3"), attacked=True, weights=True)
     monkeypatch.setattr(experiments, "all_runs", lambda: [one])
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     monkeypatch.setattr(reproduce.sweeping, "start", start)
@@ -161,6 +161,8 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
     result = json.loads((folder / "meta_test.json").read_text())
     assert result["trained_with"]["seed"] == 3 and result["config"]["seed"] == 0 and result["command"]
     assert len(paired.accuracies(folder)) == 2 and "--seed=3" in (folder / "run.flags").read_text()
+    learner = MetaLearner.load(tmp_path / "checkpoints" / "trained" / "tiny" / "maml_seed3")
+    assert learner.config.method == "maml" and learner.config.way == 3
     assert reproduce.main(command) == 0 and started[4:] == ["--mode=meta_train"]  # which finds that it is done
     assert reproduce.main(["reproduce.py", "none*"]) == 2
     assert "none* names no run" in capsys.readouterr().err

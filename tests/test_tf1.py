@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from golden_case import GoldenCase
 
-from tf_metadrop import MetaLearner, UsageError, checkpoint, tf1
+from tf_metadrop import Config, MetaLearner, UsageError, checkpoint, tf1
+from tf_metadrop.tracking import header
 
 WRITTEN_BY_TF1 = pathlib.Path(__file__).parent / "golden" / "tf1_checkpoint"
 HEADER = (
@@ -42,6 +43,17 @@ def test_settings_come_from_the_header_of_the_log(savedir):
         "maml",
     )
     assert MetaLearner.load(str(savedir), n_steps=3).config.n_steps == 3
+    assert "second_order" not in tf1.settings(savedir)  # which the TF1 program does not know
+
+
+def test_settings_of_ours_come_from_the_header_too(savedir):
+    config = Config(dataset="mimgnet", way=5, noise_type="additive", second_order="first", seed=3, wandb="disabled")
+    log = header(config).decode()
+    (savedir / "meta_train.log").write_text(log)
+    assert config.differences(tf1.settings(savedir)) == []
+    (savedir / "meta_train.log").write_text(log.replace("way: 5", "way: five").replace("seed: 3", "seed: -3"))
+    found = tf1.settings(savedir)
+    assert found.keys().isdisjoint({"way", "seed"}) and found["second_order"] == "first"
 
 
 def test_what_we_write_is_the_same_bundle(savedir, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Every setting, declared once: the absl flags, the log header and W&B's config are all made from `Config`."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -251,6 +252,19 @@ def check(field: dataclasses.Field, value: Any) -> None:
 def scalar_type(field: dataclasses.Field) -> type:
     """int, float, bool or str, also for `str | None`."""
     return str if field.default is None else type(field.default)
+
+
+def of_texts(texts: dict[str, str]) -> dict[str, Any]:
+    """Those of these settings that define a run, from how a log shows them; what cannot be read is left out."""
+    read = {int: int, float: float, str: str, bool: {"True": True, "False": False}.__getitem__}
+    found = {}
+    for field in dataclasses.fields(Config):
+        if field.name in texts and field.metadata["defines_run"]:
+            with contextlib.suppress(ValueError, KeyError, UsageError):  # a log edited by hand
+                value = read[scalar_type(field)](texts[field.name])
+                check(field, value)
+                found[field.name] = value
+    return found
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:

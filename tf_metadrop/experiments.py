@@ -32,12 +32,14 @@ class Run:
       label: its own name.
       method: flags besides the file's.
       attacked: whether its robustness is measured.
+      weights: whether its weights are published.
     """
 
     task: str
     label: str
     method: tuple[str, ...]
     attacked: bool = False
+    weights: bool = False
 
     @property
     def name(self) -> str:
@@ -93,8 +95,10 @@ def gradients(task: str, seed: int) -> list[Run]:
     found = []
     for gradient in GRADIENTS:
         for noise in ("metadrop", "maml"):
-            attacked = task == "omniglot_5way1shot" and gradient == "exact" and seed == 0
-            found.append(Run(task, f"{noise}_{gradient}_seed{seed}", flags(noise, gradient, seed), attacked))
+            weights = gradient == "exact" and seed == 0
+            attacked = weights and task == "omniglot_5way1shot"
+            label = f"{noise}_{gradient}_seed{seed}"
+            found.append(Run(task, label, flags(noise, gradient, seed), attacked, weights))
     return found
 
 
@@ -110,7 +114,7 @@ def all_runs() -> list[Run]:
     one, five, long = "omniglot_5way1shot", "omniglot_5way5shot", "omniglot_20way1shot"
     runs = [run for seed in SEEDS for run in gradients(one, seed)]
     for noise in ("metadrop", "maml"):  # with the published inner learning rate
-        runs.append(Run(long, f"{noise}_exact_seed0", flags(noise, inner_lr=0.1)))
+        runs.append(Run(long, f"{noise}_exact_seed0", flags(noise, inner_lr=0.1), weights=True))
     runs += [run for seed in SEEDS for run in gradients(five, seed)]
     for variant in ("ours", "report"):
         for noise in NOISE:

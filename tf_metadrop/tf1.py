@@ -18,12 +18,6 @@ from tf_metadrop.errors import UsageError
 PREFIX = "model"
 SUFFIXES = ".data-00000-of-00001", ".index"  # in the order of writing: the index names the data
 POINTER = f'model_checkpoint_path: "{PREFIX}"\nall_model_checkpoint_paths: "{PREFIX}"\n'
-SETTING_TYPES = {
-    **dict.fromkeys(("way", "shot", "query", "metabatch", "n_steps", "n_train_iters", "n_test_mc_samp"), int),
-    **dict.fromkeys(("inner_lr", "meta_lr"), float),
-    "dataset": str,
-    "maml": lambda text: text == "True",
-}
 
 
 def find(directory: pathlib.Path) -> str | None:
@@ -95,18 +89,17 @@ def keep_theirs(path: pathlib.Path, ours: pathlib.Path) -> None:
 
 
 def settings(directory: pathlib.Path) -> dict:
-    """The settings of a TF1 run, from the header of its meta_train.log; empty if there is no such file."""
-    found = {}
+    """The settings of a TF1 run, or of one of ours without its state, from the header of its meta_train.log.
+
+    Empty if there is no such file; without those that the header does not have, as the TF1 program's lacks most.
+    """
+    from tf_metadrop import config
+
     try:
         header = (directory / "meta_train.log").read_text(errors="replace").split("\n\n")[0]
     except OSError:
-        return found
-    for name, value in re.findall(r"^(\w+): (.*)$", header, re.MULTILINE):
-        try:
-            found |= {name: SETTING_TYPES[name](value)} if name in SETTING_TYPES else {}
-        except ValueError:
-            continue  # a header edited by hand: what cannot be read is not known
-    return found
+        return {}
+    return config.of_texts(dict(re.findall(r"^(\w+): (.*)$", header, re.MULTILINE)))
 
 
 def export(source: pathlib.Path, out: pathlib.Path) -> None:
