@@ -113,6 +113,8 @@ def all_runs() -> list[Run]:
     """Every run, in the order in which they are performed."""
     one, five, long = "omniglot_5way1shot", "omniglot_5way5shot", "omniglot_20way1shot"
     runs = [run for seed in SEEDS for run in gradients(one, seed)]
+    for noise, rate in (("maml", 0.05), ("metadrop", 0.1)):  # what the comparison owes to the other's learning rate
+        runs.append(Run(one, f"{noise}_exact_lr{rate:g}_seed0", flags(noise, inner_lr=rate)))
     for noise in ("metadrop", "maml"):  # with the published inner learning rate
         runs.append(Run(long, f"{noise}_exact_seed0", flags(noise, inner_lr=0.1), weights=True))
     runs += [run for seed in SEEDS for run in gradients(five, seed)]

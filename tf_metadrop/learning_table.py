@@ -22,7 +22,7 @@ def rows(runs: list) -> list[dict]:
             found.append((run, split, log[split]))
     return sorted(
         (row(run, split, curve, level(run, found)) for run, split, curve in found),
-        key=lambda row: [str(value) for value in row.values()][:4],
+        key=lambda row: [str(value) for value in row.values()][:5],
     )
 
 
@@ -41,7 +41,7 @@ def row(run, split: str, curve: dict, level: float) -> dict:
     first = next(i for i, accuracy in enumerate(accuracies) if accuracy >= level)
     return {
         "task": run.config.task_name, "method": run.config.method, "gradient": run.gradient,
-        "seed": run.seed, "classes": HELD_OUT[split],
+        "inner_lr": f"{run.config.inner_lr:g}", "seed": run.seed, "classes": HELD_OUT[split],
         "half way": f"{accuracies[(len(accuracies) - 1) // 2]:.2f}", "end": f"{accuracies[-1]:.2f}",
         "best": f"{max(accuracies):.2f}", "steepest fall": f"{max([0.0, *falls]):.2f}",
         "level": level, "iterations": curve["iter"][first], "hours": f"{curve['hours'][first]:.2f}",

@@ -25,6 +25,7 @@ PUBLISHED = pathlib.Path(__file__).parent / "published" / "accuracy.csv"
 SOURCES = {"paper": "paper", "authors_repository": "authors' repository", "report": "report"}
 MAIN = "maml", "metadrop", "metasgd", "metasgd_metadrop"
 TASK = "dataset", "way", "shot"
+OURS = "ours", "gradient", "inner_lr", "seed", "iterations", "tasks", "run"
 LEGEND = "± half the 95 % interval over tasks. Empty: not published, or not run here. gradient: see --second_order."
 
 
@@ -118,14 +119,13 @@ def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
             rows.append(
                 {
                     **head, **cells, "ours": f"{t['accuracy']:.2f} ± {t['interval']:.2f}", "gradient": run.gradient,
-                    "seed": run.seed, "iterations": run.trained_with.get("n_train_iters", ""),
-                    "tasks": t["episodes"], "run": str(run.directory),
+                    "inner_lr": f"{run.config.inner_lr:g}", "seed": run.seed,
+                    "iterations": run.trained_with.get("n_train_iters", ""), "tasks": t["episodes"],
+                    "run": str(run.directory),
                 }
             )  # fmt: skip
         if not ours:
-            rows.append(
-                {**head, **cells, **dict.fromkeys(("ours", "gradient", "seed", "iterations", "tasks", "run"), "")}
-            )
+            rows.append({**head, **cells, **dict.fromkeys(OURS, "")})
     return rows
 
 

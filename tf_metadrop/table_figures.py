@@ -22,12 +22,12 @@ def draw(runs: list, published: dict, output: pathlib.Path) -> dict[str, pathlib
         same = [run for run in runs if run.task == task]
         compared = [run for run in same if run.config.method in COMPARED]
         exact = [run for run in same if run.gradient == "exact"]
-        pairs = [("gradients", compared, lambda run: f"{run.config.method}, {run.gradient}")]
+        pairs = [("gradients", compared)]
         if len({run.config.method for run in exact} - set(COMPARED)) > 0:
-            pairs.append(("methods", exact, lambda run: run.config.method))
-        for what, chosen, label in pairs:
+            pairs.append(("methods", exact))
+        for what, chosen in pairs:
             for split, y_label in HELD_OUT.items():
-                if found := evaluations(chosen, split, label):
+                if found := evaluations(chosen, split, what == "gradients"):
                     path = output / f"learning_{name}_{what}.png"
                     written[f"{title}, {what}"] = learning.draw(path, found, known, y_label)
                     break
@@ -40,14 +40,22 @@ def numbers(published: dict, task: tuple, method: str) -> list[tuple[str, float]
     return [(source.replace("_", " "), float(text.split()[0])) for source, text in cells.items()]
 
 
-def evaluations(runs: list, split: str, label) -> list[learning.Curve]:
-    """The curves of those runs that were evaluated on this split while they trained."""
-    found = []
+def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]:
+    """The curves of those runs that were evaluated on this split while they trained.
+
+    Labels are of the method (and the inner learning rate, where a method was trained with several) and, if they are
+    asked for, of the gradients.
+    """
+    rates, found = {}, []
+    for run in runs:
+        rates.setdefault((run.config.method, run.gradient), set()).add(run.config.inner_lr)
     for run in sorted(runs, key=lambda run: (run.config.method, run.gradient, str(run.seed))):
         if (run.directory / curves.LOG).exists() and (curve := curves.load(run.directory).get(split)):
             line = run.gradient if run.config.method in COMPARED else "exact"
-            points = curve["iter"], curve["hours"], curve["acc"]
-            found.append(learning.Curve(label(run), line, run.config.method, *points))
+            several = len(rates[run.config.method, run.gradient]) > 1
+            kind = run.config.method + (f" (inner_lr {run.config.inner_lr:g})" if several else "")
+            label = f"{kind}, {run.gradient}" if gradients else kind
+            found.append(learning.Curve(label, line, kind, curve["iter"], curve["hours"], curve["acc"]))
     return found
 
 
