@@ -11,7 +11,7 @@ import pytest
 import main as main_program
 import reproduce
 from benchmarks import mimgnet_images
-from tf_metadrop import Config, MetaLearner, experiments, paired, record, table, work
+from tf_metadrop import Config, MetaLearner, experiments, learning_table, paired, record, table, work
 from tf_metadrop.data import load_split
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -95,6 +95,17 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
     assert learned["iterations"] == "100" and learned["classes"] == "validation"
     assert table.main([str(runs), f"--preface={tmp_path / 'none.md'}"]) == 2
     assert "none.md cannot be used" in capsys.readouterr().err
+
+
+def test_the_level_is_that_of_the_exact_and_the_tf1_gradient(tmp_path):
+    for gradient, best in ("exact", 0.83), ("tf1", 0.8), ("first", 0.79):
+        finished(tmp_path / gradient, np.full(4, 0.75), second_order=gradient)
+        (tmp_path / gradient / "meta_train.log").write_text(LOG.replace("acc 0.8\n", f"acc {best}\n"))
+    found = {row["gradient"]: row for row in learning_table.rows(table.find([tmp_path]))}
+    assert {row["level"] for row in found.values()} == {80}
+    assert [found[g]["iterations"] for g in ("exact", "tf1", "first")] == [100, 100, "not"]
+    (alone,) = learning_table.rows(table.find([tmp_path / "first"]))
+    assert (alone["level"], alone["iterations"]) == (79, 100)
 
 
 def test_what_was_lost_is_not_in_the_record(tmp_path):
