@@ -98,9 +98,9 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
 
 
 def test_the_level_is_that_of_the_exact_and_the_tf1_gradient(tmp_path):
-    for gradient, best in ("exact", 0.83), ("tf1", 0.8), ("first", 0.79):
+    for gradient, best in ("exact", 0.83), ("tf1", 0.805), ("first", 0.795):
         finished(tmp_path / gradient, np.full(4, 0.75), second_order=gradient)
-        (tmp_path / gradient / "meta_train.log").write_text(LOG.replace("acc 0.8\n", f"acc {best}\n"))
+        (tmp_path / gradient / "meta_train.log").write_text(LOG.rsplit("acc ", 1)[0] + f"acc {best}\n")
     found = {row["gradient"]: row for row in learning_table.rows(table.find([tmp_path]))}
     assert {row["level"] for row in found.values()} == {80}
     assert [found[g]["iterations"] for g in ("exact", "tf1", "first")] == [100, 100, "not"]
