@@ -49,7 +49,7 @@ def test_runs_are_compared_on_the_same_tasks_only(tmp_path):
     mean = 100 * np.array([0.0, 0, 0, 0.125])  # over the two seeds
     assert found[0]["difference"] == f"{mean.mean():+.2f} ± {1.96 * mean.std() / 2:.2f}" == "+3.12 ± 5.30"
     assert found[0]["by seed"] == "+12.50, -6.25" and found[0]["shown"] == "no" and found[0]["tasks"] == 4
-    assert found[1]["by seed"] == "-37.50" and found[1]["shown"] == "yes"  # the seed that both have
+    assert found[1]["by seed"] == "-37.50" and found[1]["shown"] == "one seed"  # the seed that both have
     assert {row["lr"] for row in found} == {f"{Config().inner_lr:g}"}
     finished(tmp_path / "other rate", base, inner_lr=0.25)  # compared for itself, in the place of none
     found = [row for row in paired.rows(table.find([tmp_path])) if row["of"] == "method"]
@@ -58,6 +58,13 @@ def test_runs_are_compared_on_the_same_tasks_only(tmp_path):
     (tmp_path / "drop0" / "meta_test.csv").unlink()  # of a test before they were kept
     (tmp_path / "drop1" / "meta_test.csv").write_text("broken")
     assert paired.rows(table.find([tmp_path])) == []
+
+
+def test_what_two_seeds_show():
+    few = np.array([[1.0, 2, 3, 2], [2, 3, 1, 2]])
+    assert [paired.shown(d) for d in (few, -few, few[:1])] == ["yes", "yes", "one seed"]
+    assert paired.shown(few * [[2], [-0.1]]) == "no"  # to both sides
+    assert paired.shown(few - 1.9) == "no"  # zero inside the interval
 
 
 def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):

@@ -11,8 +11,8 @@ SAME_TEST = "query", "metabatch", "seed", "eval_split"
 LEGEND = (
     "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
     "its 95 % interval over tasks, which knows nothing of other training seeds: each seed's own difference stands "
-    "beside it. The two had the same iterations and metabatch; where they had not the same inner learning rate, lr has "
-    "both."
+    "beside it. shown: two training seeds or more, all to the same side, and zero outside the interval. The two had "
+    "the same iterations and metabatch; where they had not the same inner learning rate, lr has both."
 )
 
 
@@ -58,6 +58,14 @@ def rows(runs: list) -> list[dict]:
     return sorted(found, key=lambda row: (row["task"], row["of"] != "method", row["second"]))
 
 
+def shown(differences: np.ndarray) -> str:
+    """What differences [seeds, tasks] show: see LEGEND."""
+    if len(differences) == 1:
+        return "one seed"
+    mean, sides = differences.mean(0), np.sign(differences.mean(1))
+    return "yes" if abs(mean.mean()) > interval(mean) and len(set(sides)) == 1 else "no"
+
+
 def row(task: str, what: str, first: tuple, second: tuple, seeds_1: dict, seeds_2: dict) -> list[dict]:
     """One row; none if the two have no training seed in common."""
     common = sorted(seeds_1.keys() & seeds_2.keys(), key=str)
@@ -74,6 +82,6 @@ def row(task: str, what: str, first: tuple, second: tuple, seeds_1: dict, seeds_
             "accuracies": "{:.2f}, {:.2f}".format(*means),
             "difference": f"{mean.mean():+.2f} ± {interval(mean):.2f}",
             "by seed": ", ".join(f"{difference.mean():+.2f}" for difference in every),
-            "tasks": len(mean), "shown": "yes" if abs(mean.mean()) > interval(mean) else "no",
+            "tasks": len(mean), "shown": shown(every),
         }
     ]  # fmt: skip
