@@ -269,12 +269,7 @@ def of_texts(texts: dict[str, str]) -> dict[str, Any]:
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Declares one absl flag for each setting. Values are checked by Config, in one sentence each."""
-    define = {
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        bool: flags.DEFINE_boolean,
-        str: flags.DEFINE_string,
-    }
+    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]
         if choices:
