@@ -169,7 +169,7 @@ def test_table_sets_runs_beside_the_published_numbers(tmp_path, capsys):
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("|")]
     metadrop = next(row for row in cells if row[:2] == ["omniglot 20-way 1-shot", "metadrop"])
     assert metadrop[2:5] == ["96.63 ± 0.13", "96.24 ± 0.14", "95.75 ± 0.15; 96.74 (noise table)"]
-    assert metadrop[5:10] == ["96.50 ± 0.12", "tf1", "3", "60000", "1000"]
+    assert metadrop[5:11] == ["96.50 ± 0.12", "tf1", "0.1", "3", "60000", "1000"]
     report = next(row for row in cells if row[1] == "fixed_gaussian_report")
     assert report[2:6] == ["95.44", "", "96.41", "94.00 ± 0.12"]
     assert ["mimgnet 5-way 5-shot", "maml", "64.55 ± 0.52", "65.70 ± 0.52", "64.51 ± 0.52"] in [r[:5] for r in cells]

@@ -68,7 +68,7 @@ class Run:
         return head + "\n".join([*[line for line in lines if line.startswith("--")], *self.method]) + "\n"
 
     def steps(self, attack: bool = False) -> list[tuple[str | None, list[str]]]:
-        """(file that it makes, or None: it knows itself; its flags) of each step: training and tests, or the attack."""
+        """(file that it makes, or None: it knows itself; its flags) of each step: training and test, or the attack."""
         samples = 1 if self.config.noise_name in NOT_SAMPLED else SAMPLES
         once = ["--metabatch=1", f"--n_test_mc_samp={samples}", "--seed=0"]  # the same tasks for every run
         if attack:
@@ -77,7 +77,6 @@ class Run:
         return [
             (None, ["--mode=meta_train"]),
             ("meta_test.json", [*once, "--mode=meta_test", "--eval_split=test", "--n_test_iters=1000"]),
-            ("meta_val.json", [*once, "--mode=meta_test", "--eval_split=val", "--n_test_iters=500"]),
         ]
 
     def tflop(self) -> float:
