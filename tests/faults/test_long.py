@@ -19,15 +19,15 @@ def resources(pid):
     return number("RssAnon") << 10, len(os.listdir(f"/proc/{pid}/fd")), number("Threads")
 
 
-def test_2000_iterations_take_no_more_than_200(tmp_path):
-    often = "--log_freq=100", "--save_freq=100", "--eval_freq=100", "--n_train_iters=2000"
+def test_1000_iterations_take_no_more_than_200(tmp_path):
+    often = "--log_freq=50", "--save_freq=50", "--eval_freq=50", "--n_train_iters=1000"
     process = start(*TINY, *often, f"--savedir={tmp_path / 'run'}")
     samples = {}
     for line in process.stdout:
         if found := re.match(r"Iter (\d+) meta_train:", line):
             samples[int(found[1])] = resources(process.pid)
-    assert process.wait() == 0 and set(range(0, 2001, 100)) <= set(samples)
-    memory, files, threads = zip(*[samples[iteration] for iteration in range(300, 2000, 100)], strict=True)
+    assert process.wait() == 0 and set(range(0, 1001, 50)) <= set(samples)
+    memory, files, threads = zip(*[samples[iteration] for iteration in range(200, 1000, 50)], strict=True)
     assert memory[-1] - memory[0] < 20 * MB, [m // MB for m in memory]
     assert max(files) <= files[0] + 1 and max(threads) == min(threads), (files, threads)
 
