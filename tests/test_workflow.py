@@ -195,3 +195,9 @@ def test_interrupt_leaves_no_traceback(tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    process = start("--help")
+    process.stdout.close()  # as `head` does
+    assert process.stderr.read() == "" and process.wait(timeout=60) == 128 + signal.SIGPIPE

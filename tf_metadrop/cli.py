@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ def run(
       act: does the work; may raise UsageError.
     Returns:
       The exit code: 0 done, 2 not usable input (one sentence on stderr says what, and the mend), 130 interrupted,
-        143 terminated.
+        143 terminated, 141 nobody reads stdout.
     """
     program = argv[0].rsplit("/", 1)[-1]
     values = flags.FlagValues()
@@ -70,7 +71,11 @@ def guard(program: str, act: Callable[[], None]) -> int:
     try:
         with interruption.watched():
             act()
+            sys.stdout.flush()
         return 0
+    except BrokenPipeError:  # who read stdout is gone, as in main.py --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still flushes at its end
+        return 128 + signal.SIGPIPE
     except flags.Error as error:
         sentence = f"{' '.join(str(error).split()).rstrip('.')}: see {program} --help for the flags."
     except UsageError as error:
