@@ -172,7 +172,7 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(reproduce.sweeping, "start", start)
     command = ["reproduce.py", "tiny/*", f"--out={tmp_path / 'out'}"]
     assert reproduce.main(command) == 0
-    assert started == ["--mode=meta_train", "--mode=meta_test", "--mode=meta_test", "--mode=attack"]
+    assert started == ["--mode=meta_train", "--mode=meta_test", "--mode=attack"]
     folder = tmp_path / "results" / "tiny" / "maml_seed3"
     assert json.loads((folder / "attack.json").read_text())["rows"][0]["tasks"] == 2
     assert json.loads((folder / "run.json").read_text())["iterations"] == 2
