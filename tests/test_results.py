@@ -181,7 +181,7 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
     assert len(paired.accuracies(folder)) == 2 and "--seed=3" in (folder / "run.flags").read_text()
     learner = MetaLearner.load(tmp_path / "checkpoints" / "trained" / "tiny" / "maml_seed3")
     assert learner.config.method == "maml" and learner.config.way == 3
-    assert reproduce.main(command) == 0 and started[4:] == ["--mode=meta_train"]  # which finds that it is done
+    assert reproduce.main(command) == 0 and started[3:] == ["--mode=meta_train"]  # which finds that it is done
     assert reproduce.main(["reproduce.py", "none*"]) == 2
     assert "none* names no run" in capsys.readouterr().err
 
