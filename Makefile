@@ -20,4 +20,4 @@ quickstart: env
 test: test-env
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m pytest -q -n 2 --durations=40
+	$(RUN) -m pytest -q -n 2 --dist worksteal --durations=120

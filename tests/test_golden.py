@@ -31,12 +31,12 @@ LOSS_KEY = {"tf1": "cent", "exact": "cent_plain_bn"}
 PATHS = {  # how a metabatch is computed: the function, and arguments of tf.function
     "in_sequence": (meta.meta_gradient, {}),
     "at_once": (meta.vectorised_gradient, {}),
-    "in_sequence_xla": (meta.meta_gradient, {"jit_compile": True}),
     "at_once_xla": (meta.vectorised_gradient, {"jit_compile": True}),
 }
-METABATCHES = [(name, order, path) for name in CASES for order in LOSS_KEY for path in ("in_sequence", "at_once")] + [
-    ("omniglot_5way1shot_metadrop_1", "exact", "at_once_xla"),  # half a minute each; test_execution.py has the others
-    ("omniglot_5way1shot_maml_1", "tf1", "in_sequence_xla"),
+METABATCHES = [(name, order, "in_sequence") for order in LOSS_KEY for name in CASES] + [  # the rest: test_execution.py
+    ("omniglot_5way1shot_metadrop_1", "exact", "at_once"),
+    ("mimgnet_5way1shot_metadrop_1", "tf1", "at_once"),
+    ("omniglot_5way1shot_maml_1", "tf1", "at_once_xla"),
 ]
 every_case = pytest.mark.parametrize("name", CASES)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -49,6 +49,14 @@ def case_of(name, dtype):
 
 def kind_of(key):
     return "gradient" if key.startswith("grad_") else "logits" if key.endswith("logits") else "loss"
+
+
+def settings_of(name):
+    """What is common in the names of the two cases of the same settings and noise, whose weights and tasks differ."""
+    settings = name.rpartition("_")[0]
+    one, two = [case_of(f"{settings}_{number}", "float64") for number in (1, 2)]
+    assert one.config == two.config and one.raw["noise_seed"] == two.raw["noise_seed"]
+    return settings
 
 
 def misses(outputs, case):
@@ -68,22 +76,23 @@ def misses(outputs, case):
     return found
 
 
-def run(name, dtype, compute, tasks):
-    """compute(case)(params, task) for each of tasks(case): compiled, and in float32 with the decisions of float64."""
-    case, exact = case_of(name, dtype), case_of(name, "float64")
+@functools.cache
+def compiled(compute, settings, dtype, decisions):
+    """compute(case), a function of (params, task), as one graph for the two cases of these settings."""
+    function = compute(case_of(f"{settings}_1", dtype))
+    return with_decisions(function, pytest.MonkeyPatch.context) if decisions else tf.function(function)
+
+
+def run(name, dtype, compute, n_tasks):
+    """What compute(case) gives for each of the first tasks; in float32 with the decisions of float64."""
+    case, exact, settings = case_of(name, dtype), case_of(name, "float64"), settings_of(name)
+    tasks = range(n_tasks)
     if dtype == "float64":
-        step = tf.function(compute(case))
-        return [step(case.params, task) for task in tasks(case)]
-    patch = pytest.MonkeyPatch.context
-    step, decide = with_decisions(compute(case), patch), with_decisions(compute(exact), patch)
-    decisions = [decide(exact.params, task, None)[1] for task in tasks(exact)]
-    return [step(case.params, *both)[0] for both in zip(tasks(case), decisions, strict=True)]
-
-
-def check(name, dtype, compute):
-    """Compares what compute(case)(params, None) returns, {golden key: value}, with the golden file."""
-    (found,) = run(name, dtype, compute, lambda case: [None])
-    assert not misses(found, case_of(name, dtype))
+        step = compiled(compute, settings, dtype, decisions=False)
+        return [step(case.params, case.task(i)) for i in tasks]
+    step, decide = [compiled(compute, settings, which, decisions=True) for which in (dtype, "float64")]
+    decisions = [decide(exact.params, exact.task(i), None)[1] for i in tasks]
+    return [step(case.params, case.task(i), decisions[i])[0] for i in tasks]
 
 
 def zero_gradients(case):
@@ -91,20 +100,22 @@ def zero_gradients(case):
     return {f"theta/conv{layer}_b" for layer in range(1, 5)} if case.config.maml else set()
 
 
-def metabatch_gradient(case, second_order, gradient_of, iteration=0, **compiled):
-    """A compiled function of the parameters: the mean meta-gradient, loss and accuracies of a metabatch."""
+@functools.cache
+def metabatch_gradient(settings, second_order, path):
+    """A compiled function of (params, tasks) in float64: the mean meta-gradient, loss and accuracies of a metabatch."""
+    case, (gradient_of, arguments) = case_of(f"{settings}_1", "float64"), PATHS[path]
     config = dataclasses.replace(case.config, second_order=second_order)
-    tasks = case.tasks(iteration)
-    get_task = lambda index: meta.Task(*[tf.gather(part, index) for part in tasks])
 
     def get_noise(index):
         if index.shape.rank == 0:
             return case.noise
         return lambda step, sample, layer, shape: tf.stack([case.noise(step, sample, layer, shape[1:])] * shape[0])
 
-    return tf.function(
-        lambda params: gradient_of(params, config.metabatch, get_task, config, case.method, get_noise), **compiled
-    )
+    def gradient(params, tasks):
+        get_task = lambda index: meta.Task(*[tf.gather(part, index) for part in tasks])
+        return gradient_of(params, config.metabatch, get_task, config, case.method, get_noise)
+
+    return tf.function(gradient, **arguments)
 
 
 def outputs_of_gradient(case, second_order, gradient, loss, accs):
@@ -114,33 +125,36 @@ def outputs_of_gradient(case, second_order, gradient, loss, accs):
     return {LOSS_KEY[second_order]: loss, "acc": accs, **named}
 
 
+def adaptation_and_query(case):
+    def outputs(params, task):
+        loss, _, logits, adapted = meta.task_loss(params, task, case.config, case.method, case.noise)
+        return {
+            "task0/train_inner_losses": adapted.inner_losses[:, 0],
+            "task0/train_support_logits": tf.stack(adapted.support_logits),
+            "task0/train_query_logits": logits,
+            "task0/train_query_loss": loss,
+        }
+
+    return outputs
+
+
 @every_case
 @every_dtype
 def test_adaptation_and_query(name, dtype):
-    def compute(case):
-        def outputs(params, _):
-            loss, _, logits, adapted = meta.task_loss(params, case.task(0), case.config, case.method, case.noise)
-            return {
-                "task0/train_inner_losses": adapted.inner_losses[:, 0],
-                "task0/train_support_logits": tf.stack(adapted.support_logits),
-                "task0/train_query_logits": logits,
-                "task0/train_query_loss": loss,
-            }
+    (found,) = run(name, dtype, adaptation_and_query, 1)
+    assert not misses(found, case_of(name, dtype))
 
-        return outputs
 
-    check(name, dtype, compute)
+def meta_test_path(case):
+    c = case.config
+    return lambda params, task: meta.task_loss(params, task, c, case.method, case.noise, c.n_test_mc_samp)
 
 
 @every_case
 @every_dtype
 def test_meta_test_path(name, dtype):
-    def compute(case):
-        c = case.config
-        return lambda params, task: meta.task_loss(params, task, c, case.method, case.noise, c.n_test_mc_samp)
-
     case = case_of(name, dtype)
-    every = run(name, dtype, compute, lambda case: [case.task(i) for i in range(case.config.metabatch)])
+    every = run(name, dtype, meta_test_path, case.config.metabatch)
     loss, _, logits, adapted = every[0]
     cent, accs = np.mean([task[0] for task in every]), np.stack([task[1] for task in every])
     outputs = {
@@ -156,17 +170,21 @@ def test_meta_test_path(name, dtype):
     assert not misses(outputs, case)
 
 
-@every_case
-@pytest.mark.parametrize("second_order", LOSS_KEY)
-def test_meta_gradient_in_float32(name, second_order):
-    """The mean over the tasks, each with its decisions; float64 is the next test's."""
-
+@functools.cache
+def task_gradient(second_order):
     def compute(case):
         config = dataclasses.replace(case.config, second_order=second_order)
         return lambda params, task: meta.task_gradient(params, task, config, case.method, case.noise)
 
+    return compute
+
+
+@every_case
+@pytest.mark.parametrize("second_order", LOSS_KEY)
+def test_meta_gradient_in_float32(name, second_order):
+    """The mean over the tasks, each with its decisions; float64 is the next test's."""
     case = case_of(name, "float32")
-    parts = run(name, "float32", compute, lambda case: [case.task(i) for i in range(case.config.metabatch)])
+    parts = run(name, "float32", task_gradient(second_order), case.config.metabatch)
     gradients, losses, accs = zip(*parts, strict=True)
     mean = {key: np.mean([g[key] for g in gradients], axis=0) for key in gradients[0]}
     prefix = f"grad_{second_order}/"
@@ -177,8 +195,8 @@ def test_meta_gradient_in_float32(name, second_order):
 @pytest.mark.parametrize(("name", "second_order", "path"), METABATCHES)
 def test_meta_gradient_of_the_metabatch(name, second_order, path):
     """Large gradients are kept in part in the golden files here; their whole norm is kept too."""
-    case, (gradient_of, compiled) = case_of(name, "float64"), PATHS[path]
-    found = metabatch_gradient(case, second_order, gradient_of, **compiled)(case.params)
+    case = case_of(name, "float64")
+    found = metabatch_gradient(settings_of(name), second_order, path)(case.params, case.tasks())
     assert not misses(outputs_of_gradient(case, second_order, *found), case)
     for key in set(found[0]) - zero_gradients(case):
         expected = case.golden[f"norm/grad_{second_order}/{key}"]
@@ -190,8 +208,9 @@ def test_adam_steps(name):
     """In float64 alone: Adam divides by a gradient's own size, so rounding near zero moves weights by whole steps."""
     case = case_of(name, "float64")
     state = meta.initial_state(case.params, case.method)
+    step = metabatch_gradient(settings_of(name), "tf1", "in_sequence")
     for iteration in range(case.raw["adam_steps"]):
-        gradient, loss, _ = metabatch_gradient(case, "tf1", meta.meta_gradient, iteration)(state.params)
+        gradient, loss, _ = step(state.params, case.tasks(iteration))
         expected = case.golden["adam/losses"][iteration]
         assert abs(loss - expected) / expected < TOLERANCE["loss"]
         state = meta.adam_step(state, gradient, case.config.meta_lr)

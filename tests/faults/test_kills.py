@@ -12,7 +12,7 @@ import pytest
 from test_workflow import arrays, assert_equal_runs, run, start
 
 SMALL = (
-    "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=2 --n_steps=1 --n_train_iters=150 --save_freq=3 "
+    "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=2 --n_steps=1 --n_train_iters=60 --save_freq=3 "
     "--log_freq=2 --eval_freq=20 --n_eval_batches=2"
 ).split()
 
@@ -73,7 +73,7 @@ def test_asked_to_end_it_saves_and_goes_on_later(whole, tmp_path, number):
     assert time.monotonic() - asked < 10
     assert process.returncode == 128 + number and err.count("\n") == 1, err
     reached = int(re.search(r"saved iteration (\d+); the same command goes on from there", out)[1])
-    assert 5 <= reached < 150 and arrays(savedir)["iteration"] == reached + 1
+    assert 5 <= reached < 60 and arrays(savedir)["iteration"] == reached + 1
     assert f"resuming at iteration {reached + 1}" in run(*SMALL, "--save_freq=100", f"--savedir={savedir}")
     assert_equal_runs(savedir, whole)
 
