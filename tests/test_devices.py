@@ -73,17 +73,12 @@ def one(tmp_path_factory):
 
 
 def test_two_devices_train_as_one(one, tmp_path, capsys):
-    _, err = end(start(*SMALL, "--devices=2", f"--savedir={tmp_path / 'run'}"))
-    assert err == ""
-    assert_same_run(tmp_path / "run", one)
-    assert main.main(["main.py", *SMALL, f"--savedir={tmp_path / 'run'}"]) == 0  # the devices do not define a run
-    assert "nothing to train" in capsys.readouterr().out
-
-
-def test_two_devices_train_as_one_with_tasks_at_once_and_xla(one, tmp_path):
+    """As on GPUs: tasks at once, compiled by XLA. In sequence: the workers below."""
     run = start(*SMALL, "--tasks=at_once", "--xla=on", "--devices=2", f"--savedir={tmp_path / 'run'}")
     assert end(run, seconds=400)[1] == ""
     assert_same_run(tmp_path / "run", one)
+    assert main.main(["main.py", *SMALL, f"--savedir={tmp_path / 'run'}"]) == 0  # the devices do not define a run
+    assert "nothing to train" in capsys.readouterr().out
 
 
 def test_two_workers_train_as_one_process_and_only_the_chief_writes(one, tmp_path):

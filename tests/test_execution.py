@@ -101,7 +101,7 @@ def test_samples_under_way_do_not_disturb_each_other():
     """In a process of its own, which sets the threads. Noise of all layers in one draw crashed here, or differed."""
     program = pathlib.Path(__file__).with_name("repeat_test_step.py")
     environment = {**os.environ, "PYTHONPATH": str(program.parent.parent)}
-    run = subprocess.run([sys.executable, program, "20"], capture_output=True, text=True, env=environment, timeout=300)
+    run = subprocess.run([sys.executable, program, "10"], capture_output=True, text=True, env=environment, timeout=300)
     assert run.returncode == 0 and run.stdout.strip().endswith("different: 0"), (run.returncode, run.stdout)
 
 
