@@ -100,7 +100,8 @@ def published() -> dict[tuple, dict[str, str]]:
             text = f"{row['accuracy_percent']} ± {row['ci95']}" if row["ci95"] else row["accuracy_percent"]
             text += f" ({remark}" if remark else ""
             cells = found.setdefault(key, {})
-            cells[row["source"]] = f"{cells[row['source']]}; {text}" if row["source"] in cells else text
+            source = SOURCES[row["source"]]
+            cells[source] = f"{cells[source]}; {text}" if source in cells else text
     return found
 
 
@@ -111,7 +112,7 @@ def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
     keys = list(dict.fromkeys([*theirs, *[(*run.task, run.config.method) for run in tested]]))
     for key in sorted((key for key in keys if wanted(key[3])), key=lambda key: (key[0] != "omniglot", *key)):
         base = key[3].replace("_report", "")
-        cells = {column: theirs.get((*key[:3], base), {}).get(source, "") for source, column in SOURCES.items()}
+        cells = {source: theirs.get((*key[:3], base), {}).get(source, "") for source in SOURCES.values()}
         head = {"task": f"{key[0]} {key[1]}-way {key[2]}-shot", "method": key[3]}
         ours = [run for run in tested if (*run.task, run.config.method) == key]
         for run in ours:

@@ -18,7 +18,7 @@ def draw(runs: list, published: dict, output: pathlib.Path) -> dict[str, pathlib
     written = {}
     for task in sorted({run.task for run in runs}):
         name, title = "{}_{}way{}shot".format(*task), "{} {}-way {}-shot".format(*task)
-        known = {f"{who}, {method}": value for method in COMPARED for who, value in numbers(published, task, method)}
+        known = [known for method in COMPARED for known in numbers(published, task, method)]
         same = [run for run in runs if run.task == task]
         compared = [run for run in same if run.config.method in COMPARED]
         exact = [run for run in same if run.gradient == "exact"]
@@ -34,10 +34,10 @@ def draw(runs: list, published: dict, output: pathlib.Path) -> dict[str, pathlib
     return written | {f"{path.stem.replace('_', ' ')}": path for path in draw_attacks(runs, output)}
 
 
-def numbers(published: dict, task: tuple, method: str) -> list[tuple[str, float]]:
-    """[(source, accuracy in per cent)] of others for a task and method."""
+def numbers(published: dict, task: tuple, method: str) -> list[learning.Published]:
+    """What others published for a task and method."""
     cells = published.get((*task, method), {})
-    return [(source.replace("_", " "), float(text.split()[0])) for source, text in cells.items()]
+    return [learning.Published(source, method, float(text.split()[0])) for source, text in cells.items()]
 
 
 def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]:

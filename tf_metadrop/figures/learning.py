@@ -8,6 +8,7 @@ import numpy as np
 from tf_metadrop.figures import style
 
 STYLES = {"exact": "-", "tf1": "--", "first": ":"}
+OF_OTHERS = (0, (8, 3)), (0, (5, 2, 1, 2)), (0, (1, 3))
 
 
 class Curve(NamedTuple):
@@ -21,12 +22,20 @@ class Curve(NamedTuple):
     accuracies: list  # in [0, 1]
 
 
-def draw(path: pathlib.Path, curves: list[Curve], published: dict[str, float], y_label: str) -> pathlib.Path:
+class Published(NamedTuple):
+    """Another's result."""
+
+    source: str
+    method: str  # drawn in the colour of the curves with this `colour`
+    accuracy: float  # in per cent
+
+
+def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_label: str) -> pathlib.Path:
     """Two panels, over iterations and over hours.
 
     Args:
       curves: runs with the same label are drawn as their mean, with their range.
-      published: {label: accuracy in per cent}, drawn as horizontal lines.
+      published: drawn as horizontal lines; of each method the same sources in the same order.
     """
     figure = style.new_figure(2 * style.COLUMN, 3.1)
     left, right = figure.subplots(1, 2, sharey=True)
@@ -43,12 +52,14 @@ def draw(path: pathlib.Path, curves: list[Curve], published: dict[str, float], y
             axes.plot(x, every.mean(0), label=label if axes is left else None, **look)
             if len(group) > 1:
                 axes.fill_between(x, every.min(0), every.max(0), color=look["color"], alpha=0.12, linewidth=0)
-    for (label, accuracy), line in zip(published.items(), ("-.", (0, (1, 3))) * len(published), strict=False):
-        for axes in (left, right):
-            axes.axhline(accuracy, color="0.4", linewidth=0.9, linestyle=line, label=label if axes is left else None)
+    lines = dict(zip(dict.fromkeys(each.source for each in published), OF_OTHERS * len(published), strict=False))
+    for source, method, accuracy in published:
+        look = dict(color=colours.get(method, "0.4"), linestyle=lines[source], linewidth=0.9)
+        left.axhline(accuracy, label=f"{method}, {source}", **look)
+        right.axhline(accuracy, **look)
     later = [100 * accuracy for curve in curves for accuracy in curve.accuracies[1:]]  # not the untrained model's
     if later:
-        low, high = min(later), max([*later, *published.values()])
+        low, high = min(later), max([*later, *[each.accuracy for each in published]])
         left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low) + 0.1)
     left.set_ylabel(y_label, fontsize=style.SMALL)
     left.set_xlabel("meta-iteration", fontsize=style.SMALL)
