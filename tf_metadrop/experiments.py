@@ -112,8 +112,10 @@ def all_runs() -> list[Run]:
     """Every run, in the order in which they are performed."""
     one, five, long = "omniglot_5way1shot", "omniglot_5way5shot", "omniglot_20way1shot"
     runs = [run for seed in SEEDS for run in gradients(one, seed)]
-    for noise in ("metadrop", "maml"):  # with the published inner learning rate
-        runs.append(Run(long, f"{noise}_exact_seed0", flags(noise, inner_lr=0.1), weights=True))
+    for gradient in ("exact", "tf1"):  # with the published inner learning rate
+        for noise in ("metadrop", "maml"):
+            weights = gradient == "exact"
+            runs.append(Run(long, f"{noise}_{gradient}_seed0", flags(noise, gradient, inner_lr=0.1), weights=weights))
     runs += [run for seed in SEEDS for run in gradients(five, seed)]
     for variant in ("ours", "report"):
         for noise in NOISE:
