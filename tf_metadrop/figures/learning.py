@@ -35,7 +35,7 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
 
     Args:
       curves: runs with the same label are drawn as their mean, with their range.
-      published: drawn as horizontal lines; of each method the same sources in the same order.
+      published: drawn as horizontal lines, one style for each source.
     """
     figure = style.new_figure(2 * style.COLUMN, 3.1)
     left, right = figure.subplots(1, 2, sharey=True)
