@@ -11,7 +11,7 @@ import pytest
 import main as main_program
 import reproduce
 from benchmarks import mimgnet_images
-from tf_metadrop import Config, MetaLearner, experiments, learning_table, paired, record, table, work
+from tf_metadrop import Config, MetaLearner, experiments, learning_table, paired, record, table, table_figures, work
 from tf_metadrop.data import load_split
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -60,6 +60,25 @@ def test_runs_are_compared_on_the_same_tasks_only(tmp_path):
     assert paired.rows(table.find([tmp_path])) == []
 
 
+def test_an_unfinished_run_is_shown_with_what_it_has_done_and_compared_with_none(tmp_path):
+    finished(tmp_path / "maml", np.full(4, 0.5), maml=True)
+    finished(tmp_path / "drop", np.full(4, 0.75))
+    record.Record(tmp_path / "drop", Config(way=5), 0).write(31)
+    runs = table.find([tmp_path])
+    found = table.accuracy_rows(runs, table.MAIN.__contains__)
+    assert {row["method"]: row["iterations"] for row in found if row["ours"]} == {"maml": 60000, "metadrop": 30}
+    assert paired.rows(runs) == []
+
+
+def test_curves_on_other_classes_have_a_figure_of_their_own(tmp_path):
+    finished(tmp_path / "val", np.full(4, 0.5))
+    finished(tmp_path / "test", np.full(4, 0.5), eval_split="test")
+    assert table_figures.draw(table.find([tmp_path]), {}, tmp_path).keys() == {"omniglot 5-way 1-shot, gradients"}
+    (tmp_path / "test" / "meta_train.log").write_text(LOG.replace("meta_val", "meta_test"))
+    titles = [*table_figures.draw(table.find([tmp_path]), {}, tmp_path)]
+    assert titles == [f"omniglot 5-way 1-shot, gradients{where}" for where in ("", ", evaluated on test classes")]
+
+
 def test_what_two_seeds_show():
     few = np.array([[1.0, 2, 3, 2], [2, 3, 1, 2]])
     assert [paired.shown(d) for d in (few, -few, few[:1])] == ["yes", "yes", "one seed"]
@@ -78,7 +97,7 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
         "maml,0.1,90,1,91.5,1.25,a\nmaml,0.2,92,1,89,1,b\nadditive,0.2,80,1,79,1,c\n"
     )
     writer = record.Record(runs / "drop", Config(way=5), 0)
-    writer.write(30)
+    writer.write(60001)
     (tmp_path / "learned.md").write_text("# Learned\n")
     pages = [f"--output={out}", "--page=README.md", f"--preface={tmp_path / 'learned.md'}"]
     assert table.main([str(runs), *pages]) == 0
@@ -94,7 +113,7 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
         assert [row["difference"] for row in csv.DictReader(file)] == ["+25.00 ± 0.00"] * 2
     with open(out / "cost.csv", newline="") as file:
         (cost,) = csv.DictReader(file)
-    assert cost["iterations"] == "30" and cost["method"] == "metadrop"
+    assert cost["iterations"] == "60001" and cost["method"] == "metadrop"
     assert float(cost["GFLOP per iteration"]) == pytest.approx(work.train_step_flop(Config(way=5)) / 1e9, abs=0.05)
     with open(out / "learning.csv", newline="") as file:
         learned = {row["method"]: row for row in csv.DictReader(file)}["metadrop"]

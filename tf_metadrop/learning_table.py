@@ -7,8 +7,8 @@ from tf_metadrop.figures import curves
 SPLITS = "meta_val", "meta_test"
 LEGEND = (
     "Accuracy in per cent on held-out classes, evaluated while training. steepest fall: between two evaluations in a "
-    "row. level: what every run of its task and method by the exact and the tf1 gradient reached, rounded down; after "
-    "the iterations and hours beside it the run was there for the first time."
+    "row. level: what every run of its task, method and --n_train_iters by the exact and the tf1 gradient reached, "
+    "rounded down; after the iterations and hours beside it the run was there for the first time."
 )
 HELD_OUT = {"meta_val": "validation", "meta_test": "test"}
 
@@ -27,8 +27,9 @@ def rows(runs: list) -> list[dict]:
 
 
 def level(run, found: list) -> float:
-    """The accuracy, in whole per cent, that every run of this task reached with this method, first order aside."""
-    alike = [(r, c) for r, _, c in found if (r.task, r.config.method) == (run.task, run.config.method)]
+    """The accuracy, in whole per cent, that all such runs of this method reached, first order aside."""
+    kind = lambda r: (r.task, r.config.method, r.trained_with.get("n_train_iters"))
+    alike = [(r, c) for r, _, c in found if kind(r) == kind(run)]
     second_order = [(r, c) for r, c in alike if r.gradient != "first"]
     return math.floor(100 * min(max(curve["acc"]) for _, curve in second_order or alike))
 

@@ -6,7 +6,6 @@ import pathlib
 import numpy as np
 
 FILE = "meta_test.csv"
-SAME_TRAINING = "n_train_iters", "metabatch"
 SAME_TEST = "query", "metabatch", "seed", "eval_split"
 LEGEND = (
     "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
@@ -45,7 +44,7 @@ def rows(runs: list) -> list[dict]:
         if each is None or len(each) != run.test["episodes"]:
             continue
         test = tuple(run.test["config"][name] for name in SAME_TEST)
-        key = run.config.task_name, *test, len(each), *[run.trained_with.get(name) for name in SAME_TRAINING]
+        key = run.config.task_name, *test, len(each), run.iterations, run.trained_with.get("metabatch")
         compared = run.config.method, run.gradient, run.trained_with.get("inner_lr")
         groups.setdefault(key, {}).setdefault(compared, {})[run.seed] = each
     found = []

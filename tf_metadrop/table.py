@@ -17,7 +17,7 @@ import json
 import pathlib
 import sys
 
-from tf_metadrop import cli, cost, learning_table, paired, robustness_figure, sweep_table, table_figures
+from tf_metadrop import cli, cost, learning_table, paired, record, robustness_figure, sweep_table, table_figures
 from tf_metadrop.config import Config
 from tf_metadrop.errors import UsageError
 
@@ -53,6 +53,12 @@ class Run:
     def seed(self) -> int | str:
         """The training's seed; "" if it is not known."""
         return self.trained_with.get("seed", "")
+
+    @property
+    def iterations(self) -> int | str:
+        """The last iteration of its training that its folder knows of; "" if that is not known."""
+        done = record.read(self.directory).get("iterations")
+        return done - 1 if done else self.trained_with.get("n_train_iters", "")
 
 
 def find(folders: list[pathlib.Path]) -> list[Run]:
@@ -121,7 +127,7 @@ def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
                 {
                     **head, **cells, "ours": f"{t['accuracy']:.2f} ± {t['interval']:.2f}", "gradient": run.gradient,
                     "inner_lr": f"{run.config.inner_lr:g}", "seed": run.seed,
-                    "iterations": run.trained_with.get("n_train_iters", ""), "tasks": t["episodes"],
+                    "iterations": run.iterations, "tasks": t["episodes"],
                     "run": str(run.directory),
                 }
             )  # fmt: skip

@@ -64,6 +64,7 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
     left.set_ylabel(y_label, fontsize=style.SMALL)
     left.set_xlabel("meta-iteration", fontsize=style.SMALL)
     right.set_xlabel("hours", fontsize=style.SMALL)
+    left.locator_params("x", nbins=5)  # five digits need their room
     for axes in (left, right):
         style.bare(axes)
     figure.legend(loc="outside lower center", fontsize=style.SMALL, frameon=False, ncols=3)
