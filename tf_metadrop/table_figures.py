@@ -28,10 +28,10 @@ def draw(runs: list, published: dict, output: pathlib.Path) -> dict[str, pathlib
         for what, chosen in pairs:
             for split, y_label in HELD_OUT.items():
                 if found := evaluations(chosen, split, what == "gradients"):
-                    on_test = split == "meta_test" and len(evaluations(chosen, "meta_val", False)) > 0
-                    path = output / f"learning_{name}_{what}{'_on_test_classes' if on_test else ''}.png"
-                    heading = f"{title}, {what}{', evaluated on test classes' if on_test else ''}"
-                    written[heading] = learning.draw(path, found, known, y_label)
+                    path, heading = f"learning_{name}_{what}", f"{title}, {what}"
+                    if heading in written:
+                        path, heading = f"{path}_on_test_classes", f"{heading}, evaluated on test classes"
+                    written[heading] = learning.draw(output / f"{path}.png", found, known, y_label)
     return written | {f"{path.stem.replace('_', ' ')}": path for path in draw_attacks(runs, output)}
 
 
