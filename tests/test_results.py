@@ -68,6 +68,10 @@ def test_an_unfinished_run_is_shown_with_what_it_has_done_and_compared_with_none
     found = table.accuracy_rows(runs, table.MAIN.__contains__)
     assert {row["method"]: row["iterations"] for row in found if row["ours"]} == {"maml": 60000, "metadrop": 30}
     assert paired.rows(runs) == []
+    tested = tmp_path / "drop" / "meta_test.json"  # says itself of which iteration its weights were
+    result = json.loads(tested.read_text())
+    tested.write_text(json.dumps(result | dict(trained_with=result["trained_with"] | dict(iteration=20))))
+    assert table.load(tmp_path / "drop").iterations == 20
 
 
 def test_curves_on_other_classes_have_a_figure_of_their_own(tmp_path):
@@ -197,6 +201,7 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
     assert json.loads((folder / "run.json").read_text())["iterations"] == 2
     result = json.loads((folder / "meta_test.json").read_text())
     assert result["trained_with"]["seed"] == 3 and result["config"]["seed"] == 0 and result["command"]
+    assert result["trained_with"]["iteration"] == 1
     assert len(paired.accuracies(folder)) == 2 and "--seed=3" in (folder / "run.flags").read_text()
     learner = MetaLearner.load(tmp_path / "checkpoints" / "trained" / "tiny" / "maml_seed3")
     assert learner.config.method == "maml" and learner.config.way == 3

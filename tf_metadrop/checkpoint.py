@@ -158,6 +158,8 @@ def kind(directory: pathlib.Path) -> str | None:
 def load_params(directory: pathlib.Path) -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
     """The weights of a savedir, ours or the TF1 program's, and the settings of its run as far as they are known.
 
+    With the settings of a run of ours stands `iteration`, the last one that the weights have seen.
+
     Raises:
       UsageError: there is no run, or it cannot be read.
     """
@@ -165,4 +167,4 @@ def load_params(directory: pathlib.Path) -> tuple[dict[str, tf.Tensor], dict[str
         params = {name: tf.constant(w) for name, w in tf1.read(directory).items()}
         return params, tf1.settings(directory)
     saved = load(directory)
-    return saved.state.params, saved.config
+    return saved.state.params, saved.config | {"iteration": int(saved.state.iteration) - 1}

@@ -98,7 +98,8 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
         dataset, data_dir, method, way, shot, query, inner_lr and n_steps are taken from the run.
     Returns:
       What meta_test.json holds: accuracy and interval in per cent, episodes, seed, command, commit, machine, versions,
-      the settings of the test (`config`) and those of the training as far as they are known (`trained_with`).
+      the settings of the test (`config`) and those of the training as far as they are known (`trained_with`, with the
+      last `iteration`).
     Raises:
       UsageError: there is no model, or it does not fit the settings or the data.
     """

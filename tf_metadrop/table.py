@@ -56,9 +56,10 @@ class Run:
 
     @property
     def iterations(self) -> int | str:
-        """The last iteration of its training that its folder knows of; "" if that is not known."""
+        """The last iteration that its weights had seen, of an older file that its folder knows of; "" if unknown."""
         done = record.read(self.directory).get("iterations")
-        return done - 1 if done else self.trained_with.get("n_train_iters", "")
+        of_folder = done - 1 if done else self.trained_with.get("n_train_iters", "")
+        return self.trained_with.get("iteration", of_folder)
 
 
 def find(folders: list[pathlib.Path]) -> list[Run]:
