@@ -91,7 +91,7 @@ def gradients(name: str, settings: config.Config):
 
         get_task = lambda index: meta.Task(*[part[index] for part in tasks])
         draw = lambda step, sample, layer, shape: noise(step, layer, shape)
-        ours = tf.function(meta.meta_gradient)
+        ours = tf.function(meta.meta_gradient, autograph=False)
         method = methods.load(settings)
         found, loss, _ = ours(params, settings.metabatch, get_task, settings, method, lambda _: draw)
     return float(loss), {key: g.numpy() for key, g in found.items() if g is not None}
@@ -120,7 +120,8 @@ def test_losses(name: str, settings: config.Config) -> np.ndarray:
     from tf_metadrop import method as methods
 
     method = methods.load(c)
-    ours = tf.function(lambda *task: meta.task_loss(params, meta.Task(*task), c, method, draw, c.n_test_mc_samp)[0])
+    ours = lambda *task: meta.task_loss(params, meta.Task(*task), c, method, draw, c.n_test_mc_samp)[0]
+    ours = tf.function(ours, autograph=False)
     return np.array([ours(*[part[index] for part in tasks]) for index in range(c.metabatch)])
 
 

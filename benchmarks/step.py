@@ -118,7 +118,7 @@ def matmul_speed(tf, repeats: int = 5) -> float:
     size = 8192 if tf.config.list_logical_devices("GPU") else 2048
     several = max(1, tf.config.threading.get_inter_op_parallelism_threads())
     made = tf.random.stateless_normal([several, size, size], [0, 0])
-    products = tf.function(lambda: tf.add_n([tf.matmul(a, a)[0, 0] for a in tf.unstack(made)]))
+    products = tf.function(lambda: tf.add_n([tf.matmul(a, a)[0, 0] for a in tf.unstack(made)]), autograph=False)
     products()
     fastest = float("inf")
     for _ in range(repeats):

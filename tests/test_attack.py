@@ -72,9 +72,9 @@ def victim():
         support, query = (first + np.arange(5)).ravel(), (first + np.arange(5, 20)).ravel()
         episode = meta.gather_task(flat, tf.constant(support), tf.constant(query), 5, 5, 15)
         draw = random.StandardNormal(random.key(0, 1))
-        run = tf.function(lambda x, y: adapt(params, x, y, config, method, draw).params)  # noqa: B023
+        run = tf.function(lambda x, y: adapt(params, x, y, config, method, draw).params, autograph=False)  # noqa: B023
         adapted = run(episode.support_x, episode.support_y)
-        logits = tf.function(lambda x, adapted=adapted: model.forward(adapted, x, method))
+        logits = tf.function(lambda x, adapted=adapted: model.forward(adapted, x, method), autograph=False)
         loss = lambda x, adapted=adapted, y=episode.query_y: model.loss(adapted, x, y, method)[0]
         cases.append((logits, loss, episode.query_x, episode.query_y))
     return cases
@@ -88,7 +88,7 @@ def accuracy(logits, y):
 def attacker(loss, norm, steps, start):
     """A compiled function of images and radius."""
     normal = (lambda shape: random.normal(tf.constant([5, 6]), shape)) if start else None
-    return tf.function(lambda x, eps: pgd.perturb(x, loss, attack.load(norm), eps, steps, normal))
+    return tf.function(lambda x, eps: pgd.perturb(x, loss, attack.load(norm), eps, steps, normal), autograph=False)
 
 
 def attacked(case, norm, eps, steps=20, start=False):

@@ -80,7 +80,7 @@ def misses(outputs, case):
 def compiled(compute, settings, dtype, decisions):
     """compute(case), a function of (params, task), as one graph for the two cases of these settings."""
     function = compute(case_of(f"{settings}_1", dtype))
-    return with_decisions(function, pytest.MonkeyPatch.context) if decisions else tf.function(function)
+    return with_decisions(function, pytest.MonkeyPatch.context) if decisions else tf.function(function, autograph=False)
 
 
 def run(name, dtype, compute, n_tasks):
@@ -115,7 +115,7 @@ def metabatch_gradient(settings, second_order, path):
         get_task = lambda index: meta.Task(*[tf.gather(part, index) for part in tasks])
         return gradient_of(params, config.metabatch, get_task, config, case.method, get_noise)
 
-    return tf.function(gradient, **arguments)
+    return tf.function(gradient, autograph=False, **arguments)
 
 
 def outputs_of_gradient(case, second_order, gradient, loss, accs):

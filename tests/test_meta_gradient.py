@@ -43,8 +43,8 @@ def relative(a, b):
 @pytest.mark.parametrize("name", ["metadrop", "maml"])
 def test_exact_gradient_is_the_slope_of_the_loss(name):
     params, task, config, method, draw = problem(name)
-    gradient = tf.function(gradient_of)(params, task, config, method, draw)
-    loss = tf.function(lambda params: meta.task_loss(params, task, config, method, draw)[0])
+    gradient = tf.function(gradient_of, autograph=False)(params, task, config, method, draw)
+    loss = tf.function(lambda params: meta.task_loss(params, task, config, method, draw)[0], autograph=False)
     random, step = np.random.RandomState(0), 1e-7  # a kink of a ReLU within the step is unlikely
     scale = max(np.abs(g).max() for g in gradient.values())
     for name in gradient:
@@ -139,7 +139,7 @@ def test_metabatch_gradient_is_the_mean_over_tasks():
     params, task, config, method, _ = problem()
     draws = [StandardNormal(fold(tf.constant([1, 2]), i), tf.float64) for i in range(3)]
     each = [gradient_of(params, task, config, method, draw) for draw in draws]
-    mean, _, accs = tf.function(meta.meta_gradient)(
+    mean, _, accs = tf.function(meta.meta_gradient, autograph=False)(
         params, 3, lambda _: task, config, method,
         lambda i: StandardNormal(fold(tf.constant([1, 2]), i), tf.float64),
     )  # fmt: skip

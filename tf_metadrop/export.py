@@ -64,7 +64,8 @@ def features_of_pairs(config, params, images) -> list[dict[str, np.ndarray]]:
     flat, n_instances = tf.constant(images.reshape(-1, *images.shape[2:])), images.shape[1]
     generator = np.random.RandomState(config.seed)
     method = methods.load(config)
-    features = tf.function(lambda params, task, key: task_features(params, task, config, method, key))
+    features = lambda params, task, key: task_features(params, task, config, method, key)
+    features = tf.function(features, autograph=False)
     exported = []
     for pair in tqdm(range(N_PAIRS), unit="task", disable=not has_terminal()):
         support, query = [], []

@@ -69,7 +69,8 @@ def sharded(strategy, config) -> Callable | None:
     if strategy is None:
         return None
     replicas, home, how = strategy.num_replicas_in_sync, strategy.extended.worker_devices[0], execution(config)
-    gradient_of = tf.function(vectorised_gradient if how.at_once else meta_gradient, jit_compile=how.xla)
+    gradient_of = vectorised_gradient if how.at_once else meta_gradient
+    gradient_of = tf.function(gradient_of, autograph=False, jit_compile=how.xla)
 
     def gradient(params, n_tasks, get_task, config, method, get_noise):
         share = n_tasks // replicas

@@ -98,7 +98,7 @@ def cluster() -> Cluster | None:
 def adder(strategy) -> Callable:
     """A function that gives every worker the bytes of the first replica: [n] uint8 -> the same, n equal everywhere."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.float32)])
     def add(values):
         def one_replica(values):
             first = tf.equal(tf.distribute.get_replica_context().replica_id_in_sync_group, 0)

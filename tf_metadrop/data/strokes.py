@@ -6,6 +6,8 @@ pen differs. The images are part of the program: a fixed seed, frozen random str
 (no sin, exp or BLAS sums) make them the same on every machine, whatever the seed of the run.
 """
 
+import functools
+
 import numpy as np
 
 from tf_metadrop.data.spec import SPLITS, get_spec
@@ -39,6 +41,12 @@ def generate(split: str) -> np.ndarray:
     """
     if split not in SPLITS:
         raise UsageError(f"split {split} is not known: give one of {', '.join(SPLITS)}.")
+    return drawn(split).copy()
+
+
+@functools.cache
+def drawn(split: str) -> np.ndarray:
+    """The images of `generate`, drawn once in a process: not to be written to."""
     count = get_spec("strokes").classes[split]
     images = np.empty((count, INSTANCES, SIZE, SIZE, 1), np.uint8)
     for label in range(count):
