@@ -1,6 +1,11 @@
 """Shared by all tests: TensorFlow is kept quiet, and W&B out."""
 
+import ctypes
+import gc
 import os
+import sys
+
+import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["WANDB_MODE"] = "disabled"
@@ -11,3 +16,15 @@ def pytest_addoption(parser):
     """How long the tests of faults take."""
     parser.addoption("--kills", type=int, default=3, help="times that tests/faults kills a run")
     parser.addoption("--fault_seed", type=int, default=0, help="of the instants and the bits")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_kept(request):
+    """What a module's tests share, compiled graphs first of all, goes when they are done: it is gigabytes."""
+    yield
+    for value in list(vars(request.module).values()):
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # glibc's
+        trim(0)  # or the allocator keeps most of it
