@@ -24,6 +24,8 @@ def test_shapes_and_counts(splits):
 
 def test_is_the_same_everywhere_and_untouched_by_the_global_seed(splits):
     np.random.seed(5)
+    strokes.generate("val")[:] = 0  # what a caller does with its images is its own affair
+    assert np.array_equal(strokes.generate("val"), splits["val"])
     assert np.array_equal(strokes.drawn.__wrapped__("val"), splits["val"])
     assert hashlib.md5(splits["val"].tobytes()).hexdigest() == "b8ca65efca2fddca23610007792a95f6"
 

@@ -13,7 +13,7 @@ import reproduce
 from benchmarks import mimgnet_images
 from tf_metadrop import Config, MetaLearner, experiments, learning_table, paired, record, table, table_figures, work
 from tf_metadrop.data import load_split
-from tf_metadrop.figures import learning
+from tf_metadrop.figures import style
 
 ROOT = pathlib.Path(__file__).parent.parent
 LOG = "way: 5\nmetabatch: 4\n\n" + "".join(
@@ -86,7 +86,7 @@ def test_curves_on_other_classes_have_a_figure_of_their_own(tmp_path):
 
 def test_no_two_methods_look_the_same():
     methods = [f"method {number}" for number in range(20)]
-    looks = learning.looks_of(methods)
+    looks = style.looks_of(methods)
     assert [*looks] == methods and len({(look["color"], look["marker"]) for look in looks.values()}) == 20
 
 

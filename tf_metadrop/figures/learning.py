@@ -1,8 +1,6 @@
 """Accuracy on held-out classes over training: a line for each kind of run, with the range of its seeds."""
 
-import itertools
 import pathlib
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +8,6 @@ import numpy as np
 from tf_metadrop.figures import style
 
 STYLES = {"exact": "-", "tf1": "--", "first": ":"}
-GREY = dict(color="0.4")
 OF_OTHERS = (0, (8, 3)), (0, (5, 2, 1, 2)), (0, (1, 3))
 
 
@@ -33,13 +30,6 @@ class Published(NamedTuple):
     accuracy: float  # in per cent
 
 
-def looks_of(kinds: Iterable[str]) -> dict[str, dict]:
-    """A colour for each of these; once the colours are used up, again with a marker, and with another."""
-    markers = ("", *style.MARKERS)
-    looks = [dict(color=c, marker=m, markersize=3.5) for m in markers for c in style.COLOURS]
-    return dict(zip(kinds, itertools.cycle(looks), strict=False))
-
-
 def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_label: str) -> pathlib.Path:
     """Two panels, over iterations and over hours.
 
@@ -49,7 +39,7 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
     """
     figure = style.new_figure(2 * style.COLUMN, 3.1)
     left, right = figure.subplots(1, 2, sharey=True)
-    looks = looks_of(dict.fromkeys(curve.colour for curve in curves))
+    looks = style.looks_of(dict.fromkeys(curve.colour for curve in curves))
     for label in dict.fromkeys(curve.label for curve in curves):
         group = [curve for curve in curves if curve.label == label]
         n_points = min(len(curve.iterations) for curve in group)
@@ -64,7 +54,8 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
                 axes.fill_between(x, every.min(0), every.max(0), color=look["color"], alpha=0.12, linewidth=0)
     lines = dict(zip(dict.fromkeys(each.source for each in published), OF_OTHERS * len(published), strict=False))
     for source, method, accuracy in published:
-        look = dict(color=looks.get(method, GREY)["color"], linestyle=lines[source], linewidth=0.9)
+        colour = looks[method]["color"] if method in looks else "0.4"
+        look = dict(color=colour, linestyle=lines[source], linewidth=0.9)
         left.axhline(accuracy, label=f"{method}, {source}", **look)
         right.axhline(accuracy, **look)
     later = [100 * accuracy for curve in curves for accuracy in curve.accuracies[1:]]  # not the untrained model's

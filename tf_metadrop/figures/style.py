@@ -1,6 +1,8 @@
 """What the figures have in common."""
 
+import itertools
 import pathlib
+from collections.abc import Iterable
 
 # Wong's palette, which the colour-blind can tell apart.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS = (
@@ -9,6 +11,13 @@ BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS = (
 MARKERS = "osv^DxP*"
 COLUMN = 3.4  # inches, of a paper in two columns
 SMALL = 8  # points
+
+
+def looks_of(kinds: Iterable[str]) -> dict[str, dict]:
+    """A colour for each of these; once the colours are used up, again with a marker, and with another."""
+    markers = ("", *MARKERS)
+    looks = [dict(color=c, marker=m, markersize=3.5) for m in markers for c in COLOURS]
+    return dict(zip(kinds, itertools.cycle(looks), strict=False))
 
 
 def new_figure(width: float, height: float):
