@@ -31,7 +31,7 @@ class Jobs:
     Args:
       jobs: (run, whether it is to be attacked; else it is trained and tested), in order.
       out: folder of the savedirs.
-      bar: a tqdm, which counts the arithmetic of the trainings.
+      bar: a tqdm, which counts the images of the trainings.
     """
 
     def __init__(self, jobs: list[tuple[experiments.Run, bool]], out: pathlib.Path, bar):
@@ -53,7 +53,7 @@ class Jobs:
                 self.failed.append(run.name)
                 said = error
             self._bar.write(f"{run.name}: {said}", file=sys.stdout)
-            self._bar.update(0 if attack else round(run.tflop()))
+            self._bar.update(0 if attack else run.n_images())
 
     def _perform(self, run: experiments.Run, attack: bool, cores: set[int]) -> None:
         """Trains and tests, or attacks what was trained; what was done already is left out."""
@@ -107,7 +107,7 @@ def perform(runs: list[experiments.Run], out: pathlib.Path, workers: int) -> Non
     from tqdm import tqdm
 
     jobs = [*((run, False) for run in runs), *((run, True) for run in runs if run.attacked)]
-    with tqdm(total=round(sum(run.tflop() for run in runs)), unit="TFLOP", mininterval=60) as bar:
+    with tqdm(total=sum(run.n_images() for run in runs), unit=" images", unit_scale=True, mininterval=60) as bar:
         found = Jobs(jobs, out, bar)
         threads = [threading.Thread(target=found.work, args=(cores,)) for cores in shares(workers)]
         for thread in threads:

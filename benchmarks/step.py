@@ -74,11 +74,12 @@ def measure(settings: config.Config, iters: int) -> dict:
         at_once = train.FAR_BEHIND if tf.config.list_logical_devices("GPU") and training else 1
         seconds, gaps, state = timed(run, state, stream, iters, at_once)
     median = statistics.median(seconds)
-    gflop = (work.train_step_flop if training else work.test_step_flop)(settings) / 1e9
+    memory = dict(peak_rss_mb=machine.peak_mb(), peak_gpu_mb=peak_gpu_mb(tf))
+    gflop = (work.train_step_flop if training else work.test_step_flop)(settings) / 1e9  # takes memory, so after that
     per_step = settings.metabatch * settings.way * (settings.shot + settings.query)
     return dict(
         median_s=round(median, 5), spread_s=round(max(seconds) - min(seconds), 5),
-        first_call_s=round(first_call, 2), peak_rss_mb=machine.peak_mb(), peak_gpu_mb=peak_gpu_mb(tf),
+        first_call_s=round(first_call, 2), **memory,
         examples_per_s=round(per_step / median, 1), gflop=round(gflop, 2), gflop_per_s=round(gflop / median, 1),
         matmul_gflop_per_s=round(matmul_speed(tf), 1), gap_s=round(statistics.median(gaps), 6),
         execution=execution(settings)._asdict(),

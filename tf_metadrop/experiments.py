@@ -4,7 +4,6 @@ import dataclasses
 import json
 import pathlib
 
-from tf_metadrop import work
 from tf_metadrop.config import Config, define_flags, from_flags
 
 FLAGS = pathlib.Path(__file__).parent.parent / "flags" / "results"
@@ -79,9 +78,10 @@ class Run:
             ("meta_test.json", [*once, "--mode=meta_test", "--eval_split=test", "--n_test_iters=1000"]),
         ]
 
-    def tflop(self) -> float:
-        """Arithmetic of its training, in 10^12 operations."""
-        return work.train_step_flop(self.config) * (self.config.n_train_iters + 1) / 1e12
+    def n_images(self) -> int:
+        """How many images its training sends through the network, those of an inner step and of the query set."""
+        c = self.config
+        return (c.n_train_iters + 1) * c.metabatch * c.way * (c.n_steps * c.shot + c.query)
 
     def summary(self, savedir: pathlib.Path) -> str:
         """One line about its test."""

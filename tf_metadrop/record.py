@@ -4,7 +4,7 @@ import json
 import pathlib
 import time
 
-from tf_metadrop import machine, work
+from tf_metadrop import machine
 
 FILE = "run.json"
 
@@ -14,25 +14,23 @@ class Record:
 
     Args:
       directory: the savedir.
-      config: the run's Config.
       done: iterations that were done before this start; what an earlier start did after its last checkpoint is lost
         with its iterations, but not the time that it took up to there.
     """
 
-    def __init__(self, directory: pathlib.Path, config, done: int):
+    def __init__(self, directory: pathlib.Path, done: int):
         self._path, self._began, self._done = directory / FILE, time.monotonic(), done
-        self._gflop = round(work.train_step_flop(config) / 1e9, 3)
         self._before = [part for part in read(directory).get("parts", []) if part["first"] < done]
         self._about = machine.about()
 
-    def write(self, done: int) -> None:
-        """Says that `done` iterations are in the checkpoint."""
+    def write(self, done: int, flop: int) -> None:
+        """Says that `done` iterations of so many floating-point operations are in the checkpoint."""
         seconds = round(time.monotonic() - self._began, 1)
         part = dict(first=self._done, iterations=done - self._done, seconds=seconds, peak_mb=machine.peak_mb())
         parts = [*self._before, part | self._about]
         total = dict(
             iterations=done, seconds=round(sum(p["seconds"] for p in parts), 1),
-            peak_mb=max(p["peak_mb"] for p in parts), gflop_per_iteration=self._gflop,
+            peak_mb=max(p["peak_mb"] for p in parts), gflop_per_iteration=round(flop / 1e9, 3),
         )  # fmt: skip
         self._path.write_text(json.dumps(total | dict(parts=parts), indent=1) + "\n")
 

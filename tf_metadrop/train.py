@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop import checkpoint, faults, interruption, lock, model, parallel, random
+from tf_metadrop import checkpoint, faults, interruption, lock, model, parallel, random, work
 from tf_metadrop import method as methods
 from tf_metadrop.checkpoint import Saved
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS, load_split
 from tf_metadrop.errors import UsageError
 from tf_metadrop.evaluate import Evaluation, Images
-from tf_metadrop.execution import prepare
+from tf_metadrop.execution import execution, prepare
 from tf_metadrop.learner import MetaLearner
 from tf_metadrop.meta import State, initial_state, make_train_step
 from tf_metadrop.record import Record
@@ -99,7 +99,7 @@ class Training:
         self.key = random.key(config.seed, random.TRAIN)
         self.evaluation = Evaluation(config, self.method, eval_images, random.EVALUATE)
         self.reached, self.kept = None, int(self.state.iteration)  # what an interrupted run saves; what is saved
-        self.record = log and Record(self.directory, config, self.kept)
+        self.record, self.flop = log and Record(self.directory, self.kept), None
 
     def run(self) -> State:
         """Returns the last state. An interrupted run saves what it has reached."""
@@ -140,6 +140,7 @@ class Training:
             self.fault(done)
         if self.log is None:
             return
+        self.flop = self.flop or self.count(done)
         self.log.trained(iteration, (float(done.loss), float(np.mean(done.accs))) if sound else None)
         if iteration % c.eval_freq == 0:
             losses, accuracies = self.evaluation.run(done.state.params, c.n_eval_batches)
@@ -148,11 +149,17 @@ class Training:
         if iteration % c.save_freq == 0 or iteration == c.n_train_iters:
             self.save()
 
+    def count(self, done: Done) -> int:
+        """Floating-point operations of a step: where it is one of tasks in sequence, it need not be traced again."""
+        if self.team.strategy or execution(self.config).at_once:
+            return work.train_step_flop(self.config)
+        return work.flop(self.step.get_concrete_function(done.before, self.images.flat, *done.indices, self.key).graph)
+
     def save(self) -> None:
         """Writes what was reached."""
         checkpoint.save(self.directory, self.reached)
         self.kept = int(self.reached.state.iteration)
-        self.record.write(self.kept)
+        self.record.write(self.kept, self.flop)
 
     def fault(self, done: Done) -> None:
         """Keeps a step that gave numbers which are none, for --replay; goes on without it if --on_nan=skip.

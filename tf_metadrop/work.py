@@ -1,50 +1,87 @@
-"""How much arithmetic a step is, from the shapes of its convolutions and dense layers."""
+"""How much arithmetic a step is, counted in its graph: convolutions and matrix products, elementwise work left out."""
 
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from tf_metadrop import method as methods
+from tf_metadrop import model, random
 from tf_metadrop.config import Config
-from tf_metadrop.data.spec import DATASETS, LAYERS
-
-
-def forward_flop(config: Config) -> list[int]:
-    """Floating-point operations (2 per multiply-add) of one image in each convolution of theta and the dense layer."""
-    spec = DATASETS[config.dataset]
-    height, width, channels = spec.image_shape
-    flop = []
-    for _ in LAYERS:
-        flop.append(2 * height * width * 9 * channels * spec.filters)
-        height, width, channels = height // 2, width // 2, spec.filters
-    return [*flop, 2 * height * width * channels * config.way]
-
-
-def n_networks(config: Config) -> int:
-    """2 where the noise comes from a convolution too, else 1."""
-    without = {"maml", "fixed_gaussian", "independent_gaussian", "weight_gaussian"}
-    return 1 if config.noise_name == "maml" or config.noise_variant == "ours" and config.noise_name in without else 2
+from tf_metadrop.data import DATASETS
+from tf_metadrop.meta import initial_state, make_test_step, make_train_step
 
 
 def train_step_flop(config: Config) -> int:
-    """Floating-point operations of a meta-training step: convolutions and dense layer, elementwise work left out.
+    """Floating-point operations of a meta-training step, 2 for a multiply-add.
 
-    An inner step on a support image, per layer: forward theta and phi (2); kernel gradient of theta (1) and input
-    gradients through theta and phi (2); and the derivative of all of that: of the two forward convolutions 2 each (4),
-    of the kernel gradient 2, of the two input gradients 2 each (4). The query image: forward 2, backward 4. MAML: the
-    same without phi. The first layer has no input gradient.
+    Of the tasks one after the other, which is also what --tasks=at_once is counted as: it does a little more.
     """
-    networks = n_networks(config)
-    first, rest = forward_flop(config)[0], sum(forward_flop(config)[1:])
-    inner_first, inner_rest = networks + 1, networks + 1 + networks
-    if config.second_order != "first":
-        inner_first += networks + 1  # kernel gradients of both; the derivative of theta's kernel gradient by its output
-        inner_rest += 2 * networks + 2 + 2 * networks
-    support = config.n_steps * config.shot * (inner_first * first + inner_rest * rest)
-    query = config.query * (2 * networks * first + 3 * networks * rest)
-    return config.metabatch * config.way * (support + query)
+    config = one_after_the_other(config)
+    method, state, *episodes, key = arguments(config)
+    return flop(make_train_step(config, method).get_concrete_function(state, *episodes, key).graph)
 
 
 def test_step_flop(config: Config) -> int:
-    """The same for a meta-test step: inner steps of first order, each n_test_mc_samp times, and a query forward."""
-    networks = n_networks(config)
-    first, rest = forward_flop(config)[0], sum(forward_flop(config)[1:])
-    support = (
-        config.n_steps * config.n_test_mc_samp * config.shot * ((networks + 1) * first + (2 * networks + 1) * rest)
-    )
-    return config.metabatch * config.way * (support + config.query * networks * (first + rest))
+    """The same for a meta-test step."""
+    config = one_after_the_other(config)
+    method, state, *episodes, key = arguments(config)
+    step = make_test_step(config, method)
+    return flop(step.get_concrete_function(state.params, *episodes, key, tf.constant(0)).graph)
+
+
+def one_after_the_other(config: Config) -> Config:
+    """This config with neither its tasks nor its noise samples batched."""
+    return dataclasses.replace(config, tasks="in_sequence", devices=1)
+
+
+def arguments(config: Config) -> tuple:
+    """Method, state, images, support, query and key, of the types and shapes that the steps get."""
+    method, spec, key = methods.load(config), DATASETS[config.dataset], random.key(0, 0)
+    params = model.cast(model.initial(spec, config.way, key, method), config.dtype)
+    indices = [tf.TensorSpec([config.metabatch, config.way * n], tf.int32) for n in (config.shot, config.query)]
+    return method, initial_state(params, method), tf.TensorSpec([1, *spec.image_shape], tf.uint8), *indices, key
+
+
+def flop(graph) -> int:
+    """Floating-point operations of what a traced function returns.
+
+    What a loop holds counts as often as its condition lets a counter from 0 stay below a constant; once where the
+    condition is another one.
+    """
+    total = 0
+    for op in needed(graph):
+        if op.type in ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter"):
+            kernel = op.outputs[0] if op.type == "Conv2DBackpropFilter" else op.inputs[1]
+            of_map = op.outputs[0] if op.type == "Conv2D" else op.inputs[2]
+            total += 2 * math.prod(of_map.shape) * math.prod(kernel.shape[:-1])
+        elif op.type in ("MatMul", "BatchMatMulV2"):
+            rows_first = op.get_attr("transpose_a" if op.type == "MatMul" else "adj_x")
+            total += 2 * math.prod(op.outputs[0].shape) * op.inputs[0].shape[-2 if rows_first else -1]
+        elif op.type in ("While", "StatelessWhile"):
+            total += turns(function(op, "cond")) * flop(function(op, "body"))
+        elif op.type in ("PartitionedCall", "StatefulPartitionedCall"):
+            total += flop(function(op, "f"))
+    return total
+
+
+def needed(graph) -> set:
+    """The operations that the graph's outputs depend on: what others compute is never computed."""
+    found, left = set(), [tensor.op for tensor in graph.outputs]
+    while left:
+        op = left.pop()
+        if op not in found:
+            found.add(op)
+            left += [*(tensor.op for tensor in op.inputs), *op.control_inputs]
+    return found
+
+
+def turns(condition) -> int:
+    """The least constant that a number is compared with in a loop's condition; 1 without one."""
+    bounds = [tf.get_static_value(op.inputs[1]) for op in needed(condition) if op.type == "Less"]
+    return min((int(bound) for bound in bounds if bound is not None), default=1)
+
+
+def function(op, name: str):
+    """The graph of the function that this attribute of a call or loop names."""
+    return op.graph._get_function(op.get_attr(name).name).graph
