@@ -4,8 +4,8 @@ from tf_metadrop import record
 
 LEGEND = (
     "hours: of training, evaluations and compilation included, on the cores named, whatever ran beside it; memory: "
-    "the largest that the process took; GFLOP: of the convolutions and products of an iteration (tf_metadrop/work.py), "
-    "TFLOP: of all of them."
+    "the largest that the process took; GFLOP: of the convolutions and products in the graph of an iteration "
+    "(tf_metadrop/work.py), TFLOP: of all of them."
 )
 
 
