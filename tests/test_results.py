@@ -87,6 +87,8 @@ def test_no_two_methods_look_the_same():
     methods = [f"method {number}" for number in range(20)]
     looks = style.looks_of(methods)
     assert [*looks] == methods and len({(look["color"], look["marker"]) for look in looks.values()}) == 20
+    assert style.colours_of(methods[:7]) == dict(zip(methods, style.COLOURS, strict=False))
+    assert all(len(set(style.colours_of(methods[:n]).values())) == n for n in (1, 8, 20))
 
 
 def test_what_two_seeds_show():

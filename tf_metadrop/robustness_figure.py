@@ -43,7 +43,7 @@ def draw(path: pathlib.Path, runs: dict[str, list[dict]], config) -> None:
     norms = [norm for norm in NORMS if norm in found] + sorted(found - set(NORMS))
     figure = Figure(figsize=(3.4 * len(norms), 3.4), layout="constrained")
     panels = figure.subplots(1, len(norms), squeeze=False)
-    colour_of = dict(zip(runs, style.COLOURS * len(runs), strict=False))
+    colour_of = style.colours_of(runs)
     for norm, axes in zip(norms, panels[0], strict=True):
         for marker, (name, points) in zip("osv^DxP*" * 9, published(config, norm).items(), strict=False):
             colour = next((colour_of[label] for label in runs if paper_name(label.split(" ")[0]) == name), "0.55")
@@ -62,6 +62,5 @@ def draw(path: pathlib.Path, runs: dict[str, list[dict]], config) -> None:
     figure.suptitle(f"{config.dataset} {config.way}-way {config.shot}-shot", fontsize=10)
     shown = [pair for axes in panels[0] for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
     handles = {label: handle for handle, label in sorted(shown, key=lambda pair: pair[1].startswith("paper"))}
-    where = dict(loc="outside lower center", ncols=min(len(handles), 4), fontsize=8, frameon=False)
-    figure.legend(handles.values(), handles, **where)
+    style.legend_below(figure, handles)
     figure.savefig(path, dpi=200)

@@ -55,9 +55,10 @@ def draw(path: pathlib.Path, runs: dict[str, dict]) -> pathlib.Path:
     seen = {split for curves in runs.values() for split in curves}
     longest = max(hours for curves in runs.values() for curve in curves.values() for hours in curve["hours"])
     unit, factor = ("minutes", 60) if longest < 2 else ("hours", 1)
-    for colour, curves in zip(style.COLOURS * len(runs), runs.values(), strict=False):
+    colours = style.colours_of(runs)
+    for label, curves in runs.items():
         for split, curve in curves.items():
-            look = dict(color=colour, linewidth=1.1, markersize=4, markerfacecolor="white")
+            look = dict(color=colours[label], linewidth=1.1, markersize=4, markerfacecolor="white")
             hours = [factor * value for value in curve["hours"]]
             for (left, right), name, scale in zip(panels, ("cent", "acc"), (1, 100), strict=True):
                 values = [scale * value for value in curve[name]]
@@ -69,16 +70,15 @@ def draw(path: pathlib.Path, runs: dict[str, dict]) -> pathlib.Path:
     panels[1][0].set_ylabel("query accuracy (%)", fontsize=style.SMALL)
     panels[1][0].set_xlabel("meta-iteration", fontsize=style.SMALL)
     panels[1][1].set_xlabel(f"time ({unit})", fontsize=style.SMALL)
-    handles = [Line2D([], [], color=c, label=label) for c, label in zip(style.COLOURS * len(runs), runs, strict=False)]
+    handles = {label: Line2D([], [], color=colours[label]) for label in runs}
     if len(seen) > 1:
         look = dict(color="0.45", markersize=4, markerfacecolor="white")
-        handles += [
-            Line2D([], [], label=NAMES[s], linestyle=SPLITS[s].strip("s^"), marker=SPLITS[s].strip("-:"), **look)
+        handles |= {
+            NAMES[s]: Line2D([], [], linestyle=SPLITS[s].strip("s^"), marker=SPLITS[s].strip("-:"), **look)
             for s in SPLITS
             if s in seen
-        ]
-    look = dict(fontsize=style.SMALL, frameon=False, ncols=min(len(handles), 4))
-    figure.legend(handles=handles, loc="outside lower center", **look)
+        }
+    style.legend_below(figure, handles)
     return style.save(figure, path)
 
 

@@ -1,6 +1,7 @@
 """What the figures have in common."""
 
 import itertools
+import math
 import pathlib
 from collections.abc import Iterable
 
@@ -20,11 +21,30 @@ def looks_of(kinds: Iterable[str]) -> dict[str, dict]:
     return dict(zip(kinds, itertools.cycle(looks), strict=False))
 
 
+def colours_of(kinds: Iterable[str]) -> dict[str, str]:
+    """A colour for each of these; where there are more than in COLOURS, from a colour map instead."""
+    from matplotlib import colormaps, colors
+
+    kinds = list(kinds)
+    if len(kinds) <= len(COLOURS):
+        return dict(zip(kinds, COLOURS, strict=False))
+    return {kind: colors.to_hex(colormaps["turbo"](i / (len(kinds) - 1))) for i, kind in enumerate(kinds)}
+
+
 def new_figure(width: float, height: float):
     """An empty matplotlib figure of this size in inches."""
     from matplotlib.figure import Figure  # not pyplot, which keeps state and may open windows
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend_below(figure, handles: dict) -> None:
+    """A legend {label: handle} below the panels, in as many columns as have room, for which the figure grows."""
+    widest = 0.55 + 0.065 * max(map(len, handles))  # inches, in SMALL type
+    columns = max(1, min(len(handles), 4, int(figure.get_figwidth() / widest)))
+    figure.set_figheight(figure.get_figheight() + 0.17 * max(0, math.ceil(len(handles) / columns) - 2))
+    look = dict(loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False)
+    figure.legend(handles.values(), handles, **look)
 
 
 def bare(axes, grid=True) -> None:
