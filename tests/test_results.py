@@ -83,6 +83,19 @@ def test_curves_on_other_classes_have_a_figure_of_their_own(tmp_path):
     assert titles == [f"omniglot 5-way 1-shot, gradients{where}" for where in ("", ", evaluated on test classes")]
 
 
+def test_noise_types_stand_beside_runs_by_their_own_gradient(tmp_path):
+    for gradient in ("exact", "tf1"):
+        finished(tmp_path / gradient, np.full(4, 0.5), second_order=gradient)
+        finished(tmp_path / f"{gradient} 20", np.full(4, 0.5), second_order=gradient, test={"way": 20}.items())
+        finished(tmp_path / f"{gradient} 10", np.full(4, 0.5), second_order=gradient, test={"way": 10}.items())
+    finished(tmp_path / "additive", np.full(4, 0.5), second_order="exact", noise_type="additive")
+    rows = [row for row in table.tables(table.find([tmp_path]))["Noise types"] if row["ours"]]
+    of_task = lambda way: [(row["method"], row["gradient"]) for row in rows if f" {way}-way" in row["task"]]
+    assert of_task(5) == [("additive", "exact"), ("metadrop", "exact")]
+    assert of_task(20) == [("metadrop", "exact"), ("metadrop", "tf1")]  # beside the published noise types
+    assert of_task(10) == []
+
+
 def test_no_two_methods_look_the_same():
     methods = [f"method {number}" for number in range(20)]
     looks = style.looks_of(methods)

@@ -137,6 +137,23 @@ def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
     return rows
 
 
+def noise_rows(rows: list[dict]) -> list[dict]:
+    """These rows of MAML and all noise types, where there is more than MAML and Meta-dropout to compare.
+
+    Of those two only the runs by a meta-gradient that a run of another noise type has, if there is such a run.
+    """
+    gradients = {}  # by task: those of the other noise types' runs
+    for row in rows:
+        if row["method"] not in MAIN:
+            gradients.setdefault(row["task"], set()).update({row["gradient"]} - {""})
+
+    def belongs(row):
+        wanted = gradients.get(row["task"])
+        return wanted is not None and (row["method"] not in MAIN or not wanted or row["gradient"] in wanted)
+
+    return [row for row in rows if belongs(row)]
+
+
 def robustness_rows(runs: list[Run]) -> list[dict]:
     """Rows of the robustness table: accuracy of every attacked run, and of the paper's curve, by norm and radius."""
     rows = []
@@ -160,11 +177,9 @@ def tables(runs: list[Run]) -> dict[str, list[dict]]:
     """The tables, {title: rows}."""
     noise = [*MAIN[:2], "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive", "deterministic"]
     noise += [f"{name}_report" for name in noise]
-    noisy = accuracy_rows(runs, noise.__contains__)
-    compared = {row["task"] for row in noisy if row["method"] not in MAIN}
     return {
         "Accuracy in per cent": accuracy_rows(runs, MAIN.__contains__),
-        "Noise types": [row for row in noisy if row["task"] in compared],
+        "Noise types": noise_rows(accuracy_rows(runs, noise.__contains__)),
         "Other methods": [row for row in accuracy_rows(runs, lambda m: m not in (*MAIN, *noise)) if row["ours"]],
         "Differences on the same tasks, in points of accuracy": paired.rows(runs),
         "Accuracy under attack, in per cent": robustness_rows(runs),
