@@ -96,6 +96,17 @@ def test_noise_types_stand_beside_runs_by_their_own_gradient(tmp_path):
     assert of_task(10) == []
 
 
+def test_attacked_runs_are_told_apart(tmp_path):
+    for name, steps, maml in [("a", 20, True), ("b", 1, True), ("c", 20, False), ("d", 20, False)]:
+        config = Config(dataset="omniglot", way=5, maml=maml).as_dict()
+        rows = [dict(norm="l2", epsilon=1.0, accuracy_percent=50.0, ci95=1.0, tasks=9, steps=steps, restarts=1)]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "attack.json").write_text(json.dumps(dict(rows=rows, config=config, trained_with=config)))
+    runs = table.find([tmp_path])
+    names = ["maml (20 steps)", "maml (1 step)", "metadrop (c)", "metadrop (d)"]
+    assert [*table_figures.labels(runs)] == names and [*table_figures.labels(runs[1:3])] == ["maml", "metadrop"]
+
+
 def test_no_two_methods_look_the_same():
     methods = [f"method {number}" for number in range(20)]
     looks = style.looks_of(methods)

@@ -71,9 +71,15 @@ def draw_attacks(runs: list, output: pathlib.Path) -> list[pathlib.Path]:
 
 
 def labels(runs: list) -> dict[str, list[dict]]:
-    """{label: rows} of attacked runs; the folder's name is added where a method occurs twice."""
-    methods = [run.config.method for run in runs]
-    return {
-        run.config.method + (f" ({run.directory.name})" if methods.count(run.config.method) > 1 else ""): run.attack
-        for run in runs
-    }
+    """{label: rows} of attacked runs: the method, where that is not enough the attack's steps or the folder."""
+
+    def names(run):
+        steps = run.attack[0]["steps"]
+        return [run.config.method, f"{run.config.method} ({steps} step{'s' * (steps > 1)})"]
+
+    every = [name for run in runs for name in names(run)]
+    found = {}
+    for run in runs:
+        alone = [name for name in names(run) if every.count(name) == 1]
+        found[alone[0] if alone else f"{run.config.method} ({run.directory.name})"] = run.attack
+    return found
