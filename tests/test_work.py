@@ -76,7 +76,7 @@ def test_only_what_is_needed_counts_and_an_unknown_loop_once():
     @tf.function(autograph=False)
     def function(a):
         tf.matmul(a, a, transpose_b=True)  # for nothing
-        less = lambda b, _: tf.reduce_sum(b) < 1.0
+        less = lambda b, _: tf.reduce_sum(b) < 9.0
         grown, _ = tf.while_loop(less, lambda b, i: (tf.matmul(tf.matmul(b, a, transpose_b=True), a), i), (a, 0))
         return tf.matmul(grown, a, transpose_a=True)
 

@@ -77,8 +77,9 @@ def needed(graph) -> set:
 
 
 def turns(condition) -> int:
-    """The least constant that a number is compared with in a loop's condition; 1 without one."""
-    bounds = [tf.get_static_value(op.inputs[1]) for op in needed(condition) if op.type == "Less"]
+    """The least constant integer that a number is compared with in a loop's condition; 1 without one."""
+    limits = [op.inputs[1] for op in needed(condition) if op.type == "Less"]
+    bounds = [tf.get_static_value(limit) for limit in limits if limit.dtype.is_integer and limit.shape.rank == 0]
     return min((int(bound) for bound in bounds if bound is not None), default=1)
 
 
