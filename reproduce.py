@@ -23,6 +23,7 @@ from tf_metadrop.errors import UsageError
 ROOT = pathlib.Path(__file__).parent
 KEPT = "meta_train.log", "metrics.jsonl", "timing.jsonl", "run.json"
 KEPT_IF_THERE = "meta_test.json", "meta_test.csv", "meta_val.json", "meta_val.csv", "attack.json", "attack.csv"
+LOOK = 30  # seconds between two looks at how far the trainings are
 
 
 class Jobs:
@@ -31,7 +32,7 @@ class Jobs:
     Args:
       jobs: (run, whether it is to be attacked; else it is trained and tested), in order.
       out: folder of the savedirs.
-      bar: a tqdm, which counts the images of the trainings.
+      bar: a tqdm, to write beside.
     """
 
     def __init__(self, jobs: list[tuple[experiments.Run, bool]], out: pathlib.Path, bar):
@@ -53,7 +54,6 @@ class Jobs:
                 self.failed.append(run.name)
                 said = error
             self._bar.write(f"{run.name}: {said}", file=sys.stdout)
-            self._bar.update(0 if attack else run.n_images())
 
     def _perform(self, run: experiments.Run, attack: bool, cores: set[int]) -> None:
         """Trains and tests, or attacks what was trained; what was done already is left out."""
@@ -106,15 +106,21 @@ def perform(runs: list[experiments.Run], out: pathlib.Path, workers: int) -> Non
     """
     from tqdm import tqdm
 
+    def images():
+        return sum(run.n_images_so_far(out / run.name) for run in runs)
+
     jobs = [*((run, False) for run in runs), *((run, True) for run in runs if run.attacked)]
-    with tqdm(total=sum(run.n_images() for run in runs), unit=" images", unit_scale=True, mininterval=60) as bar:
+    total = sum(run.n_images() for run in runs)
+    with tqdm(total=total, initial=images(), unit=" images", unit_scale=True, smoothing=0) as bar:
         found = Jobs(jobs, out, bar)
         threads = [threading.Thread(target=found.work, args=(cores,)) for cores in shares(workers)]
         for thread in threads:
             thread.start()
         try:
             for thread in threads:
-                thread.join()
+                while thread.is_alive():
+                    thread.join(LOOK)
+                    bar.update(images() - bar.n)
         finally:
             found.stop()
     if found.failed:

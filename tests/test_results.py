@@ -225,6 +225,7 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(reproduce.sweeping, "start", start)
     command = ["reproduce.py", "tiny/*", f"--out={tmp_path / 'out'}"]
     assert reproduce.main(command) == 0
+    assert "100%|" in capsys.readouterr().err  # of the images
     assert started == ["--mode=meta_train", "--mode=meta_test", "--mode=attack"]
     folder = tmp_path / "results" / "tiny" / "maml_seed3"
     assert json.loads((folder / "attack.json").read_text())["rows"][0]["tasks"] == 2
@@ -238,6 +239,17 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
     assert reproduce.main(command) == 0 and started[3:] == ["--mode=meta_train"]  # which finds that it is done
     assert reproduce.main(["reproduce.py", "none*"]) == 2
     assert "none* names no run" in capsys.readouterr().err
+
+
+def test_reproduce_counts_the_images_of_trainings_under_way(tmp_path):
+    run = experiments.Run("omniglot_5way1shot", "maml_seed3", ("--maml",))
+    c = run.config
+    assert run.n_images() == 3001 * 4 * 5 * (c.n_steps * 1 + 15) and run.n_images_so_far(tmp_path) == 0
+    lines = '{"iter": 0, "split": "train", "secs": 1.5}\n{"iter": 1500, "split": "train", "secs": 9.5}\n'
+    (tmp_path / "timing.jsonl").write_text(lines + '{"iter": 15')
+    assert run.n_images_so_far(tmp_path) * 3001 == run.n_images() * 1501
+    (tmp_path / "run.json").write_text('{"iterations": 1551}')  # the last iterations are saved, not always logged
+    assert run.n_images_so_far(tmp_path) * 3001 == run.n_images() * 1551
 
 
 def test_generated_images_of_mimgnet(tmp_path):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 
+from tf_metadrop import record
 from tf_metadrop.config import Config, define_flags, from_flags
 
 FLAGS = pathlib.Path(__file__).parent.parent / "flags" / "results"
@@ -80,8 +81,18 @@ class Run:
 
     def n_images(self) -> int:
         """How many images its training sends through the network, those of an inner step and of the query set."""
+        return (self.config.n_train_iters + 1) * self._images_per_iteration()
+
+    def n_images_so_far(self, savedir: pathlib.Path) -> int:
+        """How many of them a training has done, as far as it has logged or saved."""
+        path = savedir / "timing.jsonl"
+        whole = path.read_text().split("\n")[:-1] if path.exists() else []  # a line that is being written waits
+        logged = json.loads(whole[-1])["iter"] + 1 if whole else 0
+        return max(logged, record.read(savedir).get("iterations", 0)) * self._images_per_iteration()
+
+    def _images_per_iteration(self) -> int:
         c = self.config
-        return (c.n_train_iters + 1) * c.metabatch * c.way * (c.n_steps * c.shot + c.query)
+        return c.metabatch * c.way * (c.n_steps * c.shot + c.query)
 
     def summary(self, savedir: pathlib.Path) -> str:
         """One line about its test."""
