@@ -5,7 +5,7 @@ import json
 import pytest
 import tensorflow as tf
 
-from tf_metadrop import work
+from tf_metadrop import cost, table, work
 from tf_metadrop.config import Config
 from tf_metadrop.train import meta_train
 
@@ -83,12 +83,39 @@ def test_only_what_is_needed_counts_and_an_unknown_loop_once():
     assert work.flop(function.get_concrete_function(a).graph) == 2 * (3 * 3 * 4 + 3 * 4 * 3 + 4 * 4 * 3)
 
 
+def test_what_has_no_fixed_shape_is_not_counted():
+    product = tf.function(tf.matmul, autograph=False)
+    graph = product.get_concrete_function(tf.TensorSpec([None, 4]), tf.TensorSpec([4, 2])).graph
+    with pytest.raises(work.Uncounted, match="shape of MatMul:0 is not known"):
+        work.flop(graph)
+
+
+def tiny_run(savedir, tasks="in_sequence"):
+    return Config(
+        mode="meta_train", dataset="strokes", way=2, shot=1, query=1, metabatch=2, n_steps=1, n_train_iters=0,
+        n_eval_batches=1, maml=True, wandb="disabled", savedir=str(savedir), tasks=tasks,
+    )  # fmt: skip
+
+
+def said(savedir):
+    return json.loads((savedir / "run.json").read_text())["gflop_per_iteration"]
+
+
 @pytest.mark.parametrize("tasks", ["in_sequence", "at_once"])
 def test_a_run_says_the_work_of_its_steps(tmp_path, tasks):
-    c = Config(
-        mode="meta_train", dataset="strokes", way=2, shot=1, query=1, metabatch=2, n_steps=1, n_train_iters=0,
-        n_eval_batches=1, maml=True, wandb="disabled", savedir=str(tmp_path), tasks=tasks,
-    )  # fmt: skip
+    c = tiny_run(tmp_path, tasks)
     meta_train(c)
-    said = json.loads((tmp_path / "run.json").read_text())["gflop_per_iteration"]
-    assert said == pytest.approx(work.train_step_flop(c) / 1e9, abs=0.001) and said > 0.01
+    assert said(tmp_path) == pytest.approx(work.train_step_flop(c) / 1e9, abs=0.001) and said(tmp_path) > 0.01
+
+
+def test_a_run_whose_work_cannot_be_counted_goes_on_and_says_so(tmp_path, monkeypatch, capsys):
+    def uncounted(graph):
+        raise work.Uncounted("the shape of x is not known")
+
+    monkeypatch.setattr(work, "flop", uncounted)
+    c = tiny_run(tmp_path)
+    meta_train(c)
+    assert said(tmp_path) is None and (tmp_path / "state.npz").exists()
+    assert "will not say the arithmetic of a step: the shape of x is not known." in capsys.readouterr().out
+    (row,) = cost.rows([table.Run(tmp_path, c, c.as_dict(), None, [])])
+    assert row["GFLOP per iteration"] == row["TFLOP"] == "" and row["iterations"] == 1

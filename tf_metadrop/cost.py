@@ -17,6 +17,7 @@ def rows(runs: list) -> list[dict]:
         if not cost:
             continue
         machines = {f"{p['machine']['cores']} core(s) {p['machine']['cpu']}" for p in cost["parts"]}
+        gflop = cost["gflop_per_iteration"]
         gpus = {gpu for part in cost["parts"] for gpu in part["machine"]["gpu"]}
         found.append(
             {
@@ -24,8 +25,8 @@ def rows(runs: list) -> list[dict]:
                 "seed": run.seed, "iterations": cost["iterations"],
                 "hours": f"{cost['seconds'] / 3600:.2f}",
                 "s per iteration": f"{cost['seconds'] / cost['iterations']:.3f}",
-                "memory (MB)": cost["peak_mb"], "GFLOP per iteration": f"{cost['gflop_per_iteration']:.1f}",
-                "TFLOP": f"{cost['gflop_per_iteration'] * cost['iterations'] / 1000:.0f}",
+                "memory (MB)": cost["peak_mb"], "GFLOP per iteration": f"{gflop:.1f}" if gflop else "",
+                "TFLOP": f"{gflop * cost['iterations'] / 1000:.0f}" if gflop else "",
                 "starts": len(cost["parts"]), "commit": ", ".join(sorted({part["commit"] for part in cost["parts"]})),
                 "machine": "; ".join(sorted(machines | gpus)),
             }

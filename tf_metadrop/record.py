@@ -23,14 +23,14 @@ class Record:
         self._before = [part for part in read(directory).get("parts", []) if part["first"] < done]
         self._about = machine.about()
 
-    def write(self, done: int, flop: int) -> None:
-        """Says that `done` iterations of so many floating-point operations are in the checkpoint."""
+    def write(self, done: int, flop: int | None) -> None:
+        """Says that `done` iterations of so many floating-point operations, if known, are in the checkpoint."""
         seconds = round(time.monotonic() - self._began, 1)
         part = dict(first=self._done, iterations=done - self._done, seconds=seconds, peak_mb=machine.peak_mb())
         parts = [*self._before, part | self._about]
         total = dict(
             iterations=done, seconds=round(sum(p["seconds"] for p in parts), 1),
-            peak_mb=max(p["peak_mb"] for p in parts), gflop_per_iteration=round(flop / 1e9, 3),
+            peak_mb=max(p["peak_mb"] for p in parts), gflop_per_iteration=flop and round(flop / 1e9, 3),
         )  # fmt: skip
         self._path.write_text(json.dumps(total | dict(parts=parts), indent=1) + "\n")
 
@@ -40,7 +40,8 @@ def read(directory: pathlib.Path) -> dict:
 
     Returns:
       iterations, seconds (evaluations and compilation included), peak_mb (resident memory), gflop_per_iteration
-      (work.train_step_flop), parts: the same of every start, with its command, commit, machine and versions.
+      (work.train_step_flop; None where it could not be counted), parts: the same of every start, with its command,
+      commit, machine and versions.
     """
     try:
         return json.loads((directory / FILE).read_text())

@@ -140,7 +140,8 @@ class Training:
             self.fault(done)
         if self.log is None:
             return
-        self.flop = self.flop or self.count(done)
+        if self.reached is None:
+            self.flop = self.count(done)
         self.log.trained(iteration, (float(done.loss), float(np.mean(done.accs))) if sound else None)
         if iteration % c.eval_freq == 0:
             losses, accuracies = self.evaluation.run(done.state.params, c.n_eval_batches)
@@ -149,11 +150,16 @@ class Training:
         if iteration % c.save_freq == 0 or iteration == c.n_train_iters:
             self.save()
 
-    def count(self, done: Done) -> int:
-        """Floating-point operations of a step: where it is one of tasks in sequence, it need not be traced again."""
-        if self.team.strategy or execution(self.config).at_once:
-            return work.train_step_flop(self.config)
-        return work.flop(self.step.get_concrete_function(done.before, self.images.flat, *done.indices, self.key).graph)
+    def count(self, done: Done) -> int | None:
+        """Floating-point operations of a step, None if they cannot be counted."""
+        try:
+            if self.team.strategy or execution(self.config).at_once:
+                return work.train_step_flop(self.config)
+            arguments = done.before, self.images.flat, *done.indices, self.key  # as it was called: not traced again
+            return work.flop(self.step.get_concrete_function(*arguments).graph)
+        except work.Uncounted as error:
+            print(f"{self.directory}: run.json will not say the arithmetic of a step: {error}.", flush=True)
+            return None
 
     def save(self) -> None:
         """Writes what was reached."""

@@ -12,10 +12,17 @@ from tf_metadrop.data import DATASETS
 from tf_metadrop.meta import initial_state, make_test_step, make_train_step
 
 
+class Uncounted(ValueError):
+    """A graph whose arithmetic cannot be counted; the message says why."""
+
+
 def train_step_flop(config: Config) -> int:
     """Floating-point operations of a meta-training step, 2 for a multiply-add.
 
     Of the tasks one after the other, which is also what --tasks=at_once is counted as: it does a little more.
+
+    Raises:
+      Uncounted: see `flop`; a method of one's own may cause it.
     """
     config = one_after_the_other(config)
     method, state, *episodes, key = arguments(config)
@@ -48,21 +55,32 @@ def flop(graph) -> int:
 
     What a loop holds counts as often as its condition lets a counter from 0 stay below a constant; once where the
     condition is another one.
+
+    Raises:
+      Uncounted: the size of a convolution or product is not known before it is computed, or this TensorFlow does not
+        tell what a loop holds.
     """
     total = 0
     for op in needed(graph):
         if op.type in ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter"):
             kernel = op.outputs[0] if op.type == "Conv2DBackpropFilter" else op.inputs[1]
             of_map = op.outputs[0] if op.type == "Conv2D" else op.inputs[2]
-            total += 2 * math.prod(of_map.shape) * math.prod(kernel.shape[:-1])
+            total += 2 * math.prod(shape(of_map)) * math.prod(shape(kernel)[:-1])
         elif op.type in ("MatMul", "BatchMatMulV2"):
             rows_first = op.get_attr("transpose_a" if op.type == "MatMul" else "adj_x")
-            total += 2 * math.prod(op.outputs[0].shape) * op.inputs[0].shape[-2 if rows_first else -1]
+            total += 2 * math.prod(shape(op.outputs[0])) * shape(op.inputs[0])[-2 if rows_first else -1]
         elif op.type in ("While", "StatelessWhile"):
             total += turns(function(op, "cond")) * flop(function(op, "body"))
         elif op.type in ("PartitionedCall", "StatefulPartitionedCall"):
             total += flop(function(op, "f"))
     return total
+
+
+def shape(tensor) -> list[int]:
+    """The shape of a tensor that is not computed yet."""
+    if not tensor.shape.is_fully_defined():
+        raise Uncounted(f"the shape of {tensor.name} is not known before it is computed")
+    return tensor.shape.as_list()
 
 
 def needed(graph) -> set:
@@ -85,4 +103,6 @@ def turns(condition) -> int:
 
 def function(op, name: str):
     """The graph of the function that this attribute of a call or loop names."""
+    if not hasattr(op.graph, "_get_function"):  # private to TensorFlow; what is public keeps no shapes
+        raise Uncounted(f"TensorFlow {tf.__version__} does not tell what {op.name} holds")
     return op.graph._get_function(op.get_attr(name).name).graph
