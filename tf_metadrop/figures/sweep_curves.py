@@ -1,9 +1,11 @@
 """Accuracy on the test classes over a swept parameter, a curve for each value of the others."""
 
+import itertools
 import pathlib
 
 from tf_metadrop.figures import style
 
+FEW = 6  # ticks that have room
 NAMES = {"inner_lr": "learning rate of the inner loop", "meta_lr": "learning rate of the outer loop"}
 
 
@@ -22,16 +24,17 @@ def draw(path: pathlib.Path, rows: list[dict], parameters: list[str]) -> pathlib
     curves = {}
     for row in rows:
         curves.setdefault(", ".join(str(row[name]) for name in others), []).append(row)
-    for colour, marker, (label, points) in zip(style.COLOURS * 9, style.MARKERS * 9, curves.items(), strict=False):
+    colours = style.colours_of(curves)
+    for marker, (label, points) in zip(itertools.cycle(style.MARKERS), curves.items(), strict=False):
         points = sorted(points, key=lambda row: row[across]) if across in numeric else points
         values = [[row[name] for row in points] for name in (across, "test_accuracy", "test_interval")]
-        axes.errorbar(*values, fmt=f"{marker}-", color=colour, markersize=4, linewidth=1.1, capsize=2, label=label)
+        look = dict(color=colours[label], fmt=f"{marker}-", markersize=4, linewidth=1.1, capsize=2)
+        axes.errorbar(*values, label=label, **look)
         best = max(points, key=lambda row: row["val_accuracy"])
-        ring = dict(s=90, facecolors="none", edgecolors=colour, linewidths=1.1, zorder=4)
+        ring = dict(s=90, facecolors="none", edgecolors=colours[label], linewidths=1.1, zorder=4)
         axes.scatter([best[across]], [best["test_accuracy"]], **ring)
-    values = sorted({row[across] for row in rows if across in numeric})
-    if len(values) > 2 and values[0] > 0 and values[-1] / values[0] > 20:
-        axes.set_xscale("log")
+    if across in numeric:
+        scale(axes, sorted({row[across] for row in rows}))
     axes.set_xlabel(NAMES.get(across, f"--{across}"), fontsize=style.SMALL)
     axes.set_ylabel("accuracy on test classes (%)", fontsize=style.SMALL)
     axes.scatter([], [], s=60, facecolors="none", edgecolors="0.4", label="chosen on validation classes")
@@ -39,3 +42,12 @@ def draw(path: pathlib.Path, rows: list[dict], parameters: list[str]) -> pathlib
     handles = [h for h, label in zip(*axes.get_legend_handles_labels(), strict=True) if label]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=style.SMALL, frameon=False)
     return style.save(figure, path)
+
+
+def scale(axes, values: list[float]) -> None:
+    """Makes the horizontal axis logarithmic for values that span a decade, with ticks at them where they are few."""
+    if len(values) > 2 and values[0] > 0 and values[-1] / values[0] >= 10:
+        axes.set_xscale("log")
+    if len(values) <= FEW:
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.set_xticks([], minor=True)
