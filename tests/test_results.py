@@ -12,7 +12,7 @@ import reproduce
 from benchmarks import mimgnet_images
 from tf_metadrop import Config, MetaLearner, experiments, learning_table, paired, record, table, table_figures
 from tf_metadrop.data import load_split
-from tf_metadrop.figures import style
+from tf_metadrop.figures import learning, style
 
 ROOT = pathlib.Path(__file__).parent.parent
 LOG = "way: 5\nmetabatch: 4\n\n" + "".join(
@@ -113,6 +113,14 @@ def test_no_two_methods_look_the_same():
     assert [*looks] == methods and len({(look["color"], look["marker"]) for look in looks.values()}) == 20
     assert style.colours_of(methods[:7]) == dict(zip(methods, style.COLOURS, strict=False))
     assert all(len(set(style.colours_of(methods[:n]).values())) == n for n in (1, 8, 20))
+    labels = ["additive", "metadrop (1 step)", "maml", "metadrop (20 steps)", "maml_vib"]
+    assert style.compared_first(labels) == [labels[i] for i in (2, 1, 3, 0, 4)]
+
+
+def test_a_steep_start_does_not_squeeze_the_rest_of_a_curve():
+    curve = learning.Curve("maml", "exact", "maml", [0, 250, 500, 1000], [0, 1, 2, 4], [0.25, 0.5, 0.75, 0.5])
+    assert learning.after_the_rise([curve]) == [75, 50]
+    assert learning.after_the_rise([curve._replace(iterations=[0], hours=[0], accuracies=[0.25])]) == []
 
 
 def test_what_two_seeds_show():

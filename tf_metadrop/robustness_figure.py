@@ -43,6 +43,7 @@ def draw(path: pathlib.Path, runs: dict[str, list[dict]], config) -> None:
     norms = [norm for norm in NORMS if norm in found] + sorted(found - set(NORMS))
     figure = Figure(figsize=(3.4 * len(norms), 3.4), layout="constrained")
     panels = figure.subplots(1, len(norms), squeeze=False)
+    runs = {label: runs[label] for label in style.compared_first(runs)}
     colour_of = style.colours_of(runs)
     for norm, axes in zip(norms, panels[0], strict=True):
         for marker, (name, points) in zip("osv^DxP*" * 9, published(config, norm).items(), strict=False):

@@ -4,8 +4,8 @@ import pathlib
 
 from tf_metadrop import robustness_figure
 from tf_metadrop.figures import curves, learning
+from tf_metadrop.figures.style import COMPARED
 
-COMPARED = "maml", "metadrop"
 HELD_OUT = {"meta_val": "accuracy on validation classes (%)", "meta_test": "accuracy on test classes (%)"}
 
 

@@ -39,7 +39,7 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
     """
     figure = style.new_figure(2 * style.COLUMN, 3.1)
     left, right = figure.subplots(1, 2, sharey=True)
-    looks = style.looks_of(dict.fromkeys(curve.colour for curve in curves))
+    looks = style.looks_of(style.compared_first(dict.fromkeys(curve.colour for curve in curves)))
     for label in dict.fromkeys(curve.label for curve in curves):
         group = [curve for curve in curves if curve.label == label]
         n_points = min(len(curve.iterations) for curve in group)
@@ -58,8 +58,7 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
         look = dict(color=colour, linestyle=lines[source], linewidth=0.9)
         left.axhline(accuracy, label=f"{method}, {source}", **look)
         right.axhline(accuracy, **look)
-    later = [100 * accuracy for curve in curves for accuracy in curve.accuracies[1:]]  # not the untrained model's
-    if later:
+    if later := after_the_rise(curves):
         low, high = min(later), max([*later, *[each.accuracy for each in published]])
         left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low) + 0.1)
     left.set_ylabel(y_label, fontsize=style.SMALL)
@@ -68,5 +67,16 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
     left.locator_params("x", nbins=5)  # five digits need their room
     for axes in (left, right):
         style.bare(axes)
-    figure.legend(loc="outside lower center", fontsize=style.SMALL, frameon=False, ncols=3)
+    handles, labels = left.get_legend_handles_labels()
+    style.legend_below(figure, dict(zip(labels, handles, strict=True)))
     return style.save(figure, path)
+
+
+def after_the_rise(curves: list[Curve]) -> list[float]:
+    """The accuracies in per cent after the first quarter of each curve, which would squeeze the rest together."""
+    return [
+        100 * accuracy
+        for curve in curves
+        for iteration, accuracy in zip(curve.iterations, curve.accuracies, strict=True)
+        if iteration > curve.iterations[-1] / 4
+    ]
