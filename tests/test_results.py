@@ -272,19 +272,18 @@ def test_generated_images_of_mimgnet(tmp_path):
 
 def test_the_readme_s_table_has_the_accuracies_of_the_results():
     with open(ROOT / "results" / "accuracy.csv", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["method"] in ("maml", "metadrop") and row["ours"]]
+        rows = [row for row in csv.DictReader(file) if row["method"] in style.COMPARED]
     kinds = {}  # {(task, gradient, inside release/): {method: rows}}
-    for row in rows:
+    for row in filter(lambda row: row["ours"], rows):
         kind = row["task"].removeprefix("omniglot "), row["gradient"], "release/" in row["run"]
         kinds.setdefault(kind, {}).setdefault(row["method"], []).append(row)
     lines = (ROOT / "README.md").read_text().splitlines()
     for (task, gradient, release), found in kinds.items():
-        ours = [", ".join(row["ours"].split()[0] for row in found.get(m, [])) for m in ("maml", "metadrop")]
+        ours = [", ".join(row["ours"].split()[0] for row in found.get(m, [])) for m in style.COMPARED]
         counts = dict.fromkeys(f"{int(row['iterations']):,}" for of in found.values() for row in of)
         name = f"{gradient}, as released" if release else gradient
         assert f"| {' | '.join([task, name, ' and '.join(counts), *ours])} |" in lines
-    with open(ROOT / "results" / "accuracy.csv", newline="") as file:
-        rows = {row["method"]: row for row in csv.DictReader(file) if row["task"] == "omniglot 20-way 1-shot"}
+    of_method = {row["method"]: row for row in rows if row["task"] == "omniglot 20-way 1-shot"}
     for source, iterations in ("paper", "40,000"), ("authors' repository", "60,000"), ("report", "40,000"):
-        published = [rows[method][source].split()[0] for method in ("maml", "metadrop")]
+        published = [of_method[method][source].split()[0] for method in style.COMPARED]
         assert f"| {' | '.join(['20-way 1-shot', f'published: {source}', iterations, *published])} |" in lines

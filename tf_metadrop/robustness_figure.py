@@ -1,6 +1,7 @@
 """The figure of adversarial robustness: accuracy over the attack's radius, a panel for each norm."""
 
 import csv
+import itertools
 import pathlib
 import re
 
@@ -46,7 +47,9 @@ def draw(path: pathlib.Path, runs: dict[str, list[dict]], config) -> None:
     runs = {label: runs[label] for label in style.compared_first(runs)}
     colour_of = style.colours_of(runs)
     for norm, axes in zip(norms, panels[0], strict=True):
-        for marker, (name, points) in zip("osv^DxP*" * 9, published(config, norm).items(), strict=False):
+        for marker, (name, points) in zip(
+            itertools.cycle(style.MARKERS), published(config, norm).items(), strict=False
+        ):
             colour = next((colour_of[label] for label in runs if paper_name(label.split(" ")[0]) == name), "0.55")
             look = dict(marker=marker, markersize=4, markerfacecolor="none", linewidth=0.9, color=colour)
             axes.plot(*zip(*points, strict=True), "--", label=f"paper: {name}", **look)
