@@ -91,7 +91,7 @@ def test_inner_loop_and_meta_gradient(name):
     for key, value in theirs.items():
         assert relative(ours[key], value) < 1e-9, key
     loss, gradient = plain_methods.outer(config, plain_name(config), params, task, noise)
-    found, _, _ = tf.function(meta.task_gradient, autograph=False)(params, task, config, method, noise)
+    found, _, _ = meta.task_gradient(params, task, config, method, noise)
     value = tf.function(lambda params: meta.outer_loss(params, task, config, method, noise)[0], autograph=False)
     assert float(value(params)) == pytest.approx(float(loss), rel=1e-9)
     scale = max(np.linalg.norm(g) for g in found.values())
@@ -128,11 +128,11 @@ ORDERS = [(name, "exact") for name in METHODS] + [
 
 @pytest.mark.parametrize(("name", "second_order"), ORDERS)
 def test_tasks_at_once_are_the_same_as_in_sequence(name, second_order):
-    """Also: several noise samples at once, as in a meta-test."""
+    """Several at once compiled, one after the other not. Also: several noise samples at once, as in a meta-test."""
     config, method, params, task, _ = problem(name, second_order=second_order, n_steps=1, n_test_mc_samp=2)
     get_task = lambda index: meta.Task(*[tf.gather(tf.stack([part, part[::-1]]), index) for part in task])
     get_noise = lambda index: StandardNormal(fold(tf.constant([1, 2]), index), tf.float64)
-    one, loss, _ = tf.function(meta.meta_gradient, autograph=False)(params, 2, get_task, config, method, get_noise)
+    one, loss, _ = meta.meta_gradient(params, 2, get_task, config, method, get_noise)
     every, same_loss, _ = tf.function(meta.vectorised_gradient, autograph=False)(
         params, 2, get_task, config, method, get_noise
     )
@@ -141,11 +141,10 @@ def test_tasks_at_once_are_the_same_as_in_sequence(name, second_order):
     for key, g in one.items():
         assert np.linalg.norm(every[key] - g) < 1e-8 * max(np.linalg.norm(g), 1e-6 * scale), key
     if second_order == "exact":
-        numbers = tf.range(2)
         test = lambda params, index, at_once: meta.task_loss(
             params, get_task(index), config, method, get_noise(index), 2, at_once
         )[0]
-        together = tf.function(lambda: test(meta.for_each_task(params, 2), numbers, 2), autograph=False)()
+        together = test(meta.for_each_task(params, 2), tf.range(2), 2)
         np.testing.assert_allclose(together, [test(params, index, 1) for index in (0, 1)], rtol=1e-9)
 
 
@@ -153,9 +152,8 @@ def test_tasks_at_once_are_the_same_as_in_sequence(name, second_order):
 def losses(name, noise=None, change=None, **changes):
     """Outer loss and gradient of a method; `change` edits its parameters, `noise` replaces the drawn."""
     config, method, params, task, drawn = problem(name, **changes)
-    gradient, cent, _ = tf.function(meta.task_gradient, autograph=False)(
-        change(params) if change else params, task, config, method, noise or drawn
-    )
+    start = change(params) if change else params
+    gradient, cent, _ = meta.task_gradient(start, task, config, method, noise or drawn)
     return float(cent), gradient
 
 
@@ -232,7 +230,7 @@ def test_adversarial_training_is_training_on_pgd_examples(where, norm):
         by_hand = task._replace(query_x=examples(after, task.query_x, task.query_y, 1))
     plain = dataclasses.replace(config, adv_train="none")
     expected = meta.task_gradient(params, by_hand, plain, methods.load(plain), noise)
-    found = tf.function(meta.task_gradient, autograph=False)(params, task, config, method, noise)
+    found = meta.task_gradient(params, task, config, method, noise)
     changed = "support_x" if where == "inner" else "query_x"
     assert np.abs(getattr(by_hand, changed) - getattr(task, changed)).max() > 0.01
     assert float(found[1]) == pytest.approx(float(expected[1]), rel=1e-8)
