@@ -39,8 +39,8 @@ def draw(path: pathlib.Path, rows: list[dict], parameters: list[str]) -> pathlib
     axes.set_ylabel("accuracy on test classes (%)", fontsize=style.SMALL)
     axes.scatter([], [], s=60, facecolors="none", edgecolors="0.4", label="chosen on validation classes")
     style.bare(axes)
-    handles = [h for h, label in zip(*axes.get_legend_handles_labels(), strict=True) if label]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=style.SMALL, frameon=False)
+    shown = zip(*axes.get_legend_handles_labels(), strict=True)
+    style.legend_below(figure, {label: handle for handle, label in shown if label})
     return style.save(figure, path)
 
 
