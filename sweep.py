@@ -4,17 +4,18 @@ python sweep.py flags/sweeps/omniglot_inner_lr.yaml
 python sweep.py FILE --storage=postgresql://user@host/db     on any number of machines that share the checkpoints folder
 
 FILE is a sweep definition of W&B (method grid, random or bayes; `wandb sweep FILE` takes the same). Interrupted or
-started again it goes on where it was; started several times at once, the processes share the trials. Trials that do
-worse than the median of the others at the same iteration are stopped (--no_pruning lets them run). Models are compared
-by their accuracy on validation classes (--eval_split=val); the figure and the last line show that on the test classes.
-Writes results.csv, sweep.png and the trials' savedirs into --out (default checkpoints/sweeps/<name of FILE>).
+started again it goes on where it was, and tries what failed once more; started several times at once, the processes
+share the trials. Trials that do worse than the median of the others at the same iteration are stopped (--no_pruning
+lets them run). Models are compared by their accuracy on validation classes (--eval_split=val); the figure and the last
+line show that on the test classes. Writes results.csv, sweep.png and the trials' savedirs into --out (default
+checkpoints/sweeps/<name of FILE>).
 """
 
 import argparse
 import pathlib
 import sys
 
-from tf_metadrop import cli, sweeping
+from tf_metadrop import cli, sweep_definition, sweeping
 
 
 def main(argv: list[str]) -> int:
@@ -24,7 +25,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("file", type=pathlib.Path, help="sweep definition (YAML)")
     parser.add_argument("--out", type=pathlib.Path, help="folder of the results and the savedirs")
     parser.add_argument("--storage", help="of the study, a database URL; default: study.db (SQLite) in --out")
-    parser.add_argument("--n_trials", type=int, help="trials of this process; default: the whole grid, 20 otherwise")
+    parser.add_argument(
+        "--n_trials", type=int, help="at most so many new ones; default: the whole grid, 20 in all otherwise"
+    )
     parser.add_argument("--no_pruning", action="store_true", help="train every trial to its end")
     parser.add_argument("--seed", type=int, default=0, help="of the random and the TPE sampler")
     parser.epilog = "Flags of main.py for every trial: at the end, after --"
@@ -33,7 +36,7 @@ def main(argv: list[str]) -> int:
     out = args.out or pathlib.Path("checkpoints/sweeps") / args.file.stem
 
     def act():
-        definition = sweeping.load(args.file, flags)
+        definition = sweep_definition.load(args.file, flags)
         sweeping.run(definition, out, args.storage, args.n_trials, not args.no_pruning, args.seed)
 
     return cli.guard("sweep.py", act)

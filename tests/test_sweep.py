@@ -12,7 +12,7 @@ import yaml
 
 import main as main_program
 import sweep
-from tf_metadrop import Config, UsageError, sweeping
+from tf_metadrop import Config, UsageError, sweep_definition, sweeping
 from tf_metadrop.config import define_flags
 from tf_metadrop.figures import style, sweep_curves
 
@@ -78,9 +78,91 @@ def test_a_hopeless_trial_is_stopped(tmp_path, monkeypatch):
 
 def test_a_trial_that_fails_is_told_with_its_reason(tmp_path, capsys):
     path = tmp_path / "bad.yaml"
-    path.write_text(yaml.safe_dump(definition(parameters=dict(inner_lr=dict(values=[-1.0, 0.1])))))
+    path.write_text(yaml.safe_dump(definition(parameters=dict(inner_lr=dict(values=[-1.0, -2.0])))))
     assert sweep.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}"]) == 2
-    assert re.search(r"ended with code 2, see .*output.log: main.py: --inner_lr=-1.0", capsys.readouterr().err)
+    assert re.search(r"ended with code 2, see .*output.log: main.py: --inner_lr=-[12].0 is", capsys.readouterr().err)
+
+
+@pytest.fixture
+def swept(tmp_path, monkeypatch, capsys):
+    """A function that starts a sweep whose trials call `act` with their parameters, in the place of training."""
+
+    def start(act, method="grid", *options):
+        values = dict(values=[0.05, 0.1, 0.2, 0.4]) if method == "grid" else dict(min=0.0, max=1.0)
+        path, tried = tmp_path / "sweep.yaml", []
+        path.write_text(yaml.safe_dump(definition(method=method, parameters=dict(inner_lr=values))))
+
+        def train_and_test(trial, found, out):
+            tried.append(sweep_definition.suggest(trial, found.parameters)["inner_lr"])
+            act(tried[-1])
+            for name in ("val_accuracy", "val_interval", "test_accuracy", "test_interval"):
+                trial.set_user_attr(name, tried[-1])
+            trial.set_user_attr("savedir", "S")
+            return tried[-1]
+
+        monkeypatch.setattr(sweeping, "train_and_test", train_and_test)
+        code = sweep.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}", *options])
+        return code, tried, capsys.readouterr()
+
+    return start
+
+
+def raising(error, *values):
+    def act(value):
+        if not values or value in values:
+            raise error
+
+    return act
+
+
+def nothing(value):
+    pass
+
+
+def test_an_interrupted_trial_of_a_grid_is_taken_up_again(swept):
+    code, first, _ = swept(raising(KeyboardInterrupt, 0.2))
+    assert code == 130 and first[-1] == 0.2
+    code, second, said = swept(nothing)
+    assert code == 0 and sorted(first + second) == [0.05, 0.1, 0.2, 0.2, 0.4] and "(4 trials to the end)" in said.out
+    assert swept(raising(AssertionError))[:2] == (0, [])
+
+
+def test_a_trial_that_fails_ends_no_sweep_and_is_tried_again_at_the_next_start(swept):
+    for _ in range(2):
+        code, tried, said = swept(raising(UsageError("no number."), 0.1, 0.4))
+        assert code == 2 and "Traceback" not in said.err + said.out
+        assert "2 trial(s) in" in said.err and "failed, the last: no number; the same command tries again." in said.err
+        if "(2 trials to the end)" not in said.out:  # where the first of all failed, that ends the sweep
+            assert len(tried) == 1
+            code, tried, said = swept(raising(UsageError("no number."), 0.1, 0.4))
+        assert "inner_lr=0.4: failed: no number" in said.out and "(2 trials to the end)" in said.out
+    assert sorted(tried) == [0.1, 0.4]
+    code, tried, said = swept(nothing)
+    assert code == 0 and sorted(tried) == [0.1, 0.4] and "(4 trials to the end)" in said.out
+
+
+@pytest.mark.parametrize("method", ["grid", "random"])
+def test_the_trial_of_a_process_that_was_killed_is_taken_up(method, swept, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweeping, "STALE", 2)
+    _, first, _ = swept(nothing, method, "--n_trials=3")
+    found = sweep_definition.load(tmp_path / "sweep.yaml")
+    study = sweeping.open_study(found, tmp_path / "out", None, True, 0)
+    study.sampler = sweeping.sampler(found, 0, len(study.trials))
+    trial = study.ask()  # as a process that ended before it could tell
+    killed = sweep_definition.suggest(trial, found.parameters)["inner_lr"]
+    study._storage.record_heartbeat(trial._trial_id)
+    code, second, _ = swept(nothing, method, *(["--n_trials=1"] if method == "random" else []))
+    assert code == 0 and killed in second and len(set(first + second)) == len(first + second)
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_a_sweep_that_goes_on_draws_no_trial_twice(method, swept):
+    _, first, _ = swept(nothing, method, "--n_trials=3")
+    _, second, _ = swept(raising(KeyboardInterrupt), method, "--n_trials=3")
+    code, third, _ = swept(nothing, method, "--n_trials=2")
+    assert len(set(first + second + third)) == 6 and third[-1] == second[0] and code == 0
+    _, rest, said = swept(nothing, method)
+    assert len(rest) == 14 and "(20 trials to the end)" in said.out
 
 
 @pytest.mark.parametrize(
@@ -92,19 +174,30 @@ def test_a_trial_that_fails_is_told_with_its_reason(tmp_path, capsys):
         (yaml.safe_dump(definition(parameters=dict(shot=dict(value=1)))), "varies nothing"),
         (yaml.safe_dump(definition(parameters=dict(shot=dict(min=1, max=3)))), "needs values"),
         (yaml.safe_dump(definition(parameters=dict(shot=3))), "shot needs value, values"),
+        (yaml.safe_dump(definition(parameters=dict(shot=dict(values=3)))), "shot has the values 3, not a list"),
+        (yaml.safe_dump(definition(parameters=dict(shot=dict(values=[])))), "shot has the values .., not a list"),
+        (yaml.safe_dump(definition(parameters=dict(shot=dict(values=[[1]])))), "not a list of numbers or texts"),
+        (yaml.safe_dump(definition(method="random", parameters=dict(shot=dict(min=3, max=1)))), "has min 3 and max 1"),
+        (yaml.safe_dump(definition(method="random", parameters=dict(shot=dict(min="a", max=1)))), "has min a and max"),
+        (
+            yaml.safe_dump(definition(method="bayes", parameters=dict(x=dict(min=0.0, max=1.0, distribution="log")))),
+            "give one above 0",
+        ),
+        (yaml.safe_dump(definition(command="--maml")), "command is --maml, not a list of texts"),
+        (yaml.safe_dump(definition(command=[dict(maml=True)])), "not a list of texts"),
     ],
 )
 def test_definitions_that_are_none(tmp_path, content, sentence):
     (tmp_path / "sweep.yaml").write_text(content)
     with pytest.raises(UsageError, match=sentence):
-        sweeping.load(tmp_path / "sweep.yaml")
+        sweep_definition.load(tmp_path / "sweep.yaml")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "flags" / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)
 def test_ready_made_sweeps_are_runs_of_main(path):
     from absl import flags
 
-    found = sweeping.load(path)
+    found = sweep_definition.load(path)
     for name, wanted in found.parameters.items():
         for value in wanted["values"]:
             values = flags.FlagValues()
@@ -130,9 +223,9 @@ def test_random_and_tpe_sweeps_draw_from_their_ranges(tmp_path):
         "noise_type": dict(values=["maml", "metadrop"]),
     }
     for method in ("random", "bayes"):
-        found = sweeping.Definition(method, parameters, [])
+        found = sweep_definition.Definition(method, parameters, [])
         study = sweeping.open_study(found, tmp_path, f"sqlite:///{tmp_path}/{method}.db", True, 0)
-        drawn = [sweeping.suggest(study.ask(), parameters) for _ in range(30)]
+        drawn = [sweep_definition.suggest(study.ask(), parameters) for _ in range(30)]
         assert all(0.001 <= d["inner_lr"] <= 1 and d["n_steps"] in range(1, 6) for d in drawn)
         assert sum(d["inner_lr"] < 0.03 for d in drawn) > 5 and {d["noise_type"] for d in drawn} == {"maml", "metadrop"}
 

@@ -1,16 +1,20 @@
-"""Sweeps of main.py on Optuna, from W&B's sweep definitions; see sweep.py."""
+"""Sweeps of main.py on Optuna; see sweep.py."""
 
 import csv
 import hashlib
 import json
+import math
 import pathlib
 import subprocess
 import sys
 import time
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 from tf_metadrop.errors import UsageError
+from tf_metadrop.sweep_definition import Definition, suggest
 
 MAIN = pathlib.Path(__file__).parent.parent / "main.py"
 DEFAULT_TRIALS = 20
@@ -19,84 +23,35 @@ STALE = 60  # seconds after which a trial of a process that died is taken up aga
 STARTUP = 4  # trials that are never stopped early
 
 
-class Definition(NamedTuple):
-    """What a sweep tries."""
-
-    method: str  # grid, random or bayes
-    parameters: dict[str, dict]  # flag -> its `values`, or `min`, `max` and `distribution`
-    fixed: list[str]  # flags of main.py for every trial
-
-
-def load(path: pathlib.Path, flags=()) -> Definition:
-    """Reads a sweep definition; `flags` are added to every trial's.
+def run(definition: Definition, out: pathlib.Path, storage: str | None, n_trials, pruning: bool, seed: int) -> None:
+    """Runs trials until the grid, or their number, is done; then writes and prints what was found.
 
     Raises:
-      UsageError: the file is none, or asks for something that is not understood here.
+      UsageError: the folder or the database cannot be used, or trials failed; the others are written all the same.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not YAML ({' '.join(str(error).split())}): give a sweep definition.") from error
-    if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
-        raise UsageError(f"{path} has no parameters: give a sweep definition as those in flags/sweeps.")
-    method = content.get("method")
-    if method not in ("grid", "random", "bayes"):
-        raise UsageError(f"{path}: method is {method}, not grid, random or bayes.")
-    fixed = [part for part in content.get("command", []) if part.startswith("--")]
-    parameters = {}
-    for name, wanted in content["parameters"].items():
-        if not isinstance(wanted, dict) or not wanted.keys() & {"value", "values", "min"}:
-            raise UsageError(f"{path}: {name} needs value, values, or min and max.")
-        if "value" in wanted:
-            fixed.append(f"--{name}={wanted['value']}")
-        elif "values" in wanted or (method != "grid" and "max" in wanted):
-            parameters[name] = wanted
-        else:
-            raise UsageError(f"{path}: {name} needs values (method grid), or min and max.")
-    if not parameters:
-        raise UsageError(f"{path} varies nothing: give a parameter several values.")
-    return Definition(method, parameters, [*fixed, *flags])
-
-
-def suggest(trial, parameters) -> dict[str, Any]:
-    """A trial's flags."""
-    found = {}
-    for name, wanted in parameters.items():
-        if "values" in wanted:
-            found[name] = trial.suggest_categorical(name, wanted["values"])
-        elif isinstance(wanted["min"], int) and isinstance(wanted["max"], int):
-            found[name] = trial.suggest_int(name, wanted["min"], wanted["max"])
-        else:
-            log = "log" in wanted.get("distribution", "")
-            found[name] = trial.suggest_float(name, wanted["min"], wanted["max"], log=log)
-    return found
-
-
-def run(definition: Definition, out: pathlib.Path, storage: str | None, n_trials, pruning: bool, seed: int) -> None:
-    """Runs trials until the grid, or their number, is done; then writes and prints what was found."""
     import optuna
     from tqdm import tqdm
 
     from tf_metadrop.figures import sweep_curves
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # of a failure we say the reason ourselves
     out.mkdir(parents=True, exist_ok=True)
     study = open_study(definition, out, storage, pruning, seed)
-    grid = 1
-    for wanted in definition.parameters.values():
-        grid *= len(wanted.get("values", [0]))
-    total = n_trials or (grid if definition.method == "grid" else DEFAULT_TRIALS)
-    done = len(finished(study)) if not n_trials else 0
-    with tqdm(total=total, initial=min(done, total), unit="trial") as bar:
+    total = size(definition)
+    if n_trials:
+        total = min(begun(study) + n_trials, total if definition.method == "grid" else sys.maxsize)
+    with tqdm(total=total, initial=min(begun(study) - len(failed(study)), total), unit="trial") as bar:
 
         def tell(study, trial):
             bar.update()
             bar.write(sentence(trial), file=sys.stdout)
 
-        if done < total:
-            study.optimize(lambda t: objective(t, definition, out), n_trials=total - done, callbacks=[tell])
+        perform(study, definition, out, seed, total, tell)
+    if broken := failed(study):
+        reason = broken[-1].user_attrs.get("failed", "it was interrupted")
+        message = f"{len(broken)} trial(s) in {out} failed, the last: {reason}; the same command tries again."
+        if not finished(study):
+            raise UsageError(message)
     rows = write(study, definition, out)
     sweep_curves.draw(out / "sweep.png", rows, list(definition.parameters))
     best = max(rows, key=lambda row: row["val_accuracy"])
@@ -106,6 +61,50 @@ def run(definition: Definition, out: pathlib.Path, storage: str | None, n_trials
         f"chosen on val: {chosen} (val {best['val_accuracy']:.2f} +- {best['val_interval']:.2f}): "
         f"test {best['test_accuracy']:.2f} +- {best['test_interval']:.2f}"
     )
+    if broken:
+        raise UsageError(message)
+
+
+def perform(study, definition: Definition, out: pathlib.Path, seed: int, total: int, tell) -> None:
+    """Trials until `total` are begun, here or by others; then those once more that an earlier start left undone."""
+    import optuna
+
+    earlier, patience = failed(study), time.monotonic() + STALE + 2 * POLL
+    while True:
+        optuna.storages.fail_stale_trials(study)  # and puts them on the queue, as WAITING
+        states = {trial.state.name for trial in study.trials}
+        if begun(study) >= total and "WAITING" not in states:
+            left = {key(trial): trial for trial in failed(study)}
+            again = next((trial for trial in earlier if key(trial) in left), None)
+            if again:
+                earlier.remove(again)
+                study.add_trial(optuna.create_trial(state=optuna.trial.TrialState.WAITING, **what_makes(again)))
+            elif "RUNNING" in states and time.monotonic() < patience:  # perhaps of a process that was killed
+                time.sleep(POLL)
+                continue
+            else:
+                return
+        study.sampler = sampler(definition, seed, len(study.trials))
+        study.optimize(lambda t: objective(t, definition, out), n_trials=1, callbacks=[tell], catch=(UsageError,))
+        if failed(study) and not finished(study):
+            return  # rather than the same sentence for every trial
+
+
+def size(definition: Definition) -> int:
+    """How many trials a sweep has."""
+    if definition.method != "grid":
+        return DEFAULT_TRIALS
+    return math.prod(len(wanted["values"]) for wanted in definition.parameters.values())
+
+
+def sampler(definition: Definition, seed: int, number: int):
+    """Optuna's sampler for trial `number`: with another seed for each, so that a sweep which goes on repeats none."""
+    from optuna import samplers
+
+    if definition.method == "grid":
+        return samplers.GridSampler({name: w["values"] for name, w in definition.parameters.items()}, seed=seed)
+    of_trial = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    return (samplers.RandomSampler if definition.method == "random" else samplers.TPESampler)(seed=of_trial)
 
 
 def open_study(definition: Definition, out: pathlib.Path, storage, pruning: bool, seed: int):
@@ -113,11 +112,6 @@ def open_study(definition: Definition, out: pathlib.Path, storage, pruning: bool
     import optuna
 
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the heartbeat
-    samplers = optuna.samplers
-    if definition.method == "grid":
-        sampler = samplers.GridSampler({name: w["values"] for name, w in definition.parameters.items()}, seed=seed)
-    else:
-        sampler = (samplers.RandomSampler if definition.method == "random" else samplers.TPESampler)(seed=seed)
     try:
         kept = optuna.storages.RDBStorage(
             storage or f"sqlite:///{out / 'study.db'}",
@@ -130,8 +124,9 @@ def open_study(definition: Definition, out: pathlib.Path, storage, pruning: bool
     pruner = optuna.pruners.MedianPruner(STARTUP) if pruning else optuna.pruners.NopPruner()
     text = json.dumps([definition.method, definition.parameters, definition.fixed])
     study = optuna.create_study(
-        storage=kept, sampler=sampler, pruner=pruner, study_name=out.name, direction="maximize", load_if_exists=True
-    )
+        storage=kept, sampler=sampler(definition, seed, 0), pruner=pruner, study_name=out.name, direction="maximize",
+        load_if_exists=True,
+    )  # fmt: skip
     if study.user_attrs.setdefault("definition", text) != text:
         raise UsageError(f"{out} holds another sweep: give a new --out, or the definition that it was made with.")
     study.set_user_attr("definition", text)
@@ -143,8 +138,40 @@ def finished(study) -> list:
     return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
 
 
+def failed(study) -> list:
+    """Of every set of flags that failed or was interrupted, and was not taken up again since, the last trial."""
+    last = {key(trial): trial for trial in study.trials}
+    done = {key(trial) for trial in finished(study)}
+    return [trial for name, trial in last.items() if trial.state.name == "FAIL" and name not in done]
+
+
+def begun(study) -> int:
+    """How many sets of flags there are trials of, whatever became of them."""
+    return len({key(trial) for trial in study.trials})
+
+
+def key(trial):
+    """What a trial and its repetitions have in common."""
+    return trial.system_attrs.get("grid_id", trial.system_attrs.get("failed_trial", trial.number))
+
+
+def what_makes(trial) -> dict[str, Any]:
+    """What a repetition of a trial has from it."""
+    attributes = {"failed_trial": trial.number, **trial.system_attrs}
+    return dict(params=trial.params, distributions=trial.distributions, system_attrs=attributes)
+
+
 def objective(trial, definition: Definition, out: pathlib.Path) -> float:
-    """Trains, then tests on val and on test; returns the accuracy on val. Its savedir is named by its flags."""
+    """Trains, then tests on val and on test; returns the accuracy on val."""
+    try:
+        return train_and_test(trial, definition, out)
+    except UsageError as error:
+        trial.set_user_attr("failed", str(error).rstrip("."))
+        raise
+
+
+def train_and_test(trial, definition: Definition, out: pathlib.Path) -> float:
+    """`objective`. The trial's savedir is named by its flags."""
     import optuna
 
     flags = [*definition.fixed, *[f"--{k}={v}" for k, v in suggest(trial, definition.parameters).items()]]
@@ -212,6 +239,8 @@ def sentence(trial) -> str:
     flags = ", ".join(f"{name}={value}" for name, value in trial.params.items())
     if trial.state.name == "PRUNED":
         return f"trial {trial.number}: {flags}: stopped at iteration {trial.last_step}, below the others' median"
+    if trial.state.name == "FAIL":
+        return f"trial {trial.number}: {flags}: failed: {trial.user_attrs['failed']}"
     accuracies = (f"{split} {trial.user_attrs[f'{split}_accuracy']:.2f}" for split in ("val", "test"))
     return f"trial {trial.number}: {flags}: {', '.join(accuracies)} %"
 

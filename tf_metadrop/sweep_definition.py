@@ -1,0 +1,77 @@
+"""Definitions of sweeps, as W&B writes them, and the flags that they give to a trial."""
+
+import pathlib
+from typing import Any, NamedTuple
+
+from tf_metadrop.errors import UsageError
+
+
+class Definition(NamedTuple):
+    """What a sweep tries."""
+
+    method: str  # grid, random or bayes
+    parameters: dict[str, dict]  # flag -> its `values`, or `min`, `max` and `distribution`
+    fixed: list[str]  # flags of main.py for every trial
+
+
+def load(path: pathlib.Path, flags=()) -> Definition:
+    """Reads a sweep definition; `flags` are added to every trial's.
+
+    Raises:
+      UsageError: the file is none, or asks for something that is not understood here.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML ({' '.join(str(error).split())}): give a sweep definition.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
+        raise UsageError(f"{path} has no parameters: give a sweep definition as those in flags/sweeps.")
+    method = content.get("method")
+    if method not in ("grid", "random", "bayes"):
+        raise UsageError(f"{path}: method is {method}, not grid, random or bayes.")
+    command = content.get("command") or []
+    if not isinstance(command, list) or not all(isinstance(part, str) for part in command):
+        raise UsageError(f"{path}: command is {command}, not a list of texts.")
+    fixed, parameters = [part for part in command if part.startswith("--")], {}
+    for name, wanted in content["parameters"].items():
+        if not isinstance(wanted, dict) or not wanted.keys() & {"value", "values", "min"}:
+            raise UsageError(f"{path}: {name} needs value, values, or min and max.")
+        check(wanted, f"{path}: {name}")
+        if "value" in wanted:
+            fixed.append(f"--{name}={wanted['value']}")
+        elif "values" in wanted or (method != "grid" and "max" in wanted):
+            parameters[name] = wanted
+        else:
+            raise UsageError(f"{path}: {name} needs values (method grid), or min and max.")
+    if not parameters:
+        raise UsageError(f"{path} varies nothing: give a parameter several values.")
+    return Definition(method, parameters, [*fixed, *flags])
+
+
+def check(wanted: dict[str, Any], name: str) -> None:
+    """Raises UsageError, with this name of a parameter, where its values cannot be tried."""
+    values = wanted.get("values", [0])
+    if not isinstance(values, list) or not values or not all(isinstance(v, (str, int, float)) for v in values):
+        raise UsageError(f"{name} has the values {values}, not a list of numbers or texts.")
+    low, high = (wanted.get(end, 0) for end in ("min", "max"))
+    numbers = all(isinstance(end, (int, float)) for end in (low, high))
+    if {"min", "max"} <= wanted.keys() and not (numbers and low <= high):
+        raise UsageError(f"{name} has min {low} and max {high}, not two numbers in this order.")
+    if "log" in str(wanted.get("distribution", "")) and numbers and low <= 0 and "min" in wanted:
+        raise UsageError(f"{name} has min {low}, which its logarithmic distribution does not reach: give one above 0.")
+
+
+def suggest(trial, parameters) -> dict[str, Any]:
+    """A trial's flags."""
+    found = {}
+    for name, wanted in parameters.items():
+        if "values" in wanted:
+            found[name] = trial.suggest_categorical(name, wanted["values"])
+        elif isinstance(wanted["min"], int) and isinstance(wanted["max"], int):
+            found[name] = trial.suggest_int(name, wanted["min"], wanted["max"])
+        else:
+            log = "log" in str(wanted.get("distribution", ""))
+            found[name] = trial.suggest_float(name, wanted["min"], wanted["max"], log=log)
+    return found
