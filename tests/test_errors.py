@@ -1,5 +1,6 @@
 """What a user can do wrong with flags, data and savedirs: one sentence, exit code 2, nothing changed on disk."""
 
+import dataclasses
 import hashlib
 import pathlib
 import re
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import main
-from tf_metadrop import Config, UsageError, checkpoint, meta, model, random, tf1
+from tf_metadrop import Config, UsageError, checkpoint, meta, model, random, tf1, tracking, train
 from tf_metadrop import method as methods
 from tf_metadrop.data import DATASETS
 
@@ -116,6 +117,33 @@ def test_training_into_a_savedir_that_holds_something_else(refused, tmp_path):
     refused("logs holds logs of another run, but no checkpoint", *TASK, "--savedir=logs")
     (tmp_path / "logs" / "meta_train.log").rename(tmp_path / "logs" / "metrics.jsonl")
     refused("logs holds logs of another run, but no checkpoint", *TASK, "--savedir=logs")
+
+
+def test_training_where_the_state_was_lost(refused, tmp_path):
+    """Weights and logs of this very run, which went beyond iteration 0, are not what a killed start leaves."""
+    (tmp_path / "run").mkdir()
+    log = tmp_path / "run" / "meta_train.log"
+    header = tracking.header(Config(dataset="strokes", way=5, query=2, metabatch=2, n_steps=1, savedir="run")).decode()
+    log.write_text(f"{header}\nIter 0 start\nmeta_train: ...\n\nIter 60000 start\n")
+    refused("run holds logs of another run, but no checkpoint", *TASK, "--savedir=run")
+    params = model.initial(DATASETS["strokes"], 5, random.key(0, 0))
+    tf1.write(tmp_path / "run", {name: w.numpy() for name, w in params.items()})
+    for text in (log.read_text(), "", header[:99]):
+        log.write_text(text)
+        refused("run holds a checkpoint of the TF1 program .*no state.npz", *TASK, "--savedir=run")
+
+
+@pytest.mark.parametrize("shown", [0, 99, None])
+def test_a_start_that_was_killed_before_its_first_checkpoint_is_made_anew(shown, tmp_path, monkeypatch, capsys):
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path)
+    config = Config(dataset="strokes", way=5, query=2, metabatch=2, n_steps=1, n_train_iters=7, savedir="elsewhere/run")
+    text = tracking.header(config).decode()[:shown]
+    (tmp_path / "run" / "meta_train.log").write_text(text if shown is not None else f"{text}\nIter 0 start\n")
+    assert train.find_run(tmp_path / "run", config) is None
+    if shown is None:
+        with pytest.raises(UsageError, match="holds logs of another run"):
+            train.find_run(tmp_path / "run", dataclasses.replace(config, shot=2))
 
 
 def test_meta_test_and_export_without_a_fitting_model(refused, tmp_path):

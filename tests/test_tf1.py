@@ -46,6 +46,17 @@ def test_settings_come_from_the_header_of_the_log(savedir):
     assert "second_order" not in tf1.settings(savedir)  # which the TF1 program does not know
 
 
+@pytest.mark.parametrize(
+    ("noise_type", "method"), [("fixed_gaussian", "fixed_gaussian_report"), ("metadrop", "metadrop"), ("maml", "maml")]
+)
+def test_noise_without_a_variant_is_the_report_s(noise_type, method, tmp_path):
+    """Its program's header has the noise type besides what the release's has (TF1_BEHAVIOUR, "Command line")."""
+    lines = f"maml: {noise_type == 'maml'}\nnoise_type: {noise_type}\n"
+    (tmp_path / "meta_train.log").write_text(HEADER.replace("maml: True\n", lines))
+    config = Config().inherit(tf1.settings(tmp_path), given=set())
+    assert config.method == method
+
+
 def test_settings_of_ours_come_from_the_header_too(savedir):
     config = Config(dataset="mimgnet", way=5, noise_type="additive", second_order="first", seed=3, wandb="disabled")
     log = header(config).decode()
@@ -75,6 +86,8 @@ def test_what_the_tf1_program_wrote_is_kept_once(tmp_path):
     tf1.keep_theirs(log, ours)
     log.write_text("ours")
     ours.write_text("{}")
+    tf1.keep_theirs(log, ours)
+    ours.unlink()  # whoever deletes the one may keep the other
     tf1.keep_theirs(log, ours)
     assert (tmp_path / "meta_test.tf1.log").read_text() == "theirs" and log.read_text() == "ours"
 

@@ -103,6 +103,7 @@ class Config:
         "stop",
         "at an iteration whose loss or gradient is no number: stop, or skip it; either keeps it for --replay",
         choices=("stop", "skip"),
+        defines_run=False,
     )
     replay: str | None = setting(
         None, "look at an iteration that was kept (fault_<iteration>.npz), and do nothing else", defines_run=False

@@ -162,7 +162,7 @@ def make_train_step(config, method, shared_gradient=None):
     """The compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
 
     Where the loss, the gradient or the new weights hold a number that is none, the loss is NaN and the state stays as
-    it was but for its iteration.
+    it was but for its iteration, which is Adam's t too: it counts steps that were passed over.
 
     images as for `gather_task`; support [metabatch, way * shot] and query [metabatch, way * query] are indices; key is
     the training stream's, into which iteration and task are folded. shared_gradient: see `parallel.sharded`.

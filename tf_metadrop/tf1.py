@@ -82,8 +82,8 @@ def write(directory: pathlib.Path, params: dict[str, np.ndarray]) -> None:
 
 def keep_theirs(path: pathlib.Path, ours: pathlib.Path) -> None:
     """Renames a result that the TF1 program wrote to <stem>.tf1<suffix>; it is ours if the file `ours` is there."""
-    if path.exists() and not ours.exists():
-        theirs = path.with_name(f"{path.stem}.tf1{path.suffix}")
+    theirs = path.with_name(f"{path.stem}.tf1{path.suffix}")
+    if path.exists() and not ours.exists() and not theirs.exists():  # once kept, what came later is ours
         path.rename(theirs)
         print(f"kept the TF1 program's {path} as {theirs.name}")
 
@@ -91,15 +91,19 @@ def keep_theirs(path: pathlib.Path, ours: pathlib.Path) -> None:
 def settings(directory: pathlib.Path) -> dict:
     """The settings of a TF1 run, or of one of ours without its state, from the header of its meta_train.log.
 
-    Empty if there is no such file; without those that the header does not have, as the TF1 program's lacks most.
+    Empty if there is no such file; without those that the header does not have, as the TF1 program's lacks most. One
+    with a noise type but no variant of it is of the reproducibility report's program.
     """
-    from tf_metadrop import config
+    from tf_metadrop import config, noise
 
     try:
         header = (directory / "meta_train.log").read_text(errors="replace").split("\n\n")[0]
     except OSError:
         return {}
-    return config.of_texts(dict(re.findall(r"^(\w+): (.*)$", header, re.MULTILINE)))
+    texts = dict(re.findall(r"^(\w+): (.*)$", header, re.MULTILINE))
+    if texts.get("noise_type") in noise.REPORTED[2:]:
+        texts.setdefault("noise_variant", "report")
+    return config.of_texts(texts)
 
 
 def export(source: pathlib.Path, out: pathlib.Path) -> None:

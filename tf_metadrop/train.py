@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 from tf_metadrop import checkpoint, faults, interruption, lock, model, parallel, random, work
 from tf_metadrop import method as methods
 from tf_metadrop.checkpoint import Saved
-from tf_metadrop.config import Config
+from tf_metadrop.config import Config, of_texts
 from tf_metadrop.data import DATASETS, load_split
 from tf_metadrop.errors import UsageError
 from tf_metadrop.evaluate import Evaluation, Images
@@ -182,7 +183,7 @@ class Training:
         if self.config.on_nan == "stop":
             raise UsageError(
                 f"{what}; nothing of that step was kept, the step is in {path} (look with --replay={path}): lower "
-                "--inner_lr or --meta_lr and give a new --savedir, or pass over such steps with --on_nan=skip."
+                "--inner_lr or --meta_lr and give a new --savedir, or go on with --on_nan=skip, which passes it over."
             )
         print(f"{what}; passed over, and kept in {path}.", flush=True)
 
@@ -196,11 +197,12 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"--savedir={directory} is a file: give a folder.")
     kind = checkpoint.kind(directory)
-    if kind != "ours" and is_started(directory, config):
+    if kind != "ours" and is_started(directory, config, weights=kind == "tf1"):
         return None
     if kind == "tf1":
         raise UsageError(
-            f"{directory} holds a checkpoint of the TF1 program: give another --savedir, or it is overwritten."
+            f"{directory} holds a checkpoint of the TF1 program (model.*, and no state.npz to go on from), which "
+            "training would overwrite: give another --savedir."
         )
     if kind is None:
         if any((directory / name).exists() for name in TrainLog.FILES):
@@ -217,10 +219,22 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
     return saved
 
 
-def is_started(directory: pathlib.Path, config: Config) -> bool:
-    """Whether the logs are of this very run, killed before its first checkpoint was complete: it starts again."""
-    log, first_lines = directory / TrainLog.FILES[0], header(config)
-    return log.exists() and first_lines.startswith(log.read_bytes()[: len(first_lines)])
+def is_started(directory: pathlib.Path, config: Config, weights: bool) -> bool:
+    """Whether the logs are of this very run, killed before its first checkpoint was complete: it starts again.
+
+    That checkpoint is iteration 0's: where a log goes further, the checkpoint was lost since.
+
+    Args:
+      weights: there are some in the TF1 program's form; ours are written after all of the log's first lines.
+    """
+    path = directory / TrainLog.FILES[0]
+    text = path.read_text(errors="replace") if path.exists() else None
+    if text is None or re.search(r"^Iter [1-9]", text, re.MULTILINE):
+        return False
+    if "\n\n" not in text:
+        return not weights and header(config).decode().startswith(text)
+    texts = dict(re.findall(r"^(\w+): (.*)$", text.split("\n\n")[0], re.MULTILINE))
+    return texts.keys() == config.as_dict().keys() and not config.differences(of_texts(texts))
 
 
 def describe(config: Config, saved: Saved | None) -> str:

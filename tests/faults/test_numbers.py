@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from test_errors import TASK
+from test_method_modes import stop_after_one
 
 import main
 from tf_metadrop import checkpoint, faults
@@ -23,10 +24,19 @@ def test_it_stops_before_anything_is_overwritten(tmp_path, capsys):
     ), err
     state = checkpoint.load(tmp_path / "run").state
     assert int(state.iteration) == 1 and all(np.isfinite(w).all() for w in state.params.values())
+    assert main.main([*run, "--on_nan=skip", "--n_train_iters=2"]) == 2  # what the sentence advises, and no more
+    assert "run with --n_train_iters=60000, not --n_train_iters=2" in capsys.readouterr().err
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "save", stop_after_one(checkpoint.save))
+        assert main.main([*run, "--on_nan=skip"]) == 130
+    assert int(checkpoint.load(tmp_path / "run").state.iteration) == 2
+    assert re.search(r"at iteration 1 of \S+ these are no numbers: [^\n]+passed over", capsys.readouterr().out)
 
 
 def test_skipped_steps_are_kept_and_replayed(tmp_path, capsys):
     savedir = tmp_path / "run"
+    assert main.main(["main.py", *WILD, "--n_train_iters=1", f"--savedir={savedir}"]) == 2  # at iteration 0
+    assert "fault_0.npz" in capsys.readouterr().err
     assert main.main(["main.py", *WILD, "--on_nan=skip", "--n_train_iters=1", f"--savedir={savedir}"]) == 0
     out = capsys.readouterr().out
     assert len(re.findall(r"at iteration \d of \S+ these are no numbers: the [^\n]+passed over", out)) == 2
