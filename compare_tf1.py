@@ -22,6 +22,7 @@ from tf_metadrop.figures import curves
 
 
 def define_flags(values: flags.FlagValues) -> None:
+    """Declares the program's flags."""
     config.define_flags(values)
     flags.DEFINE_string("tf1_savedir", None, "Savedir of the TF1 program's run.", flag_values=values)
     flags.DEFINE_string("out", None, "Folder for curves.png and comparison.json.", flag_values=values)

@@ -32,6 +32,7 @@ KINDS = (*NEEDS, "noise")
 
 
 def define_flags(values: flags.FlagValues) -> None:
+    """Declares the program's flags."""
     flags.DEFINE_multi_string("savedir", [], "A run's savedir; may be given several times.", flag_values=values)
     flags.DEFINE_multi_enum("figure", [], KINDS, "What to draw; may be given several times.", flag_values=values)
     out = "Folder of curves, cost and robustness; default: plot/ in the first savedir."

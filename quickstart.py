@@ -23,6 +23,7 @@ def run(arguments: list[str]) -> None:
 
 
 def main() -> None:
+    """Runs the program with the arguments of the command line."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("--out", default="checkpoints/quickstart", help="folder of the two savedirs")

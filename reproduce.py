@@ -37,7 +37,7 @@ class Jobs:
 
     def __init__(self, jobs: list[tuple[experiments.Run, bool]], out: pathlib.Path, bar):
         self._waiting, self._out, self._bar = collections.deque(jobs), out, bar
-        self._processes, self.failed = {}, []
+        self._processes, self._stopped, self.failed = {}, False, []
 
     def work(self, cores: set[int]) -> None:
         """Performs jobs until none are left, on these cores."""
@@ -50,9 +50,9 @@ class Jobs:
             try:
                 self._perform(run, attack, cores)
                 said = run.summary(self._out / run.name)
-            except UsageError as error:
+            except Exception as error:  # whatever it is, as a full disk: the other runs are not to be lost with it
                 self.failed.append(run.name)
-                said = error
+                said = error if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
             self._bar.write(f"{run.name}: {said}", file=sys.stdout)
 
     def _perform(self, run: experiments.Run, attack: bool, cores: set[int]) -> None:
@@ -63,7 +63,9 @@ class Jobs:
         common = [f"--flagfile={savedir / 'run.flags'}", f"--savedir={savedir}"]
         pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
         for made, flags in run.steps(attack):
-            if made is None or not (savedir / made).exists():
+            if self._stopped:
+                raise UsageError("stopped; the same command goes on from here.")
+            if made is None or not run.has_made(savedir / made, flags):
                 process = self._processes[run.name, attack] = sweeping.start([*common, *flags], savedir, pin)
                 sweeping.finish(process, savedir)
         publish(savedir, ROOT / "results" / run.name)
@@ -72,8 +74,9 @@ class Jobs:
 
     def stop(self) -> None:
         """Starts no more, and lets those under way save what they have reached."""
+        self._stopped = True
         self._waiting.clear()
-        for process in self._processes.values():
+        for process in [*self._processes.values()]:
             process.terminate()  # nothing where it has ended
 
 

@@ -37,6 +37,7 @@ def install(venv_dir: pathlib.Path, version: str, dev: bool) -> None:
 
 
 def main() -> int:
+    """Runs the program with the arguments of the command line and returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dev", action="store_true", help="also what the tests need")
     parser.add_argument("--tensorflow", default="2.21", choices=["2.20", "2.21"], help="TensorFlow's version")
@@ -56,6 +57,12 @@ def main() -> int:
     mark = folder / "ready"
     if mark.exists() and mark.read_text() in (state, state.replace(" False ", " True ")):
         return 0
+    if folder.exists() and not (folder / "pyvenv.cfg").exists() and any(folder.iterdir()):
+        print(
+            f"setup_env.py: --venv={folder} holds something else than an environment: give a new folder.",
+            file=sys.stderr,
+        )
+        return 2
     print(f"setting up {folder} (a few minutes the first time) ...", flush=True)
     try:
         venv.create(folder, with_pip=True, clear=True)  # anew: another Python or TensorFlow leaves nothing behind

@@ -32,6 +32,7 @@ ATTACKED = "maml", "metadrop", "maml_adv_inner_linf_0.02", "maml_adv_query_linf_
 
 
 def main() -> None:
+    """Runs the program with the arguments of the command line."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("--out", default="checkpoints/short", type=pathlib.Path, help="folder of the savedirs")

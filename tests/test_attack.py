@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import main
-from tf_metadrop import Config, attack, meta, model, pgd, random, robustness
+from tf_metadrop import Config, attack, meta, model, pgd, random
 from tf_metadrop import method as methods
 from tf_metadrop.adapt import adapt
 from tf_metadrop.data import DATASETS, load_split
@@ -161,7 +161,7 @@ def test_mode_attack(trained, capsys):
     assert [float(row["epsilon"]) for row in rows[12:]] == [0, 0.02, 0.04, 0.06, 0.08, 0.1]
     assert {row["tasks"] for row in rows} == {"4"} and {row["restarts"] for row in rows} == {"2"}
     kept = json.loads((trained / "attack.json").read_text())
-    assert kept["rows"] == robustness.read(trained) and len(kept["rows"]) == 18
+    assert len(kept["rows"]) == 18
     assert "linf  0.1    accuracy : " in out and (trained / "attack.png").stat().st_size > 10_000
     assert main.main(["main.py", "--mode=meta_test", *ATTACK[1:2], "--metabatch=2", f"--savedir={trained}"]) == 0
     clean = json.loads((trained / "meta_test.json").read_text())["accuracy"]
@@ -174,7 +174,8 @@ def test_attack_is_the_same_however_tasks_and_radii_run(trained):
     found = []
     for path in (["--metabatch=1"], ["--metabatch=4"], ["--metabatch=4", "--tasks=at_once"]):
         assert main.main([*arguments, *path]) == 0
-        found.append([row["accuracy_percent"] for row in robustness.read(trained)])
+        rows = json.loads((trained / "attack.json").read_text())["rows"]
+        found.append([row["accuracy_percent"] for row in rows])
     assert found[0] == found[1] == found[2]
 
 

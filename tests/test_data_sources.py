@@ -142,11 +142,15 @@ def test_val_without_file_is_held_out_only_if_asked(tmp_path):
     assert labels(load(tmp_path, "val", hold_out_val=True)) == val
 
 
-def test_rotations_are_held_out_together(tmp_path):
+def test_rotations_are_held_out_together(tmp_path, capsys):
     names = [f"Greek/character{index:02d}/rot{turn}" for turn in ("000", "090", "180", "270") for index in range(14)]
-    (save(tmp_path, numbered(56)) / "classes.json").write_text(json.dumps({"train": names}))
+    folder = save(tmp_path, numbered(56))
+    load(tmp_path, "val", hold_out_val=True)
+    assert "validation classes may be rotations of training classes" in capsys.readouterr().err
+    (folder / "classes.json").write_text(json.dumps({"train": names}))
     val = labels(load(tmp_path, "val", hold_out_val=True))
     assert len(val) == 8 and sorted(index % 14 for index in val) == sorted([index % 14 for index in val[:2]] * 4)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"train": 3}', '{"train": [1]}', '{"test": []}', '{"train": ["a"]}'])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import main
+import setup_env
 from tf_metadrop import Config, UsageError, checkpoint, meta, model, random, tf1, tracking, train
 from tf_metadrop import method as methods
 from tf_metadrop.data import DATASETS
@@ -218,3 +219,11 @@ def test_config_refuses_from_python_too():
         with pytest.raises(UsageError, match=next(iter(wrong))):
             Config(**wrong)
     assert Config(inner_lr=1).inner_lr == 1
+
+
+def test_an_environment_replaces_nothing_else(tmp_path, monkeypatch, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    monkeypatch.setattr("sys.argv", ["setup_env.py", f"--venv={tmp_path}"])
+    assert setup_env.main() == 2
+    assert "holds something else than an environment: give a new folder.\n" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

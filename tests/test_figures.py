@@ -155,6 +155,11 @@ def test_a_run_compared_with_itself_and_with_another(savedir, tmp_path, capsys):
     assert (tmp_path / "out" / "curves.png").exists()
 
 
+def test_the_distance_of_weights_in_parts_of_nothing_is_none():
+    (row,) = comparison.weights({"b": np.zeros(3)}, {"b": np.full(3, 2.0)})
+    assert row["relative"] is None and row["distance"] == row["second"] > 3
+
+
 def test_verdicts():
     difference = dict(logits=1.0, accuracy=0.5, interval=0.6, tasks=9)
     assert "no difference in accuracy is shown (+0.50 +- 0.60" in comparison.verdict(difference, ("a", "b"))

@@ -1,4 +1,4 @@
-"""The published results: which runs they are, how they are made and compared, and the page about them."""
+"""The published results: how they are compared, and the page about them."""
 
 import csv
 import json
@@ -6,11 +6,10 @@ import pathlib
 import re
 
 import numpy as np
+import pytest
 
-import main as main_program
-import reproduce
 from benchmarks import mimgnet_images
-from tf_metadrop import Config, MetaLearner, experiments, learning_table, paired, record, table, table_figures
+from tf_metadrop import Config, learning_table, paired, record, table, table_figures
 from tf_metadrop.data import load_split
 from tf_metadrop.figures import learning, style
 
@@ -54,10 +53,28 @@ def test_runs_are_compared_on_the_same_tasks_only(tmp_path):
     finished(tmp_path / "other rate", base, inner_lr=0.25)  # compared for itself, in the place of none
     found = [row for row in paired.rows(table.find([tmp_path])) if row["of"] == "method"]
     assert [(row["by seed"], row["lr"]) for row in found] == [("+12.50, -6.25", "0.1"), ("+0.00", "0.1 / 0.25")]
+    finished(tmp_path / "other outer rate", base + 0.2, meta_lr=0.01)
+    finished(tmp_path / "other metabatch", base + 0.2, test={"metabatch": 4, "episodes": "shared_classes"}.items())
+    assert [row for row in paired.rows(table.find([tmp_path])) if row["of"] == "method"] == found
     (tmp_path / "other rate" / "meta_test.csv").unlink()
     (tmp_path / "drop0" / "meta_test.csv").unlink()  # of a test before they were kept
     (tmp_path / "drop1" / "meta_test.csv").write_text("broken")
     assert paired.rows(table.find([tmp_path])) == []
+
+
+def test_runs_with_other_coefficients_are_told_apart(tmp_path):
+    base = np.full(4, 0.5)
+    finished(tmp_path / "maml", base, maml=True)
+    for name, lift, settings in (
+        ("vib", 0.125, {}),
+        ("more", 0.25, dict(vib_beta=0.1)),
+        ("other", 0.375, dict(mixup_alpha=9.0)),  # a coefficient of another regulariser
+    ):
+        finished(
+            tmp_path / name, base + lift, maml=True, regularizer="vib", seed=0 if name != "other" else 1, **settings
+        )
+    found = {row["second"]: row["by seed"] for row in paired.rows(table.find([tmp_path]))}
+    assert found == {"maml_vib, exact": "+12.50", "maml_vib (vib_beta 0.1), exact": "+25.00"}
 
 
 def test_an_unfinished_run_is_shown_with_what_it_has_done_and_compared_with_none(tmp_path):
@@ -96,6 +113,35 @@ def test_noise_types_stand_beside_runs_by_their_own_gradient(tmp_path):
     assert of_task(10) == []
 
 
+def test_a_run_is_shown_as_its_test_was_made_though_attacked_in_another_state(tmp_path):
+    finished(tmp_path / "run", np.full(4, 0.5), inner_lr=0.2)
+    config = Config(dataset="omniglot", way=5, inner_lr=0.4).as_dict()
+    attacked = dict(rows=[], config=config, trained_with=config | dict(iteration=7))
+    (tmp_path / "run" / "attack.json").write_text(json.dumps(attacked))
+    (run,) = table.find([tmp_path])
+    assert run.config.inner_lr == run.trained_with["inner_lr"] == 0.2 and run.iterations == 60000
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "pattern"),
+    [
+        ("meta_test.json", lambda made: made.replace('"accuracy"', '"precise"'), "meta_test.json is not what --mode"),
+        ("meta_test.json", lambda made: made.replace('"interval": 1.0', '"interval": "1"'), "meta_test.json is not"),
+        ("attack.json", lambda _: '{"rows": [{}], "config": {}, "trained_with": {}}', "attack.json is not what --mode"),
+        ("run.json", lambda _: '{"iterations": 3}', "run.json is not what --mode=meta_train writes"),
+        ("meta_train.log", lambda _: LOG.replace("cent 0.5", "cent x"), "meta_train.log is not what --mode=meta_train"),
+        ("meta_train.log", lambda _: LOG.replace("metabatch: 4", "metabatch: 0"), "meta_train.log is not what"),
+    ],
+)
+def test_tables_of_broken_files(name, broken, pattern, tmp_path, capsys):
+    finished(tmp_path / "run", np.full(4, 0.5))
+    path = tmp_path / "run" / name
+    path.write_text(broken(path.read_text() if path.exists() else ""))
+    assert table.main([str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert re.search(pattern, err) and err.count("\n") == 1
+
+
 def test_attacked_runs_are_told_apart(tmp_path):
     for name, steps, maml in [("a", 20, True), ("b", 1, True), ("c", 20, False), ("d", 20, False)]:
         config = Config(dataset="omniglot", way=5, maml=maml).as_dict()
@@ -121,6 +167,14 @@ def test_a_steep_start_does_not_squeeze_the_rest_of_a_curve():
     curve = learning.Curve("maml", "exact", "maml", [0, 250, 500, 1000], [0, 1, 2, 4], [0.25, 0.5, 0.75, 0.5])
     assert learning.after_the_rise([curve]) == [75, 50]
     assert learning.after_the_rise([curve._replace(iterations=[0], hours=[0], accuracies=[0.25])]) == []
+
+
+def test_runs_of_a_figure_are_averaged_where_both_were_evaluated(tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr(style, "save", lambda figure, path: lines.extend(figure.axes[0].lines))
+    often = learning.Curve("maml", "exact", "maml", [0, 250, 500, 750], [0, 1, 2, 3], [0.1, 0.2, 0.3, 0.4])
+    learning.draw(tmp_path, [often, often._replace(iterations=[0, 500], hours=[0, 2], accuracies=[0.3, 0.5])], [], "y")
+    np.testing.assert_allclose(lines[0].get_xydata(), [[0, 20], [500, 40]])
 
 
 def test_what_two_seeds_show():
@@ -173,6 +227,12 @@ def test_the_level_is_that_of_the_exact_and_the_tf1_gradient(tmp_path):
     found = {row["gradient"]: row for row in learning_table.rows(table.find([tmp_path]))}
     assert {row["level"] for row in found.values()} == {80}
     assert [found[g]["iterations"] for g in ("exact", "tf1", "first")] == [100, 100, "not"]
+    for accuracy, level in ((0.29, 29), (0.57, 57), (0.5799, 57)):
+        (tmp_path / "first" / "meta_train.log").write_text(
+            LOG.rsplit("acc ", 1)[0].replace("acc 0.7", "acc 0.1") + f"acc {accuracy}\n"
+        )
+        assert learning_table.rows(table.find([tmp_path / "first"]))[0]["level"] == level
+    (tmp_path / "first" / "meta_train.log").write_text(LOG.rsplit("acc ", 1)[0] + "acc 0.795\n")
     (alone,) = learning_table.rows(table.find([tmp_path / "first"]))
     assert (alone["level"], alone["iterations"]) == (79, 100)
 
@@ -188,76 +248,6 @@ def test_what_was_lost_is_not_in_the_record(tmp_path):
     assert found["iterations"] == 30 and found["seconds"] == sum(part["seconds"] for part in found["parts"])
     record.Record(tmp_path, 0).write(5, 1)  # a run that starts anew
     assert [part["iterations"] for part in record.read(tmp_path)["parts"]] == [5]
-
-
-def test_every_run_has_its_own_name_and_a_flag_file_that_says_everything(tmp_path):
-    runs = experiments.all_runs()
-    assert len({run.name for run in runs}) == len(runs) == len({str(run.config.as_dict()) for run in runs})
-    for run in runs:
-        path = tmp_path / "run.flags"
-        path.write_text(run.flag_file())
-        values = main_program.cli.flags.FlagValues()
-        main_program.config.define_flags(values)
-        values(["main.py", f"--flagfile={path}"])
-        assert main_program.config.from_flags(values) == run.config
-        assert run.config.eval_split == "val"
-
-
-def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
-    flags = tmp_path / "flags"
-    flags.mkdir()
-    task = "dataset=strokes way=3 query=2 metabatch=1 n_steps=1 n_train_iters=1 n_eval_batches=1 eval_split=val"
-    (flags / "tiny.flags").write_text("# tiny\n" + "".join(f"--{flag}\n" for flag in [*task.split(), "wandb=disabled"]))
-    started = []
-
-    class Process:
-        def __init__(self, arguments):
-            few = [] if "--mode=meta_train" in arguments else ["--n_test_iters=2"]
-            few += ["--attack_norms=l1", "--attack_radii=0", "--attack_steps=1"] if "--mode=attack" in arguments else []
-            self.returncode = main_program.main(["main.py", *arguments, *few])
-
-        def wait(self):
-            return self.returncode
-
-        def terminate(self):
-            pass
-
-    def start(arguments, savedir, before):
-        started.append(next(flag for flag in arguments if flag.startswith("--mode")))
-        return Process(arguments)
-
-    monkeypatch.setattr(experiments, "FLAGS", flags)
-    one = experiments.Run("tiny", "maml_seed3", ("--maml", "--seed=3"), attacked=True, weights=True)
-    monkeypatch.setattr(experiments, "all_runs", lambda: [one])
-    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
-    monkeypatch.setattr(reproduce.sweeping, "start", start)
-    command = ["reproduce.py", "tiny/*", f"--out={tmp_path / 'out'}"]
-    assert reproduce.main(command) == 0
-    assert "100%|" in capsys.readouterr().err  # of the images
-    assert started == ["--mode=meta_train", "--mode=meta_test", "--mode=attack"]
-    folder = tmp_path / "results" / "tiny" / "maml_seed3"
-    assert json.loads((folder / "attack.json").read_text())["rows"][0]["tasks"] == 2
-    assert json.loads((folder / "run.json").read_text())["iterations"] == 2
-    result = json.loads((folder / "meta_test.json").read_text())
-    assert result["trained_with"]["seed"] == 3 and result["config"]["seed"] == 0 and result["command"]
-    assert result["trained_with"]["iteration"] == 1
-    assert len(paired.accuracies(folder)) == 2 and "--seed=3" in (folder / "run.flags").read_text()
-    learner = MetaLearner.load(tmp_path / "checkpoints" / "trained" / "tiny" / "maml_seed3")
-    assert learner.config.method == "maml" and learner.config.way == 3
-    assert reproduce.main(command) == 0 and started[3:] == ["--mode=meta_train"]  # which finds that it is done
-    assert reproduce.main(["reproduce.py", "none*"]) == 2
-    assert "none* names no run" in capsys.readouterr().err
-
-
-def test_reproduce_counts_the_images_of_trainings_under_way(tmp_path):
-    run = experiments.Run("omniglot_5way1shot", "maml_seed3", ("--maml",))
-    c = run.config
-    assert run.n_images() == 3001 * 4 * 5 * (c.n_steps * 1 + 15) and run.n_images_so_far(tmp_path) == 0
-    lines = '{"iter": 0, "split": "train", "secs": 1.5}\n{"iter": 1500, "split": "train", "secs": 9.5}\n'
-    (tmp_path / "timing.jsonl").write_text(lines + '{"iter": 15')
-    assert run.n_images_so_far(tmp_path) * 3001 == run.n_images() * 1501
-    (tmp_path / "run.json").write_text('{"iterations": 1551}')  # the last iterations are saved, not always logged
-    assert run.n_images_so_far(tmp_path) * 3001 == run.n_images() * 1551
 
 
 def test_generated_images_of_mimgnet(tmp_path):

@@ -29,13 +29,16 @@ class Tested(NamedTuple):
 
 
 def weights(one: dict[str, tf.Tensor], other: dict[str, tf.Tensor]) -> list[dict[str, Any]]:
-    """A row for each parameter that both have: its norms and the distance, absolute and in parts of the first norm."""
+    """A row for each parameter that both have: its norms and the distance, absolute and in parts of the first norm.
+
+    relative is None where the first norm is zero.
+    """
     rows = []
     for name in one:
         if name in other and one[name].shape == other[name].shape:
             a, b = (np.asarray(params[name], np.float64) for params in (one, other))
             norm, distance = np.linalg.norm(a), np.linalg.norm(a - b)
-            relative = distance / norm if norm else float("nan")
+            relative = distance / norm if norm else None
             rows.append(
                 dict(parameter=name, first=norm, second=np.linalg.norm(b), distance=distance, relative=relative)
             )

@@ -139,7 +139,7 @@ class Config:
     )
     attack_steps: int = setting(50, "steps of the attack (PGD)", minimum=1, defines_run=False)
     attack_restarts: int = setting(
-        1, "random starts; an image counts as correct if it withstands all", minimum=1, defines_run=False
+        1, "random starts; an image counts as correct if it withstands all", minimum=1, below=2**14, defines_run=False
     )
 
     def __post_init__(self):

@@ -17,6 +17,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.execution import prepare
 from tf_metadrop.machine import about
 from tf_metadrop.meta import make_test_step
+from tf_metadrop.paired import interval
 from tf_metadrop.tracking import Wandb
 from tf_metadrop.tracking import progress as shown
 
@@ -119,7 +120,7 @@ def test_and_write(config: Config, params, run, n_batches: int) -> dict:
     with interruption.deferred():
         losses, accuracies = evaluation.run(params, n_batches, progress=True)
     result = dict(
-        accuracy=100 * float(accuracies.mean()), interval=100 * 1.96 * float(accuracies.std()) / len(accuracies) ** 0.5,
+        accuracy=100 * float(accuracies.mean()), interval=100 * interval(accuracies),
         cent=float(losses.mean()), episodes=len(accuracies), split=config.eval_split, seed=config.seed, **about(),
         seconds=round(time.monotonic() - began, 1), tensorflow=tf.__version__, config=config.as_dict(),
         trained_with=run,
@@ -150,13 +151,17 @@ def count_batches(config: Config) -> int:
     return config.n_test_iters // config.metabatch
 
 
+def test_split(config: Config) -> np.ndarray:
+    """The images of --eval_split, as `load_split` gives them."""
+    return load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")
+
+
 def test_images(config: Config) -> Images:
     """The images of --eval_split."""
-    split = load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")
-    return Images(split, config)
+    return Images(test_split(config), config)
 
 
-def load_run(config: Config, given: set[str] | None):
+def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, tf.Tensor], dict]:
     """The Config to test a savedir's model with, its parameters, and the settings of its run.
 
     Settings of the task and the inner loop that were not given are the run's own; those that were may differ from it

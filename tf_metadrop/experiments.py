@@ -79,6 +79,17 @@ class Run:
             ("meta_test.json", [*once, "--mode=meta_test", "--eval_split=test", "--n_test_iters=1000"]),
         ]
 
+    def has_made(self, path: pathlib.Path, flags: list[str]) -> bool:
+        """Whether this file is of a step with these flags, taken with the weights of the last iteration."""
+        try:
+            found = json.loads(path.read_text())
+            shown = {name: str(value) for name, value in found["config"].items()}
+            last = found["trained_with"]["iteration"] == self.config.n_train_iters
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+        wanted = dict(flag.removeprefix("--").split("=") for flag in flags)
+        return last and all(shown.get(name) == value for name, value in wanted.items())
+
     def n_images(self) -> int:
         """How many images its training sends through the network, those of an inner step and of the query set."""
         return (self.config.n_train_iters + 1) * self._images_per_iteration()

@@ -14,9 +14,8 @@ from tf_metadrop import lock, model, random, tf1
 from tf_metadrop import method as methods
 from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
-from tf_metadrop.data import load_split
 from tf_metadrop.errors import UsageError
-from tf_metadrop.evaluate import load_run
+from tf_metadrop.evaluate import load_run, test_split
 from tf_metadrop.machine import commit
 from tf_metadrop.meta import gather_task
 from tf_metadrop.tracking import has_terminal
@@ -42,7 +41,7 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
       The list.
     """
     config, params, run = load_run(config, given)
-    images = load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")
+    images = test_split(config)
     n_classes, n_instances = images.shape[:2]
     if n_classes < N_PAIRS + DISTANCE or n_instances < config.shot + config.query:
         raise UsageError(

@@ -5,13 +5,22 @@ import pathlib
 
 import numpy as np
 
+from tf_metadrop.config import Config
+
 FILE = "meta_test.csv"
 SAME_TEST = "query", "metabatch", "seed", "eval_split"
+SAME_TRAINING = "metabatch", "query", "meta_lr", "n_steps", "episodes"
+COEFFICIENTS = {  # of the methods whose names have this: told apart where they are not the defaults
+    "manifold_mixup": "mixup_alpha",
+    "vib": "vib_beta",
+    "info_dropout": "info_beta",
+    "adv_": "adv_steps",
+}
 LEGEND = (
     "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
     "its 95 % interval over tasks, which knows nothing of other training seeds: each seed's own difference stands "
     "beside it. shown: two training seeds or more, all to the same side, and zero outside the interval. The two had "
-    "the same iterations and metabatch; where they had not the same inner learning rate, lr has both."
+    "the same iterations, metabatch and outer rate; where they had not the same inner learning rate, lr has both."
 )
 
 
@@ -32,8 +41,8 @@ def accuracies(directory: pathlib.Path) -> np.ndarray | None:
 def rows(runs: list) -> list[dict]:
     """Rows of the table: every method against maml, and every meta-gradient against exact.
 
-    Compared are runs of as many iterations and tasks of a metabatch; their inner learning rates may differ, and runs
-    of several are compared each for itself.
+    Compared are runs of as many iterations that are alike in SAME_TRAINING; their inner learning rates may differ, and
+    runs of several are compared each for itself.
 
     Args:
       runs: `table.Run`s.
@@ -43,9 +52,11 @@ def rows(runs: list) -> list[dict]:
         each = accuracies(run.directory) if run.test else None
         if each is None or len(each) != run.test["episodes"]:
             continue
-        test = tuple(run.test["config"][name] for name in SAME_TEST)
-        key = run.config.task_name, *test, len(each), run.iterations, run.trained_with.get("metabatch")
-        compared = run.config.method, run.gradient, run.trained_with.get("inner_lr")
+        config, trained_with = run.test["config"], run.trained_with
+        test = *(config[name] for name in SAME_TEST), config["metabatch"] > 1 and config.get("episodes")
+        training = run.iterations, *(trained_with.get(name) for name in SAME_TRAINING)
+        key = run.config.task_name, *test, len(each), *training
+        compared = method(run), run.gradient, trained_with.get("inner_lr")
         groups.setdefault(key, {}).setdefault(compared, {})[run.seed] = each
     found = []
     for key, group in sorted(groups.items(), key=lambda item: str(item[0])):
@@ -55,6 +66,16 @@ def rows(runs: list) -> list[dict]:
                     if first[:2] == base:
                         found += row(key[0], what, first, second, group[first], seeds)
     return sorted(found, key=lambda row: (row["task"], row["of"] != "method", row["second"]))
+
+
+def method(run) -> str:
+    """Name of its method, with a coefficient of it that is not the default."""
+    found = run.config.method
+    for part, name in COEFFICIENTS.items():
+        value = run.trained_with.get(name)
+        if part in found and value not in (None, Config.__dataclass_fields__[name].default):
+            found += f" ({name} {value:g})"
+    return found
 
 
 def shown(differences: np.ndarray) -> str:

@@ -44,6 +44,7 @@ def read(directory: pathlib.Path) -> dict:
       commit, machine and versions.
     """
     try:
-        return json.loads((directory / FILE).read_text())
+        found = json.loads((directory / FILE).read_text())
     except (FileNotFoundError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}

@@ -7,7 +7,6 @@ gives its accuracy, and every method and radius is attacked on the same images f
 import csv
 import io
 import json
-import pathlib
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +21,7 @@ from tf_metadrop.execution import execution, prepare
 from tf_metadrop.machine import about
 from tf_metadrop.meta import for_each_task, task_getter
 from tf_metadrop.ops import cross_entropy
+from tf_metadrop.paired import interval
 from tf_metadrop.tracking import Wandb, progress
 
 START = 13  # what random.py counts as a layer: of the random starts
@@ -60,7 +60,7 @@ def attacked(config: Config, params, grid, n_batches: int) -> list[dict]:
             first = tf.constant(batch * config.metabatch)
             found.append(step(params, images.flat, *images.episodes(generator), key, first).numpy())
     accuracies = 100 * np.concatenate(found)  # [tasks, rows]
-    half = 1.96 * accuracies.std(0) / len(accuracies) ** 0.5
+    half = [interval(of_radius) for of_radius in accuracies.T]
     fixed = dict(tasks=len(accuracies), steps=config.attack_steps, restarts=config.attack_restarts)
     pairs = [(norm, eps) for norm, every in grid.items() for eps in every]
     return [
@@ -170,11 +170,3 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     tracker.table("attack", rows)
     tracker.figures({"figures/attack": directory / "attack.png"})
     tracker.finish()
-
-
-def read(directory: pathlib.Path) -> list[dict]:
-    """The rows that `attack_model` wrote; [] if it did not run."""
-    try:
-        return json.loads((directory / "attack.json").read_text())["rows"]
-    except FileNotFoundError:
-        return []

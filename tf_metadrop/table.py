@@ -26,6 +26,10 @@ SOURCES = {"paper": "paper", "authors_repository": "authors' repository", "repor
 MAIN = "maml", "metadrop", "metasgd", "metasgd_metadrop"
 TASK = "dataset", "way", "shot"
 OURS = "ours", "gradient", "inner_lr", "seed", "iterations", "tasks", "run"
+NUMBERS = {  # that the tables take from a file
+    "meta_test": ("accuracy", "interval", "episodes"),
+    "attack": ("epsilon", "accuracy_percent", "ci95", "tasks", "steps", "restarts"),
+}
 LEGEND = "± half the 95 % interval over tasks. Empty: not published, or not run here. gradient: see --second_order."
 
 
@@ -82,7 +86,7 @@ def find(folders: list[pathlib.Path]) -> list[Run]:
 def load(directory: pathlib.Path) -> Run:
     """One finished run."""
     found = {}
-    for name in ("meta_test", "attack"):
+    for name in ("attack", "meta_test"):  # the settings are those of the test where there is one
         path = directory / f"{name}.json"
         if not path.exists():
             continue
@@ -91,6 +95,8 @@ def load(directory: pathlib.Path) -> Run:
             known = {field.name for field in dataclasses.fields(Config)}
             config = Config(**{key: value for key, value in found[name]["config"].items() if key in known})
             trained_with = dict(found[name]["trained_with"])
+            for row in found[name]["rows"] if name == "attack" else [found[name]]:
+                [row[needed] + 0 for needed in NUMBERS[name]]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path} is not what --mode={name} writes ({error}): run that again.") from error
     return Run(directory, config, trained_with, found.get("meta_test"), found.get("attack", {}).get("rows", []))

@@ -167,6 +167,7 @@ class Wandb:
         self._do(act)
 
     def finish(self) -> None:
+        """Ends the W&B run."""
         self._do(lambda _: self._run.finish())
 
     def _do(self, act) -> None:

@@ -13,7 +13,7 @@ NUMBER = 12  # what random.py counts as a layer: of the attack's random start
 class Adversary(NamedTuple):
     """Which images are replaced by adversarial ones. This one replaces none.
 
-    The attack is PGD (attack/pgd.py) on the cross-entropy of the current weights, not sampling. To the meta-gradient
+    The attack is PGD (pgd.py) on the cross-entropy of the current weights, not sampling. To the meta-gradient
     its result is a constant.
     """
 

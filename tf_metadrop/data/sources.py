@@ -1,6 +1,7 @@
 """Loading of one split of a data set."""
 
 import pathlib
+import sys
 
 import numpy as np
 
@@ -51,6 +52,12 @@ def load_split(dataset: str, data_dir: str, split: str, hold_out_val: bool = Fal
     conversion = arrays.find_conversion(array, path)
     classes = range(len(array))
     if holding_out:
+        if split == "val" and dataset == "omniglot" and not (folder / "classes.json").exists():
+            print(
+                f"{folder} has no classes.json to say what is a rotation of what: validation classes may be rotations "
+                f"of training classes. `{spec.get_data_command}` makes it.",
+                file=sys.stderr,
+            )
         train, val = holdout.hold_out(holdout.train_names(folder, len(array)))
         classes = train if split == "train" else val
     return arrays.convert_classes(array, conversion, classes)

@@ -20,7 +20,7 @@ def load(savedir: pathlib.Path) -> dict:
       {key of SPLITS: {"iter", "hours", "cent", "acc"}}, lists of one length: meta-iteration, hours since the start,
       mean query cross-entropy in nats, mean accuracy in [0, 1].
     Raises:
-      UsageError: there is no such log, or it has no line of numbers.
+      UsageError: there is no such log, it has no line of numbers, or one that is none.
     """
     path = savedir / LOG
     if not path.is_file():
@@ -30,7 +30,10 @@ def load(savedir: pathlib.Path) -> dict:
     curves = {}
     for split, episode, seconds, cent, acc in LINE.findall(text) if metabatch else ():
         curve = curves.setdefault(split, dict(iter=[], hours=[], cent=[], acc=[]))
-        values = int(episode) // int(metabatch[1]), float(seconds) / 3600, float(cent), float(acc)
+        try:
+            values = int(episode) // int(metabatch[1]), float(seconds) / 3600, float(cent), float(acc)
+        except (ValueError, ZeroDivisionError) as error:
+            raise UsageError(f"{path} is not what --mode=meta_train writes ({error}): copy it here again.") from error
         for column, value in zip(curve.values(), values, strict=True):
             column.append(value)
     if not curves.keys() & SPLITS.keys():

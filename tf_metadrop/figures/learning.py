@@ -34,7 +34,7 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
     """Two panels, over iterations and over hours.
 
     Args:
-      curves: runs with the same label are drawn as their mean, with their range.
+      curves: runs with the same label are drawn as their mean, with their range, at the iterations that all have.
       published: drawn as horizontal lines, one style for each source.
     """
     figure = style.new_figure(2 * style.COLUMN, 3.1)
@@ -42,12 +42,13 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
     looks = style.looks_of(style.compared_first(dict.fromkeys(curve.colour for curve in curves)))
     for label in dict.fromkeys(curve.label for curve in curves):
         group = [curve for curve in curves if curve.label == label]
-        n_points = min(len(curve.iterations) for curve in group)
-        every = 100 * np.array([curve.accuracies[:n_points] for curve in group])
+        common = sorted(set.intersection(*[set(curve.iterations) for curve in group]))
+        at = lambda curve, values, common=common: [dict(zip(curve.iterations, values, strict=True))[i] for i in common]
+        every = 100 * np.array([at(curve, curve.accuracies) for curve in group])
         look = looks[group[0].colour] | dict(linestyle=STYLES.get(group[0].line, "-"), linewidth=1.2)
         for axes, x in (
-            (left, group[0].iterations[:n_points]),
-            (right, np.mean([curve.hours[:n_points] for curve in group], 0)),
+            (left, common),
+            (right, np.mean([at(curve, curve.hours) for curve in group], 0)),
         ):
             axes.plot(x, every.mean(0), label=label if axes is left else None, **look)
             if len(group) > 1:

@@ -26,13 +26,12 @@ def sampled_maps(config, given=None) -> tuple[np.ndarray, dict[int, np.ndarray]]
 
     from tf_metadrop import method as methods
     from tf_metadrop import model, random
-    from tf_metadrop.data import load_split
-    from tf_metadrop.evaluate import load_run
+    from tf_metadrop.evaluate import load_run, test_split
 
     config, params, _ = load_run(config, given)
     if config.noise_name in ("maml", "deterministic"):
         raise UsageError(f"{config.directory} is a run of {config.method}, which has no noise to show: give another.")
-    split = load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")[:IMAGES, 0]
+    split = test_split(config)[:IMAGES, 0]
     x = tf.cast(split, config.dtype) / (255 if split.dtype == np.uint8 else 1)
     method, kept = methods.load(config), {}
     draw = random.StandardNormal(random.fold(random.key(config.seed, random.EXPORT), len(split)), x.dtype)

@@ -1,0 +1,109 @@
+"""reproduce.py: the runs behind results/, how they are made, gone on with and published."""
+
+import json
+
+import main as main_program
+import reproduce
+from tf_metadrop import MetaLearner, experiments, paired
+
+
+def test_every_run_has_its_own_name_and_a_flag_file_that_says_everything(tmp_path):
+    runs = experiments.all_runs()
+    assert len({run.name for run in runs}) == len(runs) == len({str(run.config.as_dict()) for run in runs})
+    for run in runs:
+        path = tmp_path / "run.flags"
+        path.write_text(run.flag_file())
+        values = main_program.cli.flags.FlagValues()
+        main_program.config.define_flags(values)
+        values(["main.py", f"--flagfile={path}"])
+        assert main_program.config.from_flags(values) == run.config
+        assert run.config.eval_split == "val"
+
+
+def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
+    flags = tmp_path / "flags"
+    flags.mkdir()
+    task = "dataset=strokes way=3 query=2 metabatch=1 n_steps=1 n_train_iters=1 n_eval_batches=1 eval_split=val"
+    (flags / "tiny.flags").write_text("# tiny\n" + "".join(f"--{flag}\n" for flag in [*task.split(), "wandb=disabled"]))
+    started = []
+
+    class Process:
+        def __init__(self, arguments):
+            self.returncode = main_program.main(["main.py", *arguments])
+
+        def wait(self):
+            return self.returncode
+
+        def terminate(self):
+            pass
+
+    def start(arguments, savedir, before):
+        started.append(next(flag for flag in arguments if flag.startswith("--mode")))
+        return Process(arguments)
+
+    def few(run, attack=False):
+        less = {"--n_test_iters=1000": "--n_test_iters=2", "--n_test_iters=30": "--n_test_iters=2"}
+        less |= {"--attack_steps=20": "--attack_steps=1"}
+        more = ["--attack_norms=l1", "--attack_radii=0"] if attack else []
+        return [(made, [less.get(flag, flag) for flag in flags] + more) for made, flags in steps(run, attack)]
+
+    steps = experiments.Run.steps
+    monkeypatch.setattr(experiments.Run, "steps", few)
+    monkeypatch.setattr(experiments, "FLAGS", flags)
+    one = experiments.Run("tiny", "maml_seed3", ("--maml", "--seed=3"), attacked=True, weights=True)
+    monkeypatch.setattr(experiments, "all_runs", lambda: [one])
+    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
+    monkeypatch.setattr(reproduce.sweeping, "start", start)
+    command = ["reproduce.py", "tiny/*", f"--out={tmp_path / 'out'}"]
+    assert reproduce.main(command) == 0
+    assert "100%|" in capsys.readouterr().err  # of the images
+    assert started == ["--mode=meta_train", "--mode=meta_test", "--mode=attack"]
+    folder = tmp_path / "results" / "tiny" / "maml_seed3"
+    assert json.loads((folder / "attack.json").read_text())["rows"][0]["tasks"] == 2
+    assert json.loads((folder / "run.json").read_text())["iterations"] == 2
+    result = json.loads((folder / "meta_test.json").read_text())
+    assert result["trained_with"]["seed"] == 3 and result["config"]["seed"] == 0 and result["command"]
+    assert result["trained_with"]["iteration"] == 1
+    assert len(paired.accuracies(folder)) == 2 and "--seed=3" in (folder / "run.flags").read_text()
+    learner = MetaLearner.load(tmp_path / "checkpoints" / "trained" / "tiny" / "maml_seed3")
+    assert learner.config.method == "maml" and learner.config.way == 3
+    assert reproduce.main(command) == 0 and started[3:] == ["--mode=meta_train"]  # which finds that it is done
+    stale = tmp_path / "out" / "tiny" / "maml_seed3" / "meta_test.json"  # of other weights, or of fewer tasks
+    for old, new in (('"iteration": 1', '"iteration": 0'), ('"n_test_iters": 2,', '"n_test_iters": 1,')):
+        made = stale.read_text()
+        stale.write_text(made.replace(old, new))
+        assert stale.read_text() != made
+        assert reproduce.main(command) == 0 and started[-2:] == ["--mode=meta_train", "--mode=meta_test"]
+        assert (folder / "meta_test.json").read_text() == stale.read_text() and new not in stale.read_text()
+    assert reproduce.main(["reproduce.py", "none*"]) == 2
+    assert "none* names no run" in capsys.readouterr().err
+
+
+def test_reproduce_goes_on_after_any_failure_and_not_after_the_end(tmp_path, monkeypatch, capsys):
+    runs = [experiments.Run("omniglot_5way1shot", f"maml_seed{seed}", ("--maml", f"--seed={seed}")) for seed in (3, 4)]
+    tried = []
+
+    def start(arguments, savedir, before):
+        tried.append(savedir.name)
+        raise OSError("no space left")
+
+    monkeypatch.setattr(experiments, "all_runs", lambda: runs)
+    monkeypatch.setattr(reproduce.sweeping, "start", start)
+    assert reproduce.main(["reproduce.py", f"--out={tmp_path}"]) == 2
+    said = capsys.readouterr()
+    assert tried == ["maml_seed3", "maml_seed4"] and "maml_seed3: OSError: no space left" in said.out
+    assert "maml_seed3, omniglot_5way1shot/maml_seed4 failed" in said.err and "Traceback" not in said.err
+    jobs = reproduce.Jobs([(runs[0], False)], tmp_path, type("Bar", (), {"write": lambda *_, **__: jobs.stop()})())
+    jobs.work(set())  # ended while it begins: no process is started any more
+    assert len(tried) == 2 and jobs.failed == [runs[0].name]
+
+
+def test_reproduce_counts_the_images_of_trainings_under_way(tmp_path):
+    run = experiments.Run("omniglot_5way1shot", "maml_seed3", ("--maml",))
+    c = run.config
+    assert run.n_images() == 3001 * 4 * 5 * (c.n_steps * 1 + 15) and run.n_images_so_far(tmp_path) == 0
+    lines = '{"iter": 0, "split": "train", "secs": 1.5}\n{"iter": 1500, "split": "train", "secs": 9.5}\n'
+    (tmp_path / "timing.jsonl").write_text(lines + '{"iter": 15')
+    assert run.n_images_so_far(tmp_path) * 3001 == run.n_images() * 1501
+    (tmp_path / "run.json").write_text('{"iterations": 1551}')  # the last iterations are saved, not always logged
+    assert run.n_images_so_far(tmp_path) * 3001 == run.n_images() * 1551
