@@ -142,6 +142,17 @@ def test_tables_of_broken_files(name, broken, pattern, tmp_path, capsys):
     assert re.search(pattern, err) and err.count("\n") == 1
 
 
+def test_of_several_learning_rates_the_one_of_most_runs_is_the_method_s(tmp_path):
+    for name, seed, rate in (("a", 0, 0.05), ("b", 1, 0.05), ("c", 0, 0.1)):
+        finished(tmp_path / name, np.full(4, 0.5), seed=seed, inner_lr=rate)
+    runs = table.find([tmp_path])
+    names = lambda runs: [curve.colour for curve in table_figures.evaluations(runs, "meta_val", False)]
+    assert names(runs) == ["metadrop", "metadrop (inner_lr 0.1)", "metadrop"]
+    assert names(runs[1:]) == ["metadrop (inner_lr 0.1)", "metadrop (inner_lr 0.05)"] and names(runs[2:]) == [
+        "metadrop"
+    ]
+
+
 def test_attacked_runs_are_told_apart(tmp_path):
     for name, steps, maml in [("a", 20, True), ("b", 1, True), ("c", 20, False), ("d", 20, False)]:
         config = Config(dataset="omniglot", way=5, maml=maml).as_dict()
@@ -161,6 +172,8 @@ def test_no_two_methods_look_the_same():
     assert all(len(set(style.colours_of(methods[:n]).values())) == n for n in (1, 8, 20))
     labels = ["additive", "metadrop (1 step)", "maml", "metadrop (20 steps)", "maml_vib"]
     assert style.compared_first(labels) == [labels[i] for i in (2, 1, 3, 0, 4)]
+    labels = ["maml", "maml (inner_lr 0.05)", "metadrop (inner_lr 0.1)", "metadrop"]
+    assert style.compared_first(labels) == [labels[i] for i in (0, 3, 1, 2)]
 
 
 def test_a_steep_start_does_not_squeeze_the_rest_of_a_curve():

@@ -1,5 +1,6 @@
 """The figures beside the tables: learning curves of the runs, and how they withstand attacks."""
 
+import collections
 import pathlib
 
 from tf_metadrop import robustness_figure
@@ -21,7 +22,8 @@ def draw(runs: list, published: dict, output: pathlib.Path) -> dict[str, pathlib
         known = [known for method in COMPARED for known in numbers(published, task, method)]
         same = [run for run in runs if run.task == task]
         compared = [run for run in same if run.config.method in COMPARED]
-        exact = [run for run in same if run.gradient == "exact"]
+        main = main_rates(same)
+        exact = [run for run in same if run.gradient == "exact" and run.config.inner_lr in main[kind(run)]]
         pairs = [("gradients", compared)]
         if len({run.config.method for run in exact} - set(COMPARED)) > 0:
             pairs.append(("methods", exact))
@@ -44,20 +46,31 @@ def numbers(published: dict, task: tuple, method: str) -> list[learning.Publishe
 def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]:
     """The curves of those runs that were evaluated on this split while they trained.
 
-    Labels are of the method (and the inner learning rate, where a method was trained with several) and, if they are
-    asked for, of the gradients.
+    Labels are of the method (and the inner learning rate, if it is not its only `main_rates`) and, if they are asked
+    for, of the gradients.
     """
-    rates, found = {}, []
-    for run in runs:
-        rates.setdefault((run.config.method, run.gradient), set()).add(run.config.inner_lr)
+    main, found = main_rates(runs), []
     for run in sorted(runs, key=lambda run: (run.config.method, run.gradient, str(run.seed))):
         if (run.directory / curves.LOG).exists() and (curve := curves.load(run.directory).get(split)):
             line = run.gradient if run.config.method in COMPARED else "exact"
-            several = len(rates[run.config.method, run.gradient]) > 1
-            kind = run.config.method + (f" (inner_lr {run.config.inner_lr:g})" if several else "")
-            label = f"{kind}, {run.gradient}" if gradients else kind
-            found.append(learning.Curve(label, line, kind, curve["iter"], curve["hours"], curve["acc"]))
+            rate = run.config.inner_lr
+            name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
+            label = f"{name}, {run.gradient}" if gradients else name
+            found.append(learning.Curve(label, line, name, curve["iter"], curve["hours"], curve["acc"]))
     return found
+
+
+def kind(run) -> tuple[str, str]:
+    """(method, gradient)."""
+    return run.config.method, run.gradient
+
+
+def main_rates(runs: list) -> dict[tuple[str, str], set[float]]:
+    """The inner learning rate that most runs of each `kind` have; several rates, if as many have each."""
+    counts = {}
+    for run in runs:
+        counts.setdefault(kind(run), collections.Counter())[run.config.inner_lr] += 1
+    return {of: {rate for rate, n in rates.items() if n == max(rates.values())} for of, rates in counts.items()}
 
 
 def draw_attacks(runs: list, output: pathlib.Path) -> list[pathlib.Path]:

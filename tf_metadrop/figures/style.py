@@ -19,8 +19,10 @@ def compared_first(kinds: Iterable[str]) -> list[str]:
     """These labels, which begin with a method, MAML's and Meta-dropout's first: so they keep their colours."""
 
     def place(kind):
-        method = kind.split(" ")[0]
-        return COMPARED.index(method) if method in COMPARED else len(COMPARED)
+        method = kind.split(" (")[0]
+        if method not in COMPARED:
+            return 2 * len(COMPARED)
+        return COMPARED.index(method) + len(COMPARED) * (kind != method)  # what is said in brackets: a variant
 
     return sorted(kinds, key=place)
 
