@@ -98,7 +98,8 @@ def track(drawn: Drawn, mode: str) -> None:
     """Logs the figures into the W&B run of the savedir, if it has one."""
     if (drawn.folder / Wandb.KEPT).exists():
         tracker = Wandb(drawn.folder, config.Config(savedir=str(drawn.folder), wandb=mode))
-        tracker.figures({f"figures/{path.parent.name}/{path.name}": path for path in drawn.paths})
+        kind = {path: path.parent.name if path.parent.name in ("steps", "noise") else "plot" for path in drawn.paths}
+        tracker.figures({f"figures/{kind[path]}/{path.name}": path for path in drawn.paths})
         tracker.finish()
 
 

@@ -118,6 +118,24 @@ def test_how_steps_run_here():
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "tf32", "deterministic"),
+    [({}, False, False), (dict(precision="tf32"), True, False), (dict(deterministic=True), False, True)],
+)
+def test_what_is_asked_of_tensorflow(settings, tf32, deterministic, monkeypatch):
+    asked = dict(deterministic=False)
+    experimental = tf.config.experimental
+    monkeypatch.setattr(experimental, "enable_tensor_float_32_execution", lambda value: asked.update(tf32=value))
+    monkeypatch.setattr(experimental, "enable_op_determinism", lambda: asked.update(deterministic=True))
+    monkeypatch.setenv("XLA_FLAGS", "--xla_of_the_user=1")
+    for _ in range(2):
+        execution.prepare(dataclasses.replace(SMALL, **settings))
+    assert asked == dict(tf32=tf32, deterministic=deterministic)
+    flags = os.environ["XLA_FLAGS"].split()
+    assert flags[-1] == "--xla_of_the_user=1" and flags.count("--xla_gpu_enable_triton_gemm=false") == 1
+    assert ("--xla_gpu_deterministic_ops=true" in flags) == deterministic
+
+
 def test_episodes_drawn_ahead_are_the_same_and_so_is_the_generator():
     pictures, generator = images(SMALL), np.random.RandomState(3)
     ahead = pictures.stream(np.random.RandomState(3))

@@ -1,5 +1,7 @@
 """MetaLearner: a user's own few images."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -54,12 +56,48 @@ def test_predictions_come_from_the_query_batch_without_noise(learner, drawings):
         ("has 6 classes: give 2 to 5", np.zeros([6, 28, 28]), range(6)),
         ("has 1 classes: give 2 to 5", np.zeros([2, 28, 28]), [1, 1]),
         (r"values outside \[0, 1\]", np.full([2, 28, 28], 255.0), [0, 1]),
-        (r"values outside \[0, 1\]", np.full([2, 28, 28], np.nan), [0, 1]),
+        (r"values outside \[0, 1\]: divide by 255", np.full([2, 28, 28], 255), [0, 1]),
+        ("values that are no numbers", np.full([2, 28, 28], np.nan), [0, 1]),
+        ("holds other things than numbers", np.full([2, 28, 28], "ink"), [0, 1]),
+        ("support_y holds no labels", np.zeros([2, 28, 28]), [[0], [1]]),
+        ("support_y holds no labels", np.zeros([2, 28, 28]), 3),
+        ("one label for each of the 2 images", np.zeros([2, 28, 28]), []),
     ],
 )
 def test_images_that_do_not_fit(learner, message, x, y):
     with pytest.raises(UsageError, match=message):
         learner.adapt(x, y)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["b", "a"], ["a", "b"]),
+        ((2.5, 1), [1, 2.5]),
+        ([1, "b"], [1, "b"]),
+        ([None, ("a", 1)], [None, ("a", 1)]),
+        (np.array(["b", 1], object), ["b", 1]),
+        (np.array([7, 5], np.uint8), [5, 7]),
+        ({"b": 0, "a": 1}.keys(), ["a", "b"]),
+    ],
+)
+def test_labels_come_back_as_they_were_given(learner, drawings, labels, classes):
+    support = drawings[:2, 0]
+    learner.adapt(support, labels)
+    assert learner.classes.tolist() == classes
+    likely = learner.predict_proba(support).argmax(1)
+    assert learner.predict(support).tolist() == [classes[i] for i in likely]
+    assert {type(label) for label in learner.classes.tolist()} == {type(label) for label in classes}
+
+
+def test_another_config_is_heeded_by_the_next_adaptation(learner, drawings):
+    support, labels, query = drawings[:5, 0], range(5), drawings[:5, 1]
+    before = learner.adapt(support, labels).predict_proba(query)
+    learner.config = dataclasses.replace(learner.config, n_steps=4, inner_lr=0.5)
+    after = learner.adapt(support, labels).predict_proba(query)
+    assert np.abs(after - before).max() > 1e-3
+    new = MetaLearner(learner.config, learner.params).adapt(support, labels)
+    np.testing.assert_array_equal(new.predict_proba(query), after)
 
 
 def test_predict_before_adapt(learner, drawings):

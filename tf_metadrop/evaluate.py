@@ -1,5 +1,6 @@
 """Evaluation on fixed episodes, and meta-testing: accuracy with a 95 % interval."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -104,7 +105,7 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
     Raises:
       UsageError: there is no model, or it does not fit the settings or the data.
     """
-    config, params, run = load_run(config, given)
+    config, params, run = load_run(dataclasses.replace(config, mode="meta_test"), given)
     n_batches = count_batches(config)
     with lock.held(config.directory, config.mode):
         return test_and_write(config, params, run, n_batches)

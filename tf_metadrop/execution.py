@@ -1,6 +1,7 @@
 """How the steps run: tasks in sequence or at once, with XLA or without, and how exact products are."""
 
 import contextlib
+import functools
 import os
 from typing import NamedTuple
 
@@ -62,5 +63,11 @@ def prepare(config) -> None:
     if XLA_FLAGS not in os.environ.get("XLA_FLAGS", ""):  # read at the first compilation
         os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {os.environ.get('XLA_FLAGS', '')}".strip()  # later ones win
     tf.config.experimental.enable_tensor_float_32_execution(config.precision == "tf32")
-    with cli.quiet():  # TensorFlow 2.20 tells of its first compilation on stderr, whatever its log level
+    compile_first()
+
+
+@functools.cache
+def compile_first() -> None:
+    """Compiles something: TensorFlow 2.20 tells of the first time on stderr, whatever its log level."""
+    with cli.quiet():
         tf.function(lambda: tf.zeros([]), jit_compile=True)()

@@ -17,6 +17,7 @@ from tf_metadrop import method as methods
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
+from tf_metadrop.execution import prepare
 
 MOST_NAMES = 5  # in a sentence
 
@@ -108,6 +109,7 @@ def replay(path: pathlib.Path) -> list[dict[str, Any]]:
     from tabulate import tabulate
 
     step, rows = load(path), []
+    prepare(step.config)
     for dtype in dict.fromkeys((step.config.dtype, "float64")):
         for number, look in enumerate(looks(step, dtype)):
             after = f" and {len(look.none) - 1} after it" if look.none[1:] else ""

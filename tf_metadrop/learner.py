@@ -1,5 +1,6 @@
 """A trained model for a user's own few images."""
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -13,6 +14,7 @@ from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
+from tf_metadrop.execution import prepare
 
 
 class MetaLearner:
@@ -26,21 +28,31 @@ class MetaLearner:
     depends on the images beside it. Predict a whole query set at once.
 
     Attributes:
-      config: Config; adaptation reads inner_lr, n_steps, n_test_mc_samp and seed.
+      config: Config; adaptation reads inner_lr, n_steps, n_test_mc_samp and seed. It may be replaced.
       params: dict of meta-learned parameters (see model.py). `adapt` does not change them.
-      classes: the labels of the last adaptation, sorted; None before.
+      classes: the different labels of the last adaptation, sorted if they can be; None before.
     """
 
     def __init__(self, config: Config, params: dict | None = None):
         """With `params` None the weights are the initial ones of the config's seed."""
-        self.config = config
-        self._spec, self._method = DATASETS[config.dataset], methods.load(config)
+        prepare(config)
+        self.config, self._spec = config, DATASETS[config.dataset]
         if params is None:
             key = random.key(config.seed, random.INITIAL_WEIGHTS)
             params = model.initial(self._spec, config.way, key, self._method)
         self.params = model.cast(params, config.dtype)
         self.classes = None
         self._adapted = None
+
+    @property
+    def config(self) -> Config:
+        """See the class."""
+        return self._config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        self._config, self._method = config, methods.load(config)
+        self.__dict__.pop("_inner_loop", None)  # which was compiled for the one before
 
     @classmethod
     def load(cls, savedir: str, **settings) -> "MetaLearner":
@@ -51,7 +63,8 @@ class MetaLearner:
         """
         params, run = checkpoint.load_params(pathlib.Path(savedir))
         base = Config(savedir=savedir).inherit(run, set())
-        config = dataclasses.replace(base, **settings)
+        kept = {name: run[name] for name in ("seed", "n_test_mc_samp", "precision") if name in run}
+        config = dataclasses.replace(base, **(kept | settings))
         spec = DATASETS[config.dataset]
         return cls(config, model.fitting(params, spec, config.way, str(savedir), methods.load(config)))
 
@@ -61,12 +74,12 @@ class MetaLearner:
         Args:
           support_x: [n, height, width, channels] (or [n, height, width] of one channel): uint8 of 0..255, or floats in
             [0, 1]. For omniglot and strokes ink is 1.
-          support_y: n labels of any kind, at most `way` different ones.
+          support_y: n labels, at most `way` different ones: numbers, texts or whatever else a dict has as keys.
         Raises:
           UsageError: images or labels do not fit the model.
         """
         x = self._images(support_x, "support_x")
-        classes, indices = np.unique(np.asarray(support_y), return_inverse=True)
+        classes, indices = numbered(support_y)
         if indices.shape != (len(x),):
             raise UsageError(f"support_y has shape {indices.shape}: give one label for each of the {len(x)} images.")
         if not 2 <= len(classes) <= self.config.way:
@@ -108,7 +121,34 @@ class MetaLearner:
             raise UsageError(f"{name} has shape {x.shape}: give [n, {', '.join(map(str, shape))}].")
         if x.dtype == np.uint8:
             x = x / np.float32(255 if x.max() > 1 else 1)  # 0/1 ink, as for files: see data.load_split
-        x = x.astype(np.float32)
-        if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
-            raise UsageError(f"{name} has values outside [0, 1]: divide by their maximum, or give uint8 of 0..255.")
+        try:
+            x = x.astype(np.float32)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{name} holds other things than numbers ({error}): give images.") from error
+        if not np.isfinite(x).all():
+            raise UsageError(f"{name} has values that are no numbers (NaN or infinity): mend the images.")
+        if not (x.min() >= 0 and x.max() <= 1):
+            raise UsageError(f"{name} has values outside [0, 1]: divide by 255 if they are of 0..255, or give uint8.")
         return tf.constant(x, self.config.dtype)
+
+
+def numbered(labels) -> tuple[np.ndarray, np.ndarray]:
+    """(the different labels, sorted if they can be; the place of each label among them).
+
+    Raises:
+      UsageError: they are no labels.
+    """
+    if hasattr(labels, "__array__") and (array := np.asarray(labels)).dtype != object:
+        return np.unique(array, return_inverse=True)
+    try:
+        labels = list(labels)
+        classes = list(dict.fromkeys(labels))
+    except TypeError as error:
+        raise UsageError(f"support_y holds no labels ({error}): give a list of numbers or texts.") from error
+    with contextlib.suppress(TypeError):  # of several kinds: as they come
+        classes.sort()
+    place = {label: index for index, label in enumerate(classes)}
+    simple = len({type(label) for label in classes}) == 1 and isinstance(classes[0], (bool, int, float, str))
+    kept = np.array(classes) if simple else np.empty(len(classes), object)
+    kept[:] = classes
+    return kept, np.array([place[label] for label in labels], int)

@@ -5,6 +5,7 @@ gives its accuracy, and every method and radius is attacked on the same images f
 """
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -40,7 +41,7 @@ def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
       tasks, steps and restarts.
     """
     grid = radii(config)
-    config, params, run = load_run(config, given)
+    config, params, run = load_run(dataclasses.replace(config, mode="attack"), given)
     n_batches = count_batches(config)
     with lock.held(config.directory, config.mode):
         rows = attacked(config, params, grid, n_batches)

@@ -1,6 +1,7 @@
 """Meta-training: Algorithm 1 of the paper around the compiled step, with evaluations, logs and checkpoints."""
 
 import contextlib
+import dataclasses
 import pathlib
 import re
 from typing import NamedTuple
@@ -37,6 +38,7 @@ def meta_train(config: Config) -> MetaLearner:
       UsageError: the savedir holds another run or is in use, the data or --devices cannot be used, the loss or the
         gradient stops being a number, or another worker stops.
     """
+    config = dataclasses.replace(config, mode="meta_train")
     team = parallel.join(config)
     prepare(config)
     with watch(config):

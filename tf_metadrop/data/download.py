@@ -1,5 +1,6 @@
 """Download of a file with a progress bar and a checksum."""
 
+import contextlib
 import hashlib
 import http.client
 import pathlib
@@ -59,7 +60,8 @@ def fetch(url: str, path: pathlib.Path, md5: str) -> pathlib.Path:
             "with --source."
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     raise UsageError(
         f"{url} arrived with md5 {found} instead of {md5} (kept as {path}.bad): try again, or fetch the file "
         "elsewhere and give its folder with --source."

@@ -52,6 +52,8 @@ def build(folder: pathlib.Path, source: str | None) -> list[str]:
       UsageError: no source, outputs exist, or the source is not usable: not 64/16/20 classes, or classes of
         different size, or a class in two splits.
     """
+    if source is not None and pathlib.Path(source).resolve() == folder.resolve() and (folder / "train.npy").exists():
+        raise UsageError(f"--source={source} is where the files go: what is there is used as it is, nothing is to do.")
     outputs.check_free(folder)
     if source is None:
         raise UsageError(

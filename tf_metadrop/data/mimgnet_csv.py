@@ -21,7 +21,7 @@ def read_list(path: pathlib.Path) -> dict[str, list[str]]:
       UsageError: the file is not readable, lacks a column, names a file outside of images/, or one twice.
     """
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read ({error}): fetch the list again.") from error

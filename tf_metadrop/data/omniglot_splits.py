@@ -50,7 +50,7 @@ def read_files(paths: Sequence[str]) -> dict[str, list[str]]:
 
 def _read_file(path):
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise UsageError(f"--split_file {path} cannot be read ({reason}): give a text file of class names.") from error

@@ -4,11 +4,13 @@ import contextlib
 import json
 import os
 import pathlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from tf_metadrop.errors import UsageError
 
 NAMES = ("train.npy", "val.npy", "test.npy", "classes.json")
+LEFT = 3600  # seconds
 
 
 def check_free(folder: pathlib.Path) -> None:
@@ -38,6 +40,7 @@ def staged(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     created = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_left(folder)
         stage.mkdir(exist_ok=True)
         yield stage
         check_free(folder)
@@ -46,6 +49,8 @@ def staged(folder: pathlib.Path) -> Iterator[pathlib.Path]:
                 os.replace(stage / name, folder / name)
     except OSError as error:
         reason = error.strerror or error
+        if error.filename and not is_ours(pathlib.Path(os.fsdecode(error.filename)).absolute(), folder.absolute()):
+            raise UsageError(f"{error.filename} cannot be read ({reason}): give another --source.") from error
         raise UsageError(f"cannot write {folder} ({reason}): make room for it or give another --data_dir.") from error
     finally:
         # The stage may not exist, or its disk may be gone; what matters is the error already on its way.
@@ -55,6 +60,22 @@ def staged(folder: pathlib.Path) -> Iterator[pathlib.Path]:
             stage.rmdir()
             if created:
                 folder.rmdir()  # does nothing unless it is empty
+
+
+def is_ours(path: pathlib.Path, folder: pathlib.Path) -> bool:
+    """Whether a path is in the folder, or above it where the folder was to be made: not of the source."""
+    return path == folder or folder in path.parents or path in folder.parents
+
+
+def remove_left(folder: pathlib.Path) -> None:
+    """Removes the stages of processes that were killed: of those that have not written for an hour."""
+    for stage in folder.glob(".building-*"):
+        with contextlib.suppress(OSError):
+            files = [*stage.iterdir()]
+            if time.time() - max(path.stat().st_mtime for path in (stage, *files)) > LEFT:
+                for path in files:
+                    path.unlink()
+                stage.rmdir()
 
 
 def write_classes(stage: pathlib.Path, names: Mapping[str, Sequence[str]]) -> None:

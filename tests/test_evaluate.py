@@ -1,0 +1,87 @@
+"""Which images and episodes training, evaluation and tests use, and the functions as a notebook calls them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tf_metadrop import Config, MetaLearner, attack_model, evaluate, export_features, lock, meta_test, meta_train, train
+from tf_metadrop.data import load_split
+
+TASK = dict(dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, wandb="disabled")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    savedir = str(tmp_path_factory.mktemp("evaluate") / "run")
+    meta_train(Config(n_train_iters=0, n_eval_batches=1, seed=3, n_test_mc_samp=2, savedir=savedir, **TASK))
+    return savedir
+
+
+def test_functions_are_of_their_own_mode(trained, tmp_path):
+    """However `mode` stands, which README's notebook does not give; and a test may run beside a training."""
+    config = Config(savedir=trained, n_test_iters=3, **TASK)
+    with lock.held(config.directory, "meta_train"):
+        result = meta_test(config)
+        assert result["config"]["mode"] == "meta_test" and result["episodes"] == 3
+        assert meta_test(Config(savedir=trained, mode="meta_test", n_test_iters=3, **TASK))["cent"] == result["cent"]
+        attack_model(
+            Config(savedir=trained, n_test_iters=1, attack_norms="l2", attack_radii="1", attack_steps=1, **TASK)
+        )
+        export_features(config)
+    for mode in ("attack", "export"):
+        assert json.loads((config.directory / f"{mode}.json").read_text())["config"]["mode"] == mode
+    meta_train(Config(mode="export", n_train_iters=0, n_eval_batches=1, savedir=str(tmp_path), **TASK))
+    assert "\nmode: meta_train\n" in (tmp_path / "meta_train.log").read_text()
+
+
+def test_a_loaded_learner_is_the_trained_one(trained):
+    images = load_split("strokes", "", "val")[:2, :4].reshape(-1, 28, 28, 1)
+    learner = MetaLearner.load(trained)
+    assert (learner.config.seed, learner.config.n_test_mc_samp, learner.config.precision) == (3, 2, "float32")
+    assert MetaLearner.load(trained, seed=4).config.seed == 4
+    learners = [learner, MetaLearner(learner.config, learner.params)]
+    one, other = [each.adapt(images, [0] * 4 + [1] * 4).predict_proba(images) for each in learners]
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_validation_classes_are_not_trained_on(split, tmp_path, monkeypatch):
+    """Without a val.npy they are held out of the training classes, if they are asked for."""
+    folder, seen = tmp_path / "omniglot", []
+    folder.mkdir()
+    numbers = np.arange(56, dtype=np.uint8)
+    for name in ("train", "test"):
+        np.save(folder / f"{name}.npy", np.broadcast_to(numbers[:, None, None, None], [56, 20, 28, 28]))
+    class_of = lambda images: set(images[:, 0, 0, 0, 0].tolist())
+    Images = train.Images
+    monkeypatch.setattr(train, "Images", lambda images, config: seen.append(class_of(images)) or Images(images, config))
+    settings = TASK | dict(dataset="omniglot", data_dir=str(tmp_path), savedir=str(tmp_path / "run"), eval_split=split)
+    meta_train(Config(n_train_iters=0, n_eval_batches=1, **settings))
+    trained_on, evaluated_on = seen
+    if split == "test":
+        assert trained_on == evaluated_on == set(range(56))
+    else:
+        assert len(evaluated_on) == 8 and trained_on == set(range(56)) - evaluated_on
+        meta_test(Config(n_test_iters=1, **settings))
+        assert (tmp_path / "run" / "meta_val.json").exists() and not (tmp_path / "run" / "meta_test.json").exists()
+
+
+@pytest.mark.parametrize("episodes", ["independent", "shared_classes"])
+def test_episodes_are_drawn_as_asked(episodes):
+    images = evaluate.Images(np.zeros([30, 20, 28, 28, 1], np.uint8), Config(way=5, metabatch=8, episodes=episodes))
+    support, query = images.episodes(np.random.RandomState(0))
+    classes = {tuple(task // 20) for task in support}
+    assert (
+        support.shape == (8, 5)
+        and query.shape == (8, 25)
+        and len(classes) == (1 if episodes == "shared_classes" else 8)
+    )
+
+
+def test_evaluations_have_as_many_batches_as_asked(tmp_path, monkeypatch):
+    seen, run = [], evaluate.Evaluation.run
+    monkeypatch.setattr(evaluate.Evaluation, "run", lambda *a, **k: seen.append(len(run(*a, **k)[0])) or run(*a, **k))
+    settings = TASK | dict(metabatch=2, n_eval_batches=3, eval_freq=2, n_train_iters=2)
+    meta_train(Config(savedir=str(tmp_path / "run"), **settings))
+    assert seen == [6, 6]
