@@ -166,17 +166,32 @@ def test_mode_attack(trained, capsys):
     assert main.main(["main.py", "--mode=meta_test", *ATTACK[1:2], "--metabatch=2", f"--savedir={trained}"]) == 0
     clean = json.loads((trained / "meta_test.json").read_text())["accuracy"]
     for row in kept["rows"]:
-        assert row["epsilon"] > 0 or row["accuracy_percent"] == pytest.approx(clean, abs=1e-4)
+        assert row["epsilon"] > 0 or row["accuracy_percent"] == pytest.approx(clean, abs=1e-4)  # see below
+
+
+def accuracies(savedir, *arguments):
+    """Of the rows of an attack under Linf with 18 query images a class."""
+    command = "main.py", *ATTACK, f"--savedir={savedir}", "--attack_norms=linf", "--query=18", *arguments
+    assert main.main(command) == 0
+    return [row["accuracy_percent"] for row in json.loads((savedir / "attack.json").read_text())["rows"]]
 
 
 def test_attack_is_the_same_however_tasks_and_radii_run(trained):
-    arguments = ["main.py", *ATTACK, f"--savedir={trained}", "--attack_norms=linf", "--attack_radii=0,0.3"]
-    found = []
-    for path in (["--metabatch=1"], ["--metabatch=4"], ["--metabatch=4", "--tasks=at_once"]):
-        assert main.main([*arguments, *path]) == 0
-        rows = json.loads((trained / "attack.json").read_text())["rows"]
-        found.append([row["accuracy_percent"] for row in rows])
-    assert found[0] == found[1] == found[2]
+    paths = ["--metabatch=1"], ["--metabatch=4"], ["--metabatch=4", "--tasks=at_once"]
+    found = [accuracies(trained, "--attack_radii=0,0.3", *path) for path in paths]
+    assert found[0] == found[1] == found[2] and len(set(found[0])) == 2
+
+
+def test_an_image_must_withstand_every_start_and_is_of_a_meta_test_s_tasks(trained):
+    arguments = "--metabatch=2", "--attack_radii=0,0.1,0.3", "--attack_steps=1"
+    one, three = [accuracies(trained, *arguments, f"--attack_restarts={n}") for n in (1, 3)]
+    assert one[0] == three[0] and all(b <= a for a, b in zip(one, three, strict=True)) and three[1:] != one[1:]
+    clean = []
+    for seed in (0, 1):
+        test = "--mode=meta_test", ATTACK[1], "--metabatch=2", "--query=18", f"--savedir={trained}", f"--seed={seed}"
+        assert main.main(["main.py", *test]) == 0
+        clean.append(json.loads((trained / "meta_test.json").read_text())["accuracy"])
+    assert one[0] == pytest.approx(clean[0], abs=1e-4) and clean[0] != clean[1]
 
 
 @pytest.mark.parametrize(

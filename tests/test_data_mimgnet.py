@@ -2,14 +2,17 @@
 
 import codecs
 import dataclasses
+import errno
 import json
+import os
 import pickle
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tf_metadrop.data import load_split, mimgnet, mimgnet_pickle, spec
+from tf_metadrop.data import load_split, mimgnet, mimgnet_pickle, outputs, spec
 from tf_metadrop.errors import UsageError
 
 COUNTS = {"train": 3, "val": 1, "test": 2}
@@ -56,6 +59,41 @@ def write_pickles(source, protocol=2, **changed):
         word = "validation" if split == "val" else split
         with open(source / f"mini-imagenet-cache-{word}.pkl", "wb") as file:
             pickle.dump(changed.get(split, content(split)), file, protocol)
+
+
+def test_what_is_in_place_needs_no_build(tmp_path, source):
+    write_pickles(source, 4)
+    folder = tmp_path / "data" / "mimgnet"
+    build(tmp_path, source)
+    with pytest.raises(UsageError, match="is where the files go: what is there is used as it is"):
+        build(tmp_path, folder)
+    assert (folder / "train.npy").exists()
+
+
+def test_the_stage_of_a_killed_build_is_removed_and_a_living_one_s_is_not(tmp_path, source):
+    write_pickles(source, 4)
+    folder = tmp_path / "data" / "mimgnet"
+    for name, age in ((".building-1", 7200), (".building-2", 0)):
+        (folder / name).mkdir(parents=True)
+        for path in (folder / name / "train.npy", folder / name):
+            if path.suffix:
+                path.write_bytes(b"half")
+            os.utime(path, (time.time() - age,) * 2)
+    build(tmp_path, source)
+    assert sorted(path.name for path in folder.iterdir() if path.name[0] == ".") == [".building-2"]
+
+
+def test_a_source_that_cannot_be_read_is_not_called_a_full_disk(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match=r"x/n01.jpg cannot be read \(File name too long\): give another --source"):
+        with outputs.staged(tmp_path / "data"):
+            raise OSError(errno.ENAMETOOLONG, "File name too long", "x/n01.jpg")
+    with pytest.raises(UsageError, match=r"cannot write \S+data \(No space left\): make room for it"):
+        with outputs.staged(tmp_path / "data"):
+            raise OSError(errno.ENOSPC, "No space left", str(tmp_path / "data" / ".building-3" / "train.npy"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot write .*file/deep/data"):
+        with outputs.staged(tmp_path / "file" / "deep" / "data"):
+            pass
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -183,7 +221,7 @@ def write_images(source, splits=("train", "val", "test"), size=(100, 90)):
                 shade = (20 * k + 10, 30 * i, 7)
                 Image.new("RGB", size, shade).save(source / "images" / f"{name}{i}.png")
                 rows.append(f"{name}{i}.png,{name}")
-        (source / f"{split}.csv").write_text("\n".join(rows) + "\n")
+        (source / f"{split}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8-sig")  # as editors on Windows do
 
 
 def test_images_and_lists(tmp_path, source):

@@ -54,7 +54,8 @@ def write_zip(folder, part, contents):
 
 def write_split(folder, name, characters):
     path = folder / name
-    path.write_text("".join(f"{c}/rot{r}\n" for c in characters for r in ("000", "090", "180", "270")))
+    lines = (f"{c}/rot{r}\n" for c in characters for r in ("000", "090", "180", "270"))
+    path.write_text("".join(lines), encoding="utf-8-sig")  # as editors on Windows do
     return str(path)
 
 

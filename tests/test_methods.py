@@ -21,7 +21,7 @@ METHODS = {
     **{f"{name}_report": dict(noise_type=name, noise_variant="report") for name in REPORT},
     "metasgd": dict(noise_type="maml", inner="metasgd"),
     "metasgd_metadrop": dict(inner="metasgd"),
-    "maml_manifold_mixup": dict(noise_type="maml", regularizer="manifold_mixup"),
+    "maml_manifold_mixup": dict(noise_type="maml", regularizer="manifold_mixup", mixup_alpha=0.4),
     "maml_vib": dict(noise_type="maml", regularizer="vib", vib_beta=0.02),
     "maml_info_dropout": dict(noise_type="maml", regularizer="info_dropout", info_beta=2e-5),
     "metadrop_vib": dict(regularizer="vib", vib_beta=0.02),
