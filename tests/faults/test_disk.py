@@ -12,6 +12,7 @@ import pytest
 from test_errors import save_run
 from test_workflow import SMALL, arrays, run, start
 
+import main
 from tf_metadrop import UsageError, checkpoint
 
 
@@ -50,14 +51,16 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on_with_room(tmp
         assert (savedir / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
 
 
-def test_a_read_only_savedir_is_refused_at_once(tmp_path):
+def test_a_read_only_savedir_is_refused_at_once(tmp_path, capsys):
     with mounted(tmp_path / "disk", "size=50m") as again:
         save_run(tmp_path / "disk" / "run")
         again("ro")
-        task = ["--dataset=strokes", "--way=5", "--query=2", "--metabatch=2", "--n_steps=1"]
-        for arguments in (task, ["--mode=meta_test"], [*task, "--seed=1"]):
+        task = ["--dataset=strokes", "--way=5", "--query=2", "--metabatch=2", "--n_steps=1", "--wandb=disabled"]
+        for arguments in (task, ["--mode=meta_test", "--wandb=disabled"], [*task, "--seed=1"]):
             folder = "new" if "--seed=1" in arguments else "run"
-            err = refused(*arguments, f"--savedir={tmp_path / 'disk' / folder}")
+            assert main.main(["main.py", *arguments, f"--savedir={tmp_path / 'disk' / folder}"]) == 2
+            err = capsys.readouterr().err
+            assert re.fullmatch(r"main\.py: [^\n]+\.\n", err), err
             assert "ead-only file system" in err or "cannot be written to" in err
 
 

@@ -79,18 +79,18 @@ def test_asked_to_end_it_saves_and_goes_on_later(whole, tmp_path, number):
 
 
 def test_two_processes_on_one_savedir(tmp_path):
-    savedir = tmp_path / "run"
-    first = start(*SMALL, f"--savedir={savedir}", "--n_train_iters=100000")
+    savedir, long = tmp_path / "run", [*SMALL, "--maml", "--n_train_iters=100000"]
+    first = start(*long, f"--savedir={savedir}")
     while "Iter 6 " not in first.stdout.readline():
         assert first.poll() is None
-    second = start(*SMALL, f"--savedir={savedir}", "--n_train_iters=100000")
+    second = start(*long, f"--savedir={savedir}")
     _, err = second.communicate(timeout=60)
     assert second.returncode == 2 and re.fullmatch(r"main\.py: another process runs --mode=meta_train in [^\n]+\n", err)
     assert first.poll() is None
     run("--mode=meta_test", f"--savedir={savedir}", "--n_test_iters=2", "--metabatch=2")  # beside a training
     first.kill()
     first.communicate()
-    third = start(*SMALL, f"--savedir={savedir}", "--n_train_iters=100000")  # the lock has died with its holder
+    third = start(*long, f"--savedir={savedir}")  # the lock has died with its holder
     while "resuming" not in (line := third.stdout.readline()):
         assert line, third.stderr.read()
     third.kill()
