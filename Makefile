@@ -1,4 +1,4 @@
-# make quickstart   train MAML and Meta-dropout on generated strokes, meta-test both and compare (about seven minutes)
+# make quickstart   train MAML and Meta-dropout on generated strokes, meta-test both and compare (about six minutes)
 # make test         ruff and all tests (about twenty minutes)
 # Both make their own .venv first. PYTHON=python3.12 chooses the interpreter (3.11 to 3.13), TF=2.20 TensorFlow.
 
