@@ -105,6 +105,12 @@ def test_killed_run_ends_bit_equal(trained, tmp_path):
     assert_equal_runs(savedir, trained)
 
 
+def test_no_operation_of_a_training_is_without_a_deterministic_form(trained, tmp_path):
+    """That two runs are then bit-equal shows nothing here: on a CPU they are anyway."""
+    run(*SMALL, "--deterministic", "--n_train_iters=1", f"--savedir={tmp_path / 'run'}")
+    run("--mode=meta_test", "--deterministic", f"--savedir={trained}", "--n_test_iters=2", "--metabatch=2")
+
+
 @pytest.mark.parametrize(
     ("gpu_id", "devices", "visible"), [(None, 1, "0"), (2, 1, "2"), (1, 3, "1,2,3"), (-1, 1, "-1")]
 )

@@ -12,7 +12,6 @@ from tf_metadrop.config import Config
 from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
 from tf_metadrop.evaluate import MODEL_FLAGS, count_batches, load_run, test_images
-from tf_metadrop.execution import prepare
 from tf_metadrop.meta import task_getter, task_loss
 from tf_metadrop.paired import interval
 from tf_metadrop.random import StandardNormal, fold
@@ -58,7 +57,6 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
     """
     config, other, _ = load_run(config, given)
     one, method = load_like(first, config), methods.load(config)
-    prepare(config)
     images, n_batches = test_images(config), count_batches(config)
     key, generator = random.key(config.seed, random.META_TEST), np.random.RandomState(config.seed)
 

@@ -114,7 +114,6 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
 def test_and_write(config: Config, params, run, n_batches: int) -> dict:
     """`meta_test` once everything has been checked."""
     directory = config.directory
-    prepare(config)
     images = test_images(config)
     began = time.monotonic()
     evaluation = Evaluation(config, methods.load(config), images, random.META_TEST)
@@ -163,7 +162,7 @@ def test_images(config: Config) -> Images:
 
 
 def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, tf.Tensor], dict]:
-    """The Config to test a savedir's model with, its parameters, and the settings of its run.
+    """The Config to test a savedir's model with, its parameters, and the settings of its run. Prepares TensorFlow.
 
     Settings of the task and the inner loop that were not given are the run's own; those that were may differ from it
     (another shot, more steps), except dataset, way and method, which the weights depend on.
@@ -187,4 +186,5 @@ def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, 
             "--eval_split=val, which holds some out."
         )
     fitting = model.fitting(params, DATASETS[config.dataset], config.way, str(directory), methods.load(config))
+    prepare(config)
     return config, model.cast(fitting, config.dtype), run

@@ -59,11 +59,17 @@ def prepare(config) -> None:
             tf.config.experimental.set_memory_growth(gpu, True)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-        os.environ["XLA_FLAGS"] = f"--xla_gpu_deterministic_ops=true {os.environ.get('XLA_FLAGS', '')}".strip()
-    if XLA_FLAGS not in os.environ.get("XLA_FLAGS", ""):  # read at the first compilation
-        os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {os.environ.get('XLA_FLAGS', '')}".strip()  # later ones win
+        add_xla_flags("--xla_gpu_deterministic_ops=true")
+    add_xla_flags(XLA_FLAGS)
     tf.config.experimental.enable_tensor_float_32_execution(config.precision == "tf32")
     compile_first()
+
+
+def add_xla_flags(flags: str) -> None:
+    """Before those of the user, who wins by being later; XLA reads them at the first compilation."""
+    given = os.environ.get("XLA_FLAGS", "")
+    if flags not in given:
+        os.environ["XLA_FLAGS"] = f"{flags} {given}".strip()
 
 
 @functools.cache

@@ -17,7 +17,6 @@ from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.evaluate import load_run, test_split
-from tf_metadrop.execution import prepare
 from tf_metadrop.machine import commit
 from tf_metadrop.meta import gather_task
 from tf_metadrop.tracking import has_terminal
@@ -43,7 +42,6 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
       The list.
     """
     config, params, run = load_run(dataclasses.replace(config, mode="export"), given)
-    prepare(config)
     images = test_split(config)
     n_classes, n_instances = images.shape[:2]
     if n_classes < N_PAIRS + DISTANCE or n_instances < config.shot + config.query:

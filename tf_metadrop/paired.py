@@ -73,7 +73,7 @@ def method(run) -> str:
     found = run.config.method
     for part, name in COEFFICIENTS.items():
         value = run.trained_with.get(name)
-        if part in found and value not in (None, Config.__dataclass_fields__[name].default):
+        if part in found and value not in (None, getattr(Config, name)):
             found += f" ({name} {value:g})"
     return found
 

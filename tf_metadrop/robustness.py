@@ -18,7 +18,7 @@ from tf_metadrop.adapt import adapt
 from tf_metadrop.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.evaluate import count_batches, load_run, test_images
-from tf_metadrop.execution import execution, prepare
+from tf_metadrop.execution import execution
 from tf_metadrop.machine import about
 from tf_metadrop.meta import for_each_task, task_getter
 from tf_metadrop.ops import cross_entropy
@@ -51,7 +51,6 @@ def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
 
 def attacked(config: Config, params, grid, n_batches: int) -> list[dict]:
     """The rows of `attack_model`."""
-    prepare(config)
     images = test_images(config)
     step, key = make_attack_step(config, methods.load(config), grid), random.key(config.seed, random.META_TEST)
     generator, found = np.random.RandomState(config.seed), []

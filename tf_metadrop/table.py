@@ -96,7 +96,8 @@ def load(directory: pathlib.Path) -> Run:
             config = Config(**{key: value for key, value in found[name]["config"].items() if key in known})
             trained_with = dict(found[name]["trained_with"])
             for row in found[name]["rows"] if name == "attack" else [found[name]]:
-                [row[needed] + 0 for needed in NUMBERS[name]]
+                if not all(isinstance(row[number], (int, float)) for number in NUMBERS[name]):
+                    raise ValueError("its numbers are none")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path} is not what --mode={name} writes ({error}): run that again.") from error
     return Run(directory, config, trained_with, found.get("meta_test"), found.get("attack", {}).get("rows", []))

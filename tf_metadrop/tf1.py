@@ -88,6 +88,11 @@ def keep_theirs(path: pathlib.Path, ours: pathlib.Path) -> None:
         print(f"kept the TF1 program's {path} as {theirs.name}")
 
 
+def header(log: str) -> dict[str, str]:
+    """The first lines of a meta_train.log: settings and how it shows them."""
+    return dict(re.findall(r"^(\w+): (.*)$", log.split("\n\n")[0], re.MULTILINE))
+
+
 def settings(directory: pathlib.Path) -> dict:
     """The settings of a TF1 run, or of one of ours without its state, from the header of its meta_train.log.
 
@@ -97,10 +102,9 @@ def settings(directory: pathlib.Path) -> dict:
     from tf_metadrop import config, noise
 
     try:
-        header = (directory / "meta_train.log").read_text(errors="replace").split("\n\n")[0]
+        texts = header((directory / "meta_train.log").read_text(errors="replace"))
     except OSError:
         return {}
-    texts = dict(re.findall(r"^(\w+): (.*)$", header, re.MULTILINE))
     if texts.get("noise_type") in noise.REPORTED[2:]:
         texts.setdefault("noise_variant", "report")
     return config.of_texts(texts)

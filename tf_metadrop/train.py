@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop import checkpoint, faults, interruption, lock, model, parallel, random, work
+from tf_metadrop import checkpoint, faults, interruption, lock, model, parallel, random, tf1, work
 from tf_metadrop import method as methods
 from tf_metadrop.checkpoint import Saved
 from tf_metadrop.config import Config, of_texts
@@ -235,7 +235,7 @@ def is_started(directory: pathlib.Path, config: Config, weights: bool) -> bool:
         return False
     if "\n\n" not in text:
         return not weights and header(config).decode().startswith(text)
-    texts = dict(re.findall(r"^(\w+): (.*)$", text.split("\n\n")[0], re.MULTILINE))
+    texts = tf1.header(text)
     return texts.keys() == config.as_dict().keys() and not config.differences(of_texts(texts))
 
 
