@@ -1,8 +1,8 @@
 """Attacks: projections, the loop against foolbox, and --mode=attack."""
 
 import csv
-import functools
 import json
+from functools import partial
 
 import foolbox
 import numpy as np
@@ -62,38 +62,43 @@ def test_ascent_has_size_one_and_survives_tiny_and_zero_gradients(norm):
 
 @pytest.fixture(scope="module")
 def victim():
-    """Logits, query images and labels of a network adapted to 5-way 5-shot tasks of strokes."""
+    """Networks adapted to five 5-way 5-shot tasks of strokes."""
     config = Config(dataset="strokes", way=5, shot=5, query=15, n_steps=10, inner_lr=0.3, maml=True)
     images, method = load_split("strokes", "data", "test"), methods.load(config)
-    params = model.initial(DATASETS["strokes"], 5, random.key(0, 0), method)
-    flat, cases = tf.constant(images.reshape(-1, 28, 28, 1)), []
+    initial = model.initial(DATASETS["strokes"], 5, random.key(0, 0), method)
+    draw, flat, cases = random.StandardNormal(random.key(0, 1)), tf.constant(images.reshape(-1, 28, 28, 1)), []
+    run = tf.function(lambda x, y: adapt(initial, x, y, config, method, draw).params, autograph=False)
     for task in range(5):
         first = np.arange(5 * task, 5 * task + 5)[:, None] * 20
         support, query = (first + np.arange(5)).ravel(), (first + np.arange(5, 20)).ravel()
         episode = meta.gather_task(flat, tf.constant(support), tf.constant(query), 5, 5, 15)
-        draw = random.StandardNormal(random.key(0, 1))
-        run = tf.function(lambda x, y: adapt(params, x, y, config, method, draw).params, autograph=False)  # noqa: B023
-        adapted = run(episode.support_x, episode.support_y)
-        logits = tf.function(lambda x, adapted=adapted: model.forward(adapted, x, method), autograph=False)
-        loss = lambda x, adapted=adapted, y=episode.query_y: model.loss(adapted, x, y, method)[0]
-        cases.append((logits, loss, episode.query_x, episode.query_y))
-    return cases
+        cases.append((run(episode.support_x, episode.support_y), episode.query_x, episode.query_y))
+    return Victim(method, cases)
 
 
-def accuracy(logits, y):
-    return 100 * np.mean(np.argmax(logits, -1) == np.argmax(y, -1))
+class Victim:
+    """Adapted networks: `cases`, a list of (params, query images, labels), and compiled functions for all of them."""
 
+    def __init__(self, method, cases):
+        self.method, self.cases, self.attackers = method, cases, {}
+        self.logits = tf.function(lambda params, x: model.forward(params, x, method), autograph=False)
 
-@functools.cache
-def attacker(loss, norm, steps, start):
-    """A compiled function of images and radius."""
-    normal = (lambda shape: random.normal(tf.constant([5, 6]), shape)) if start else None
-    return tf.function(lambda x, eps: pgd.perturb(x, loss, attack.load(norm), eps, steps, normal), autograph=False)
+    def attacked(self, case, norm, eps, steps=20, start=False):
+        """The query images of a case after a PGD attack of this radius."""
+        normal = (lambda shape: random.normal(tf.constant([5, 6]), shape)) if start else None
 
+        def perturb(params, x, y, eps):
+            loss = lambda x: model.loss(params, x, y, self.method)[0]
+            return pgd.perturb(x, loss, attack.load(norm), eps, steps, normal)
 
-def attacked(case, norm, eps, steps=20, start=False):
-    _, loss, x, _ = case
-    return attacker(loss, norm, steps, start)(x, tf.constant(eps, tf.float32))
+        key = norm, steps, start
+        attacker = self.attackers.setdefault(key, tf.function(perturb, autograph=False))
+        return attacker(*case, tf.constant(eps, tf.float32))
+
+    def accuracy(self, case, x):
+        """Percent of these images that the network of a case puts in the query images' classes."""
+        params, _, y = case
+        return 100 * np.mean(np.argmax(self.logits(params, x), -1) == np.argmax(y, -1))
 
 
 @every_norm
@@ -106,31 +111,32 @@ def test_as_strong_as_foolbox(norm, victim):
         "linf": foolbox.attacks.LinfProjectedGradientDescentAttack,
     }
     ours, theirs, clean = [], [], []
-    for case in victim:
-        logits, _, x, y = case
-        clean.append(accuracy(logits(x), y))
-        ours.append(accuracy(logits(attacked(case, norm, eps, steps)), y))
+    for case in victim.cases:
+        params, x, y = case
+        clean.append(victim.accuracy(case, x))
+        ours.append(victim.accuracy(case, victim.attacked(case, norm, eps, steps)))
+        network = foolbox.TensorFlowModel(partial(victim.logits, params), bounds=(0, 1), device="/CPU:0")
         kind = kinds[norm](rel_stepsize=2.5 / steps, steps=steps, random_start=False)
-        labels = tf.argmax(y, -1)
-        _, found, _ = kind(foolbox.TensorFlowModel(logits, bounds=(0, 1), device="/CPU:0"), x, labels, epsilons=eps)
-        theirs.append(accuracy(logits(found), y))
+        _, found, _ = kind(network, x, tf.argmax(y, -1), epsilons=eps)
+        theirs.append(victim.accuracy(case, found))
     assert np.mean(clean) > 70 and np.mean(theirs) < np.mean(clean) - 20, (clean, theirs)
     assert np.mean(ours) <= np.mean(theirs) + 1, (ours, theirs)
 
 
 @every_norm
 def test_images_stay_in_ball_and_box(norm, victim):
-    case, eps = victim[0], NORMS[norm]
-    found = attacked(case, norm, eps, start=True).numpy()
-    d = (found - case[2].numpy()).reshape(len(found), -1).astype(np.float64)
+    case, eps = victim.cases[0], NORMS[norm]
+    found = victim.attacked(case, norm, eps, start=True).numpy()
+    d = (found - case[1].numpy()).reshape(len(found), -1).astype(np.float64)
     assert found.min() >= -1e-5 and found.max() <= 1 + 1e-5
     assert size_of[norm](d).max() <= eps * (1 + 1e-5)
-    np.testing.assert_array_equal(attacked(case, norm, 0.0), case[2])
+    np.testing.assert_array_equal(victim.attacked(case, norm, 0.0), case[1])
 
 
 @every_norm
 def test_larger_radii_and_more_steps_hurt_more(norm, victim):
-    of = lambda eps, steps: np.mean([accuracy(c[0](attacked(c, norm, eps, steps, True)), c[3]) for c in victim[:2]])
+    after = lambda case, eps, steps: victim.accuracy(case, victim.attacked(case, norm, eps, steps, start=True))
+    of = lambda eps, steps: np.mean([after(case, eps, steps) for case in victim.cases[:2]])
     by_radius = [of(factor * NORMS[norm], 20) for factor in (0, 0.25, 0.5, 1, 2)]
     assert all(later <= earlier + 1.5 for earlier, later in zip(by_radius, by_radius[1:], strict=False)), by_radius
     assert by_radius[-1] < by_radius[0] - 20

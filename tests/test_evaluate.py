@@ -9,6 +9,7 @@ from tf_metadrop import Config, MetaLearner, attack_model, evaluate, export_feat
 from tf_metadrop.data import load_split
 
 TASK = dict(dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, wandb="disabled")
+MAML = TASK | dict(maml=True)  # the quicker to trace
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_functions_are_of_their_own_mode(trained, tmp_path):
         export_features(config)
     for mode in ("attack", "export"):
         assert json.loads((config.directory / f"{mode}.json").read_text())["config"]["mode"] == mode
-    meta_train(Config(mode="export", n_train_iters=0, n_eval_batches=1, savedir=str(tmp_path), **TASK))
+    meta_train(Config(mode="export", n_train_iters=0, n_eval_batches=1, savedir=str(tmp_path), **MAML))
     assert "\nmode: meta_train\n" in (tmp_path / "meta_train.log").read_text()
 
 
@@ -56,7 +57,7 @@ def test_validation_classes_are_not_trained_on(split, tmp_path, monkeypatch):
     class_of = lambda images: set(images[:, 0, 0, 0, 0].tolist())
     Images = train.Images
     monkeypatch.setattr(train, "Images", lambda images, config: seen.append(class_of(images)) or Images(images, config))
-    settings = TASK | dict(dataset="omniglot", data_dir=str(tmp_path), savedir=str(tmp_path / "run"), eval_split=split)
+    settings = MAML | dict(dataset="omniglot", data_dir=str(tmp_path), savedir=str(tmp_path / "run"), eval_split=split)
     meta_train(Config(n_train_iters=0, n_eval_batches=1, **settings))
     trained_on, evaluated_on = seen
     if split == "test":
@@ -82,6 +83,6 @@ def test_episodes_are_drawn_as_asked(episodes):
 def test_evaluations_have_as_many_batches_as_asked(tmp_path, monkeypatch):
     seen, run = [], evaluate.Evaluation.run
     monkeypatch.setattr(evaluate.Evaluation, "run", lambda *a, **k: seen.append(len(run(*a, **k)[0])) or run(*a, **k))
-    settings = TASK | dict(metabatch=2, n_eval_batches=3, eval_freq=2, n_train_iters=2)
+    settings = MAML | dict(metabatch=2, n_eval_batches=3, eval_freq=2, n_train_iters=2)
     meta_train(Config(savedir=str(tmp_path / "run"), **settings))
     assert seen == [6, 6]

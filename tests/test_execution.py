@@ -60,8 +60,8 @@ def test_noise_of_several_tasks_and_samples_is_that_of_each(xla):
 @pytest.mark.parametrize("noise_type", ["metadrop", "maml"])
 def test_training_step_is_the_same_on_every_path(noise_type):
     """In float64: in float32 a ReLU or pool near a tie is decided otherwise after another rounding, and all differs."""
-    results = {}
-    for path in PATHS if noise_type == "metadrop" else PATHS[::2]:  # XLA once: it takes long to compile
+    results, left_out = {}, PATHS[3 if noise_type == "maml" else 1]  # each by XLA one way: it takes long to compile
+    for path in (path for path in PATHS if path is not left_out):
         config = dataclasses.replace(SMALL, noise_type=noise_type, **path)
         state = meta.initial_state(as_float64(weights(config)), methods.load(config))
         step, pictures = meta.make_train_step(config, methods.load(config)), images(config)
