@@ -12,20 +12,20 @@ import main
 from tf_metadrop import Config, MetaLearner, checkpoint, config, safe_pickle, table, tf1
 from tf_metadrop.data import DATASETS
 
-TASK = "--way=2 --shot=2 --query=1 --metabatch=1 --n_steps=1 --save_freq=1 --eval_freq=9 --n_eval_batches=1".split()
-METHODS = [  # and a second_order each
-    ("deterministic", "exact", ["--noise_type=deterministic"]),
-    ("fixed_gaussian", "tf1", ["--noise_type=fixed_gaussian"]),
-    ("weight_gaussian", "first", ["--noise_type=weight_gaussian"]),
-    ("additive_report", "exact", ["--noise_type=additive", "--noise_variant=report"]),
-    ("weight_gaussian_report", "tf1", ["--noise_type=weight_gaussian", "--noise_variant=report"]),
-    ("metasgd", "first", ["--maml", "--inner=metasgd"]),
-    ("metasgd_metadrop", "tf1", ["--inner=metasgd"]),
-    ("maml_manifold_mixup", "tf1", ["--maml", "--regularizer=manifold_mixup"]),
-    ("maml_vib", "exact", ["--maml", "--regularizer=vib"]),
-    ("maml_info_dropout", "first", ["--maml", "--regularizer=info_dropout"]),
-    ("metadrop_adv_inner_l1_5", "exact", ["--adv_train=inner", "--adv_norm=l1", "--adv_eps=5.0", "--adv_steps=1"]),
-    ("metadrop_adv_query_l2_1", "first", ["--adv_train=query", "--adv_norm=l2", "--adv_eps=1.0", "--adv_steps=1"]),
+TASK = "--way=2 --shot=2 --query=1 --metabatch=2 --n_steps=1 --save_freq=1 --eval_freq=9 --n_eval_batches=1".split()
+METHODS = [  # name, second_order, tasks, the flags that make it
+    ("deterministic", "exact", "in_sequence", "--noise_type=deterministic"),
+    ("fixed_gaussian", "tf1", "in_sequence", "--noise_type=fixed_gaussian"),
+    ("weight_gaussian", "first", "at_once", "--noise_type=weight_gaussian"),
+    ("additive_report", "exact", "in_sequence", "--noise_type=additive --noise_variant=report"),
+    ("weight_gaussian_report", "tf1", "in_sequence", "--noise_type=weight_gaussian --noise_variant=report"),
+    ("metasgd", "first", "at_once", "--maml --inner=metasgd"),
+    ("metasgd_metadrop", "tf1", "in_sequence", "--inner=metasgd"),
+    ("maml_manifold_mixup", "tf1", "at_once", "--maml --regularizer=manifold_mixup"),
+    ("maml_vib", "exact", "in_sequence", "--maml --regularizer=vib"),
+    ("maml_info_dropout", "first", "at_once", "--maml --regularizer=info_dropout"),
+    ("metadrop_adv_inner_l1_5", "exact", "in_sequence", "--adv_train=inner --adv_norm=l1 --adv_eps=5.0 --adv_steps=1"),
+    ("metadrop_adv_query_l2_1", "first", "at_once", "--adv_train=query --adv_norm=l2 --adv_eps=1.0 --adv_steps=1"),
 ]
 RESUMED = "metasgd_metadrop", "maml_vib"
 
@@ -34,17 +34,18 @@ def call(*arguments):
     assert main.main(["main.py", "--wandb=disabled", *map(str, arguments)]) == 0
 
 
-@pytest.mark.parametrize(("name", "second_order", "method"), METHODS, ids=[name for name, _, _ in METHODS])
-def test_method_in_every_mode(name, second_order, method, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(("name", "second_order", "tasks", "method"), METHODS, ids=[method[0] for method in METHODS])
+def test_method_in_every_mode(name, second_order, tasks, method, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    common = ["--dataset=strokes", *TASK, *method, f"--second_order={second_order}"]
+    method, tasks = method.split(), f"--tasks={tasks}"
+    common = ["--dataset=strokes", *TASK, *method, f"--second_order={second_order}", tasks]
     call(*common, "--n_train_iters=1")
     savedir = tmp_path / "checkpoints" / f"strokes_2way2shot_{name}"
     whole = checkpoint.load(savedir).state
     if name in RESUMED:
         check_resumed(whole, [*common, "--n_train_iters=1", "--savedir=cut"], tmp_path / "cut")
     assert set(tf1.read(savedir)) == set(whole.params)  # the TF1 program finds its own variables among them
-    test = [f"--savedir={savedir}", "--n_test_iters=2", "--metabatch=1", "--n_test_mc_samp=2"]
+    test = [f"--savedir={savedir}", "--n_test_iters=2", "--metabatch=2", "--n_test_mc_samp=2", tasks]
     call("--mode=meta_test", *test)
     result = json.loads((savedir / "meta_test.json").read_text())
     assert Config(**{**result["config"], "mode": "meta_test"}).method == name

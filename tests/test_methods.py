@@ -128,14 +128,12 @@ ORDERS = [(name, "exact") for name in METHODS] + [
 
 @pytest.mark.parametrize(("name", "second_order"), ORDERS)
 def test_tasks_at_once_are_the_same_as_in_sequence(name, second_order):
-    """Several at once compiled, one after the other not. Also: several noise samples at once, as in a meta-test."""
+    """And several noise samples at once, as in a meta-test. Not compiled: test_execution.py, test_method_modes.py."""
     config, method, params, task, _ = problem(name, second_order=second_order, n_steps=1, n_test_mc_samp=2)
     get_task = lambda index: meta.Task(*[tf.gather(tf.stack([part, part[::-1]]), index) for part in task])
     get_noise = lambda index: StandardNormal(fold(tf.constant([1, 2]), index), tf.float64)
     one, loss, _ = meta.meta_gradient(params, 2, get_task, config, method, get_noise)
-    every, same_loss, _ = tf.function(meta.vectorised_gradient, autograph=False)(
-        params, 2, get_task, config, method, get_noise
-    )
+    every, same_loss, _ = meta.vectorised_gradient(params, 2, get_task, config, method, get_noise)
     assert float(same_loss) == pytest.approx(float(loss), rel=1e-9)
     scale = max(np.linalg.norm(g) for g in one.values())
     for key, g in one.items():
