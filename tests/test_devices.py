@@ -68,7 +68,7 @@ def assert_same_run(ours, theirs):
 @pytest.fixture(scope="module")
 def one(tmp_path_factory):
     savedir = tmp_path_factory.mktemp("one") / "run"
-    end(start(*SMALL, f"--savedir={savedir}"))
+    assert main.main(["main.py", *SMALL, f"--savedir={savedir}"]) == 0
     return savedir
 
 

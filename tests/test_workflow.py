@@ -124,31 +124,31 @@ def test_which_gpus_are_seen(gpu_id, devices, visible, monkeypatch):
     assert main.main(["main.py"]) == 0 and seen == [visible]
 
 
-def test_run_killed_within_its_first_checkpoint_starts_again(trained, tmp_path):
+def test_run_killed_within_its_first_checkpoint_starts_again(trained, tmp_path, capsys):
     savedir = pathlib.Path(shutil.copytree(trained, tmp_path / "first"))
     for name in ("state.npz", "state.previous.npz"):  # the TF1 copy is written before them
         (savedir / name).unlink()
     log = savedir / "meta_train.log"
     log.write_text(log.read_text().split("\nIter 3 ")[0].replace(str(trained), str(savedir)))
-    assert "starting" in run(*SMALL, f"--savedir={savedir}")
+    call(*SMALL, f"--savedir={savedir}")
+    assert "starting" in capsys.readouterr().out
     for name, value in arrays(trained).items():
         np.testing.assert_array_equal(arrays(savedir)[name], value, err_msg=name)
     assert (savedir / "metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
 
 
-def test_finished_run_is_left_alone(trained):
+def test_finished_run_is_left_alone(trained, capsys):
     before = (trained / "state.npz").read_bytes()
-    assert "nothing to train" in run(*SMALL, f"--savedir={trained}")
+    call(*SMALL, f"--savedir={trained}")
+    assert "nothing to train" in capsys.readouterr().out
     assert (trained / "state.npz").read_bytes() == before
 
 
-def test_meta_test_takes_the_task_from_the_run_and_does_not_depend_on_the_batching(trained):
+def test_meta_test_takes_the_task_from_the_run_and_does_not_depend_on_the_batching(trained, capsys):
     results = []
     for metabatch in (1, 3):
-        out = run(
-            "--mode=meta_test", f"--savedir={trained}", f"--metabatch={metabatch}", "--n_test_iters=6", "--query=4"
-        )
-        assert re.search(r"accuracy : \d+\.\d{6} \+- \d+\.\d{6}\n", out)
+        call("--mode=meta_test", f"--savedir={trained}", f"--metabatch={metabatch}", "--n_test_iters=6", "--query=4")
+        assert re.search(r"accuracy : \d+\.\d{6} \+- \d+\.\d{6}\n", capsys.readouterr().out)
         results.append(json.loads((trained / "meta_test.json").read_text()))
     first, second = results
     assert first["accuracy"] == pytest.approx(second["accuracy"]) and first["cent"] == pytest.approx(second["cent"])
@@ -159,7 +159,7 @@ def test_meta_test_takes_the_task_from_the_run_and_does_not_depend_on_the_batchi
 
 
 def test_export_has_the_arrays_of_the_tf1_program(trained):
-    run("--mode=export", f"--savedir={trained}", "--n_test_mc_samp=2", "--shot=2", "--query=3", "--n_steps=2")
+    call("--mode=export", f"--savedir={trained}", "--n_test_mc_samp=2", "--shot=2", "--query=3", "--n_steps=2")
     data = (trained / "export.pkl").read_bytes()
     assert b"numpy._core" not in data and data[:2] == b"\x80\x02"
     exported = pickle.loads(data)
@@ -185,7 +185,7 @@ def test_maml_run_has_no_noise_but_phi(tmp_path):
 
 def test_runs_are_made_by_the_seed(trained, tmp_path):
     again, other = tmp_path / "again", tmp_path / "other"
-    run(*SMALL, f"--savedir={again}")
+    call(*SMALL, f"--savedir={again}")
     call(*SMALL, f"--savedir={other}", "--seed=1", "--n_train_iters=0")
     metrics = lambda savedir: (savedir / "metrics.jsonl").read_text()
     assert metrics(again) == metrics(trained) and metrics(other).splitlines()[0] not in metrics(trained)

@@ -96,11 +96,8 @@ def task_features(params, task, config, method, key):
         steps["w"].append(now["theta/dense_w"])
         steps["b"].append(now["theta/dense_b"])
         if config.noise_name != "maml":
-            samples = [
-                model.hidden(now, task.support_x, method, lambda layer, shape, s=s: draw(step, s, layer, shape))  # noqa: B023
-                for s in range(N_SAMPLES)
-            ]
-            steps["htr_sample"].append(tf.stack(samples))
+            sample = lambda s: model.hidden(now, task.support_x, method, lambda *where: draw(step, s, *where))  # noqa: B023
+            steps["htr_sample"].append(tf.map_fn(sample, tf.range(N_SAMPLES), fn_output_signature=dtype))
     return {name: tf.stack(values) for name, values in steps.items() if values}
 
 

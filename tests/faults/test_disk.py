@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 from test_errors import save_run
-from test_workflow import SMALL, arrays, run, start
+from test_workflow import SMALL, arrays, call, run, start
 
 import main
 from tf_metadrop import UsageError, checkpoint
@@ -37,7 +37,7 @@ def refused(*arguments):
 
 
 def test_a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on_with_room(tmp_path):
-    run(*SMALL, "--save_freq=2", f"--savedir={tmp_path / 'whole'}")
+    call(*SMALL, "--save_freq=2", f"--savedir={tmp_path / 'whole'}")
     with mounted(tmp_path / "disk", "size=7m") as again:
         savedir = tmp_path / "disk" / "run"
         assert "No space left on device" in refused(*SMALL, "--save_freq=2", f"--savedir={savedir}")

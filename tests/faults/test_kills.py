@@ -9,18 +9,18 @@ import signal
 import time
 
 import pytest
-from test_workflow import arrays, assert_equal_runs, run, start
+from test_workflow import arrays, assert_equal_runs, call, run, start
 
 SMALL = (
     "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=2 --n_steps=1 --n_train_iters=60 --save_freq=3 "
-    "--log_freq=2 --eval_freq=20 --n_eval_batches=2"
+    "--log_freq=2 --eval_freq=20 --n_eval_batches=2 --wandb=disabled"
 ).split()
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     savedir = tmp_path_factory.mktemp("whole") / "run"
-    run(*SMALL, f"--savedir={savedir}")
+    call(*SMALL, f"--savedir={savedir}")
     return savedir
 
 
