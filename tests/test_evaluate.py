@@ -1,12 +1,26 @@
 """Which images and episodes training, evaluation and tests use, and the functions as a notebook calls them."""
 
 import json
+import types
 
 import numpy as np
 import pytest
+from test_method_modes import stop_after_one
 
-from tf_metadrop import Config, MetaLearner, attack_model, evaluate, export_features, lock, meta_test, meta_train, train
-from tf_metadrop.data import load_split
+from tf_metadrop import (
+    Config,
+    MetaLearner,
+    UsageError,
+    attack_model,
+    checkpoint,
+    evaluate,
+    export_features,
+    lock,
+    meta_test,
+    meta_train,
+    train,
+)
+from tf_metadrop.data import fingerprint, load_split
 
 TASK = dict(dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, wandb="disabled")
 MAML = TASK | dict(maml=True)  # the quicker to trace
@@ -66,6 +80,42 @@ def test_validation_classes_are_not_trained_on(split, tmp_path, monkeypatch):
         assert len(evaluated_on) == 8 and trained_on == set(range(56)) - evaluated_on
         meta_test(Config(n_test_iters=1, **settings))
         assert (tmp_path / "run" / "meta_val.json").exists() and not (tmp_path / "run" / "meta_test.json").exists()
+
+
+def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
+    """Another split of the same data has trained classes among its test classes: no number may come of it unnoticed."""
+    classes = np.random.RandomState(0).randint(0, 256, [30, 20, 28, 28], np.uint8)
+    for folder, order in (("mine", range(30)), ("other", range(29, -1, -1))):
+        (tmp_path / folder / "omniglot").mkdir(parents=True)
+        for name, part in (("train", list(order)[:20]), ("test", list(order)[20:])):
+            np.save(tmp_path / folder / "omniglot" / f"{name}.npy", classes[part])
+    config = lambda folder, **more: Config(
+        **MAML | dict(dataset="omniglot", n_train_iters=1, n_eval_batches=1, save_freq=1, n_test_iters=1), **more,
+        data_dir=str(tmp_path / folder), savedir=str(tmp_path / "run"),
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoint, "save", stop_after_one(checkpoint.save))
+        meta_train(config("mine"))
+    before = (tmp_path / "run" / "state.npz").read_bytes()
+    with pytest.raises(UsageError, match=r"a run with other training images than those in --data_dir=\S+other"):
+        meta_train(config("other"))
+    assert (tmp_path / "run" / "state.npz").read_bytes() == before
+    (tmp_path / "mine").rename(tmp_path / "moved")
+    meta_train(config("moved"))
+    capsys.readouterr()
+    result = meta_test(config("moved"))
+    assert result["trained_with"]["images"] == fingerprint(classes[:20, ..., None]) and capsys.readouterr().err == ""
+    meta_test(config("other"))
+    assert "run was trained on other images than those of" in capsys.readouterr().err
+    (tmp_path / "other" / "omniglot" / "train.npy").unlink()  # test classes of one's own
+    meta_test(config("other"))
+    assert capsys.readouterr().err == ""
+
+
+def test_workers_with_other_images_are_refused():
+    chief = types.SimpleNamespace(from_chief=lambda make: "another")
+    with pytest.raises(UsageError, match="has other training images here than on the chief"):
+        train.same_images(chief, Config(), "one", None)
 
 
 @pytest.mark.parametrize("episodes", ["independent", "shared_classes"])

@@ -35,6 +35,7 @@ class Saved(NamedTuple):
     random: tuple  # state of the legacy NumPy generator that draws the training episodes
     config: dict[str, Any]  # Config.as_dict() of the run
     progress: dict[str, Any]  # what the log needs to go on: see tracking.TrainLog.progress
+    images: str | None = None  # data.fingerprint of the training images; None: an older run, which does not say
 
 
 def save(directory: pathlib.Path, saved: Saved) -> None:
@@ -50,6 +51,7 @@ def save(directory: pathlib.Path, saved: Saved) -> None:
     kind, keys, position, has_gauss, gauss = saved.random
     arrays |= {"iteration": saved.state.iteration.numpy(), "random/keys": keys, "random/position": position}
     text = {"config": saved.config, "progress": saved.progress, "random": [kind, has_gauss, gauss]}
+    text["images"] = saved.images
     buffer = io.BytesIO()
     np.savez(buffer, json=json.dumps(text), **arrays)
     path, temporary = directory / FILE, directory / f".{FILE}.tmp"
@@ -136,7 +138,7 @@ def read(path: pathlib.Path) -> Saved:
             groups[group][rest] = tf.constant(value)
         if not groups["m"].keys() == groups["v"].keys() <= groups["params"].keys():
             raise ValueError("weights and Adam's moments do not belong together")
-        return Saved(State(**groups, iteration=iteration), random, text["config"], text["progress"])
+        return Saved(State(**groups, iteration=iteration), random, text["config"], text["progress"], text.get("images"))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: train first, or give the --savedir of a finished run.") from None
     except NotADirectoryError:
@@ -158,7 +160,8 @@ def kind(directory: pathlib.Path) -> str | None:
 def load_params(directory: pathlib.Path) -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
     """The weights of a savedir, ours or the TF1 program's, and the settings of its run as far as they are known.
 
-    With the settings of a run of ours stands `iteration`, the last one that the weights have seen.
+    With the settings of a run of ours stand `iteration`, the last one that the weights have seen, and `images`, the
+    fingerprint of its training images if it is known.
 
     Raises:
       UsageError: there is no run, or it cannot be read.
@@ -167,4 +170,5 @@ def load_params(directory: pathlib.Path) -> tuple[dict[str, tf.Tensor], dict[str
         params = {name: tf.constant(w) for name, w in tf1.read(directory).items()}
         return params, tf1.settings(directory)
     saved = load(directory)
-    return saved.state.params, saved.config | {"iteration": int(saved.state.iteration) - 1}
+    known = {"iteration": int(saved.state.iteration) - 1} | ({"images": saved.images} if saved.images else {})
+    return saved.state.params, saved.config | known

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tf_metadrop import checkpoint, interruption, lock, model, random, tf1
 from tf_metadrop import method as methods
 from tf_metadrop.config import Config
-from tf_metadrop.data import DATASETS, draw, load_split
+from tf_metadrop.data import DATASETS, draw, fingerprint, load_split, warn_of_other_images
 from tf_metadrop.errors import UsageError
 from tf_metadrop.execution import prepare
 from tf_metadrop.machine import about
@@ -34,7 +34,7 @@ MODEL_FLAGS = (
 
 
 class Images:
-    """A split in memory, and the episodes drawn from it.
+    """A split in memory, its `fingerprint`, and the episodes drawn from it.
 
     Args:
       images: [classes, instances, height, width, channels], uint8 or float32 in [0, 1].
@@ -44,7 +44,7 @@ class Images:
         self._config = config
         self._classes, self._instances = images.shape[:2]
         self.episodes(np.random.RandomState(0))  # says at once if the split is too small
-        self.flat = tf.constant(images.reshape(-1, *images.shape[2:]))
+        self.flat, self.fingerprint = tf.constant(images.reshape(-1, *images.shape[2:])), fingerprint(images)
 
     def episodes(self, generator: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """One metabatch: indices into `flat`, support [metabatch, way * shot] and query [metabatch, way * query]."""
@@ -101,7 +101,7 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
     Returns:
       What meta_test.json holds: accuracy and interval in per cent, episodes, seed, command, commit, machine, versions,
       the settings of the test (`config`) and those of the training as far as they are known (`trained_with`, with the
-      last `iteration`).
+      last `iteration` and, as `images`, the fingerprint of the training images).
     Raises:
       UsageError: there is no model, or it does not fit the settings or the data.
     """
@@ -186,5 +186,6 @@ def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, 
             "--eval_split=val, which holds some out."
         )
     fitting = model.fitting(params, DATASETS[config.dataset], config.way, str(directory), methods.load(config))
+    warn_of_other_images(directory, run, config.dataset, config.data_dir)
     prepare(config)
     return config, model.cast(fitting, config.dtype), run

@@ -63,6 +63,7 @@ def train_in(team: Team, config: Config) -> MetaLearner:
             directory.mkdir(parents=True, exist_ok=True)
         team.from_chief(lambda: stack.enter_context(lock.held(directory, config.mode)))
         saved = team.from_chief(lambda: find_run(directory, config))  # once more, now that nobody else writes
+        same_images(team, config, train_images.fingerprint, saved)
         log = None
         if team.chief:
             print(describe(config, saved))
@@ -70,6 +71,20 @@ def train_in(team: Team, config: Config) -> MetaLearner:
             log = stack.enter_context(TrainLog(directory, config, saved and saved.progress))
         training = Training(team, config, train_images, eval_images, log, saved)
         return MetaLearner(config, training.run().params)
+
+
+def same_images(team: Team, config: Config, images: str, saved: Saved | None) -> None:
+    """Raises UsageError where the training images, by their fingerprint, are not the run's or not the chief's."""
+    if saved and saved.images not in (None, images):
+        raise UsageError(
+            f"{config.directory} holds a run with other training images than those in --data_dir={config.data_dir}: "
+            "give the folder that it was started with, or another --savedir."
+        )
+    if images != team.from_chief(lambda: images):
+        raise UsageError(
+            f"--data_dir={config.data_dir} has other training images here than on the chief: give all the workers of "
+            "TF_CONFIG the same data."
+        )
 
 
 class Done(NamedTuple):
@@ -149,7 +164,7 @@ class Training:
         if iteration % c.eval_freq == 0:
             losses, accuracies = self.evaluation.run(done.state.params, c.n_eval_batches)
             self.log.evaluated(iteration, c.eval_split, float(losses.mean()), float(accuracies.mean()))
-        self.reached = Saved(done.state, done.drawn, c.as_dict(), self.log.progress())
+        self.reached = Saved(done.state, done.drawn, c.as_dict(), self.log.progress(), self.images.fingerprint)
         if iteration % c.save_freq == 0 or iteration == c.n_train_iters:
             self.save()
 
