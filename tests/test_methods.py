@@ -12,6 +12,7 @@ from tf_metadrop import Config, UsageError, adapt, meta, model
 from tf_metadrop import method as methods
 from tf_metadrop.data import DATASETS
 from tf_metadrop.random import StandardNormal, fold
+from tf_metadrop.regularizer import vib
 
 SPEC = dataclasses.replace(DATASETS["omniglot"], filters=5)
 OURS = "maml", "metadrop", "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive", "deterministic"
@@ -255,3 +256,20 @@ def test_mixup_draws_every_layer_and_mixes_labels():
 def test_report_has_no_deterministic_noise():
     with pytest.raises(UsageError, match="--noise_variant=report has no --noise_type=deterministic"):
         Config(noise_type="deterministic", noise_variant="report")
+
+
+@pytest.mark.parametrize("x", [-300.0, -100.0, -18.0, -16.0, -5.0, 0.0, 20.0])
+def test_the_bottleneck_s_log_deviation_is_right_where_float32_has_none(x):
+    """Value, slope and curvature of log(softplus(x)) in float32, against float64 and, far down, the line that it is."""
+    found = []
+    for dtype in (tf.float32, tf.float64):
+        at = tf.constant(x, dtype)
+        with tf.GradientTape() as outer:
+            outer.watch(at)
+            with tf.GradientTape() as inner:
+                inner.watch(at)
+                value = vib.log_softplus(at) if dtype == tf.float32 else tf.math.log(tf.math.softplus(at))
+            slope = inner.gradient(value, at)
+        found.append([value, slope, outer.gradient(slope, at)])
+    expected = found[1] if x > -100 else [x, 1.0, 0.0]
+    np.testing.assert_allclose(found[0], expected, rtol=1e-5, atol=2e-6)

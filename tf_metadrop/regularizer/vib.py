@@ -10,10 +10,11 @@ read; f as the mean, and R and r, are our choice.
 import tensorflow as tf
 
 from tf_metadrop.model import n_features
-from tf_metadrop.ops import dense, softplus
+from tf_metadrop.ops import dense
 from tf_metadrop.regularizer.none import Regularizer
 
 SHIFT = 5.0
+LINEAR = -17.0  # below, log(softplus(x)) is x to 2e-8
 
 
 class VIB(Regularizer):
@@ -28,10 +29,16 @@ class VIB(Regularizer):
 
     def last(self, params, f, normal):
         """z and beta * KL."""
-        s = softplus(dense(f, params["theta/vib_w"], params["theta/vib_b"]) - SHIFT)
-        kl = tf.reduce_mean(tf.reduce_sum((f**2 + s**2 - 1) / 2 - tf.math.log(s), -1), -1)
+        rho = dense(f, params["theta/vib_w"], params["theta/vib_b"]) - SHIFT
+        s = tf.math.softplus(rho)  # of a relative precision that the noise's own, ops.softplus, does not need
+        kl = tf.reduce_mean(tf.reduce_sum((f**2 + s**2 - 1) / 2 - log_softplus(rho), -1), -1)
         z = f if normal is None else f + s * normal(self.NUMBERS[0], f.shape)
         return z, self.beta * kl
+
+
+def log_softplus(x):
+    """log(softplus(x)), and its slope, also where softplus(x) is 0 in float32: there it is x."""
+    return tf.where(x < LINEAR, x, tf.math.log(tf.math.softplus(tf.maximum(x, LINEAR))))
 
 
 def make(config):
