@@ -97,7 +97,8 @@ def task_features(params, task, config, method, key):
         steps["b"].append(now["theta/dense_b"])
         if config.noise_name != "maml":
             sample = lambda s: model.hidden(now, task.support_x, method, lambda *where: draw(step, s, *where))  # noqa: B023
-            steps["htr_sample"].append(tf.map_fn(sample, tf.range(N_SAMPLES), fn_output_signature=dtype))
+            every = tf.map_fn(sample, tf.range(N_SAMPLES), fn_output_signature=dtype, parallel_iterations=1)
+            steps["htr_sample"].append(every)
     return {name: tf.stack(values) for name, values in steps.items() if values}
 
 
