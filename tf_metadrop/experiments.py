@@ -150,4 +150,8 @@ def all_runs() -> list[Run]:
         runs.append(Run(one, f"maml_adv_{where}_seed0", flags("maml", "exact", 0, *adversary), attacked=True))
     for noise, rate in (("maml", 0.05), ("metadrop", 0.1)):  # what the comparison owes to the other's learning rate
         runs.append(Run(one, f"{noise}_exact_lr{rate:g}_seed0", flags(noise, inner_lr=rate)))
+    again = ("fixed_gaussian", "ours"), ("fixed_gaussian", "report"), ("independent_gaussian", "report")
+    for noise, variant in again:
+        runs.append(Run(one, f"{noise}_{variant}_seed1", flags(noise, "exact", 1, f"--noise_variant={variant}")))
+    runs.append(Run(one, "deterministic_seed1", flags("deterministic", seed=1)))
     return runs
