@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the pictures of the README's gallery, from runs on generated strokes (half an hour on 2 cores).
+# Makes the pictures of the README's gallery, from runs on generated strokes (20 minutes on 2 cores).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${1:-checkpoints/gallery}
