@@ -54,23 +54,31 @@ def main() -> int:
     )
     state = f"{platform.python_version()} {args.tensorflow} {args.dev} {tensorflow_package()} {wanted.hexdigest()}"
     folder = pathlib.Path(args.venv)
-    mark = folder / "ready"
+    mark, ours = folder / "ready", folder / "made_by_setup_env"
     if mark.exists() and mark.read_text() in (state, state.replace(" False ", " True ")):
         return 0
-    if folder.exists() and not (folder / "pyvenv.cfg").exists() and any(folder.iterdir()):
+    if folder.is_dir() and not (mark.exists() or ours.exists()) and any(folder.iterdir()):
         print(
-            f"setup_env.py: --venv={folder} holds something else than an environment: give a new folder.",
+            f"setup_env.py: --venv={folder} was not made by this program, which would empty it: move it away or give a "
+            "new folder.",
             file=sys.stderr,
         )
         return 2
     print(f"setting up {folder} (a few minutes the first time) ...", flush=True)
     try:
-        venv.create(folder, with_pip=True, clear=True)  # anew: another Python or TensorFlow leaves nothing behind
+        folder.mkdir(parents=True, exist_ok=True)
+        ours.touch()  # what is killed from here on may be emptied again
+        for path in {*folder.iterdir()} - {ours}:  # anew: another Python or TensorFlow leaves nothing behind
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        venv.create(folder, with_pip=True)
         install(folder, args.tensorflow, args.dev)
     except subprocess.CalledProcessError as error:
         failed = " ".join(map(str, error.cmd[1:4]))
         mend = "install Python's venv module (Debian: apt install python3-venv)" if "ensurepip" in failed else "mend it"
         print(f"setup_env.py: `{failed}` failed with exit code {error.returncode}: {mend}.", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"setup_env.py: --venv={folder} cannot be made ({error}): give another folder.", file=sys.stderr)
         return 2
     mark.write_text(state)
     return 0

@@ -221,9 +221,28 @@ def test_config_refuses_from_python_too():
     assert Config(inner_lr=1).inner_lr == 1
 
 
-def test_an_environment_replaces_nothing_else(tmp_path, monkeypatch, capsys):
-    (tmp_path / "thesis.txt").write_text("years of work")
+@pytest.mark.parametrize("name", ["thesis.txt", "pyvenv.cfg"])  # the second: an environment of the user's own
+def test_an_environment_replaces_nothing_else(name, tmp_path, monkeypatch, capsys):
+    (tmp_path / name).write_text("years of work")
     monkeypatch.setattr("sys.argv", ["setup_env.py", f"--venv={tmp_path}"])
     assert setup_env.main() == 2
-    assert "holds something else than an environment: give a new folder.\n" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    assert "was not made by this program, which would empty it: move it away" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    monkeypatch.setattr("sys.argv", ["setup_env.py", f"--venv={tmp_path / name}"])
+    assert setup_env.main() == 2
+    assert "cannot be made" in capsys.readouterr().err and (tmp_path / name).read_text() == "years of work"
+
+
+def test_an_environment_is_made_anew_where_the_last_was_not_finished(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr("sys.argv", ["setup_env.py", f"--venv={tmp_path / 'env'}"])
+    monkeypatch.setattr(setup_env.venv, "create", lambda folder, with_pip: made.append(sorted(folder.iterdir())))
+    monkeypatch.setattr(
+        setup_env, "install", lambda folder, *_: (folder / "lib").mkdir() or (folder / "x").touch() or 1 / 0
+    )
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            setup_env.main()
+    assert made == 2 * [[tmp_path / "env" / "made_by_setup_env"]]
+    monkeypatch.setattr(setup_env, "install", lambda *_: None)
+    assert setup_env.main() == setup_env.main() == 0 and len(made) == 3
