@@ -9,6 +9,7 @@ import tensorflow as tf
 from golden_case import GoldenCase
 
 from tf_metadrop import Config, MetaLearner, UsageError, checkpoint, tf1
+from tf_metadrop.comparison import load_like
 from tf_metadrop.tracking import header
 
 WRITTEN_BY_TF1 = pathlib.Path(__file__).parent / "golden" / "tf1_checkpoint"
@@ -47,14 +48,24 @@ def test_settings_come_from_the_header_of_the_log(savedir):
 
 
 @pytest.mark.parametrize(
-    ("noise_type", "method"), [("fixed_gaussian", "fixed_gaussian_report"), ("metadrop", "metadrop"), ("maml", "maml")]
+    ("maml", "noise_type", "method"),
+    [
+        (False, "fixed_gaussian", "fixed_gaussian_report"),
+        (False, "metadrop", "metadrop"),
+        (True, "maml", "maml"),
+        (False, "maml", "maml"),  # its two flags are independent
+        (True, "metadrop", "maml"),
+    ],
 )
-def test_noise_without_a_variant_is_the_report_s(noise_type, method, tmp_path):
-    """Its program's header has the noise type besides what the release's has (TF1_BEHAVIOUR, "Command line")."""
-    lines = f"maml: {noise_type == 'maml'}\nnoise_type: {noise_type}\n"
-    (tmp_path / "meta_train.log").write_text(HEADER.replace("maml: True\n", lines))
-    config = Config().inherit(tf1.settings(tmp_path), given=set())
+def test_settings_of_the_report_s_program(maml, noise_type, method, savedir, tmp_path):
+    """Its header has the noise type, without a variant, besides what the release's has (TF1_BEHAVIOUR)."""
+    lines = f"maml: {maml}\nnoise_type: {noise_type}\n"
+    (savedir / "meta_train.log").write_text(HEADER.replace("maml: True\n", lines))
+    config = Config().inherit(tf1.settings(savedir), given=set())
     assert config.method == method
+    if method == "maml":
+        assert MetaLearner.load(str(savedir)).config.method == method
+        assert load_like(savedir, config)
 
 
 def test_settings_of_ours_come_from_the_header_too(savedir):

@@ -107,6 +107,8 @@ def settings(directory: pathlib.Path) -> dict:
         return {}
     if texts.get("noise_type") in noise.REPORTED[2:]:
         texts.setdefault("noise_variant", "report")
+    if texts.get("maml") == "True" or texts.get("noise_type") == "maml":  # either flag makes it MAML
+        texts |= dict(maml="True", noise_type="maml")
     return config.of_texts(texts)
 
 
