@@ -10,7 +10,7 @@ import pytest
 
 import main
 import setup_env
-from tf_metadrop import Config, UsageError, checkpoint, meta, model, random, tf1, tracking, train
+from tf_metadrop import Config, UsageError, checkpoint, comparison, meta, model, random, tf1, tracking, train
 from tf_metadrop import method as methods
 from tf_metadrop.data import DATASETS
 
@@ -209,9 +209,11 @@ def test_val_needs_classes_that_were_not_trained_on(refused, tmp_path):
     (tmp_path / "run").mkdir()
     saved = checkpoint.Saved(state, np.random.RandomState(0).get_state(), config.as_dict(), {})
     checkpoint.save(tmp_path / "run", saved)
-    refused(
-        "trained on all training classes, so none are left", "--mode=meta_test", "--savedir=run", "--eval_split=val"
-    )
+    sentence = "run was trained on all training classes, so none are left"
+    refused(sentence, "--mode=meta_test", "--savedir=run", "--eval_split=val")
+    on_val = dataclasses.replace(config, eval_split="val", data_dir=str(tmp_path / "data"), savedir="other")
+    with pytest.raises(UsageError, match=sentence):  # as the first of two runs that are compared
+        comparison.load_like(tmp_path / "run", on_val)
 
 
 def test_config_refuses_from_python_too():

@@ -13,6 +13,7 @@ from tf_metadrop import (
     UsageError,
     attack_model,
     checkpoint,
+    comparison,
     evaluate,
     export_features,
     lock,
@@ -106,6 +107,8 @@ def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
     result = meta_test(config("moved"))
     assert result["trained_with"]["images"] == fingerprint(classes[:20, ..., None]) and capsys.readouterr().err == ""
     meta_test(config("other"))
+    assert "run was trained on other images than those of" in capsys.readouterr().err
+    comparison.load_like(tmp_path / "run", config("other"))
     assert "run was trained on other images than those of" in capsys.readouterr().err
     (tmp_path / "other" / "omniglot" / "train.npy").unlink()  # test classes of one's own
     meta_test(config("other"))

@@ -9,9 +9,8 @@ import tensorflow as tf
 from tf_metadrop import checkpoint, model, random
 from tf_metadrop import method as methods
 from tf_metadrop.config import Config
-from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
-from tf_metadrop.evaluate import MODEL_FLAGS, count_batches, load_run, test_images
+from tf_metadrop.evaluate import MODEL_FLAGS, count_batches, fitted, load_run, test_images
 from tf_metadrop.meta import task_getter, task_loss
 from tf_metadrop.paired import interval
 from tf_metadrop.random import StandardNormal, fold
@@ -82,7 +81,7 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
 
 
 def load_like(savedir: pathlib.Path, config: Config) -> dict[str, tf.Tensor]:
-    """The weights of a savedir, if it was trained with the same dataset, way and method as `config`."""
+    """The weights of a savedir, if it was trained with the same dataset, way and method and can be tested the same."""
     params, run = checkpoint.load_params(savedir)
     wanted = config.as_dict()
     if different := [name for name in MODEL_FLAGS if run.get(name, wanted[name]) != wanted[name]]:
@@ -90,8 +89,7 @@ def load_like(savedir: pathlib.Path, config: Config) -> dict[str, tf.Tensor]:
         raise UsageError(
             f"{savedir} was trained with {theirs}, {config.directory} was not: compare runs that are alike."
         )
-    fitting = model.fitting(params, DATASETS[config.dataset], config.way, str(savedir), methods.load(config))
-    return model.cast(fitting, config.dtype)
+    return model.cast(fitted(savedir, params, run, config), config.dtype)
 
 
 def summary(tested: Tested, names: tuple[str, str]) -> dict[str, Any]:

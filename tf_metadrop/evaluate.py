@@ -179,6 +179,17 @@ def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, 
     if different := [name for name in MODEL_FLAGS if run.get(name, ours[name]) != ours[name]]:
         theirs = ", ".join(f"--{name}={run[name]}" for name in different)
         raise UsageError(f"{directory} was trained with {theirs}: give the same here, or leave it out.")
+    fitting = fitted(directory, params, run, config)
+    prepare(config)
+    return config, model.cast(fitting, config.dtype), run
+
+
+def fitted(directory: pathlib.Path, params, run: dict, config: Config) -> dict[str, tf.Tensor]:
+    """The parameters of a run that are to be tested as `config` says; warns if its training images are not here.
+
+    Raises:
+      UsageError: they do not fit, or the run was trained on the classes of --eval_split.
+    """
     separate = DATASETS[config.dataset].generated or (pathlib.Path(config.data_dir, config.dataset, "val.npy")).exists()
     if config.eval_split == "val" and run.get("eval_split") != "val" and not separate:
         raise UsageError(
@@ -187,5 +198,4 @@ def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, 
         )
     fitting = model.fitting(params, DATASETS[config.dataset], config.way, str(directory), methods.load(config))
     warn_of_other_images(directory, run, config.dataset, config.data_dir)
-    prepare(config)
-    return config, model.cast(fitting, config.dtype), run
+    return fitting
