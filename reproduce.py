@@ -27,16 +27,17 @@ LOOK = 30  # seconds between two looks at how far the trainings are
 
 
 class Jobs:
-    """Runs that wait, and the processes of those under way.
+    """Runs that wait, and the processes of those under way; attacks come last, each after its run's training and test.
 
     Args:
-      jobs: (run, whether it is to be attacked; else it is trained and tested), in order.
+      runs: in order.
       out: folder of the savedirs.
       bar: a tqdm, to write beside.
     """
 
-    def __init__(self, jobs: list[tuple[experiments.Run, bool]], out: pathlib.Path, bar):
-        self._waiting, self._out, self._bar = collections.deque(jobs), out, bar
+    def __init__(self, runs: list[experiments.Run], out: pathlib.Path, bar):
+        self._waiting = collections.deque((run, False) for run in runs)  # (run, whether to attack it)
+        self._out, self._bar = out, bar
         self._processes, self._stopped, self.failed = {}, False, []
 
     def work(self, cores: set[int]) -> None:
@@ -50,6 +51,8 @@ class Jobs:
             try:
                 self._perform(run, attack, cores)
                 said = run.summary(self._out / run.name)
+                if run.attacked and not attack:
+                    self._waiting.append((run, True))
             except Exception as error:  # whatever it is, as a full disk: the other runs are not to be lost with it
                 self.failed.append(run.name)
                 said = error if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
@@ -102,7 +105,7 @@ def shares(workers: int) -> list[set[int]]:
 
 
 def perform(runs: list[experiments.Run], out: pathlib.Path, workers: int) -> None:
-    """Performs all of these runs; attacks come last.
+    """Performs all of these runs.
 
     Raises:
       UsageError: some failed.
@@ -112,10 +115,9 @@ def perform(runs: list[experiments.Run], out: pathlib.Path, workers: int) -> Non
     def images():
         return sum(run.n_images_so_far(out / run.name) for run in runs)
 
-    jobs = [*((run, False) for run in runs), *((run, True) for run in runs if run.attacked)]
     total = sum(run.n_images() for run in runs)
     with tqdm(total=total, initial=images(), unit=" images", unit_scale=True, smoothing=0) as bar:
-        found = Jobs(jobs, out, bar)
+        found = Jobs(runs, out, bar)
         threads = [threading.Thread(target=found.work, args=(cores,)) for cores in shares(workers)]
         for thread in threads:
             thread.start()

@@ -1,10 +1,12 @@
 """reproduce.py: the runs behind results/, how they are made, gone on with and published."""
 
 import json
+import threading
+import types
 
 import main as main_program
 import reproduce
-from tf_metadrop import MetaLearner, experiments, paired
+from tf_metadrop import MetaLearner, UsageError, experiments, paired
 
 
 def test_every_run_has_its_own_name_and_a_flag_file_that_says_everything(tmp_path):
@@ -93,9 +95,35 @@ def test_reproduce_goes_on_after_any_failure_and_not_after_the_end(tmp_path, mon
     said = capsys.readouterr()
     assert tried == ["maml_seed3", "maml_seed4"] and "maml_seed3: OSError: no space left" in said.out
     assert "maml_seed3, omniglot_5way1shot/maml_seed4 failed" in said.err and "Traceback" not in said.err
-    jobs = reproduce.Jobs([(runs[0], False)], tmp_path, type("Bar", (), {"write": lambda *_, **__: jobs.stop()})())
+    jobs = reproduce.Jobs(runs[:1], tmp_path, type("Bar", (), {"write": lambda *_, **__: jobs.stop()})())
     jobs.work(set())  # ended while it begins: no process is started any more
     assert len(tried) == 2 and jobs.failed == [runs[0].name]
+
+
+def test_attacks_wait_for_their_models(tmp_path, monkeypatch):
+    """Several workers: none attacks what another still trains, nor what failed."""
+    runs = [experiments.Run("omniglot_5way1shot", label, (), attacked=True) for label in ("slow", "broken", "quick")]
+    attacked, done = threading.Event(), []
+
+    def perform(jobs, run, attack, cores):
+        if run.label == "slow" and not attack:
+            attacked.wait(60)  # until the other worker has nothing left
+        if run.label == "broken":
+            raise UsageError("broken")
+        done.append((run.label, attack))
+        if (run.label, attack) == ("quick", True):
+            attacked.set()
+
+    monkeypatch.setattr(reproduce.Jobs, "_perform", perform)
+    monkeypatch.setattr(experiments.Run, "summary", lambda run, savedir: "")
+    jobs = reproduce.Jobs(runs, tmp_path, types.SimpleNamespace(write=lambda *_, **__: None))
+    workers = [threading.Thread(target=jobs.work, args=(set(),)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert done == [("quick", False), ("quick", True), ("slow", False), ("slow", True)]
+    assert jobs.failed == ["omniglot_5way1shot/broken"]
 
 
 def test_reproduce_counts_the_images_of_trainings_under_way(tmp_path):
