@@ -16,6 +16,7 @@ import pathlib
 import sys
 
 from tf_metadrop import cli, sweep_definition, sweeping
+from tf_metadrop.errors import UsageError
 
 
 def main(argv: list[str]) -> int:
@@ -36,6 +37,10 @@ def main(argv: list[str]) -> int:
     out = args.out or pathlib.Path("checkpoints/sweeps") / args.file.stem
 
     def act():
+        if not 0 <= args.seed < 2**32:
+            raise UsageError(f"--seed={args.seed} is impossible: give 0 or more, and less than 2**32.")
+        if args.n_trials is not None and args.n_trials < 1:
+            raise UsageError(f"--n_trials={args.n_trials} is impossible: give at least 1, or leave it out.")
         definition = sweep_definition.load(args.file, flags)
         sweeping.run(definition, out, args.storage, args.n_trials, not args.no_pruning, args.seed)
 

@@ -165,6 +165,10 @@ def test_a_sweep_that_goes_on_draws_no_trial_twice(method, swept):
     assert len(rest) == 14 and "(20 trials to the end)" in said.out
 
 
+def of_range(**wanted):
+    return yaml.safe_dump(definition(method="bayes", parameters=dict(x=wanted)))
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -179,10 +183,15 @@ def test_a_sweep_that_goes_on_draws_no_trial_twice(method, swept):
         (yaml.safe_dump(definition(parameters=dict(shot=dict(values=[[1]])))), "not a list of numbers or texts"),
         (yaml.safe_dump(definition(method="random", parameters=dict(shot=dict(min=3, max=1)))), "has min 3 and max 1"),
         (yaml.safe_dump(definition(method="random", parameters=dict(shot=dict(min="a", max=1)))), "has min a and max"),
+        (of_range(min=0.0, max=1.0, distribution="log_uniform_values"), "give one above 0"),
         (
-            yaml.safe_dump(definition(method="bayes", parameters=dict(x=dict(min=0.0, max=1.0, distribution="log")))),
-            "give one above 0",
+            of_range(min=-3, max=0, distribution="log_uniform"),
+            "the distribution log_uniform, not int_uniform or uniform",
         ),
+        (of_range(values=[1, 2], distribution="uniform"), "the distribution uniform, not categorical"),
+        (of_range(min=0.5, max=2, distribution="int_uniform"), "int_uniform needs whole numbers"),
+        (of_range(min=0.0, max=1.0, q=0.1), "has q, which is not understood here"),
+        (of_range(mu=0.0, sigma=1.0, distribution="normal"), "needs value, values, or min and max"),
         (yaml.safe_dump(definition(command="--maml")), "command is --maml, not a list of texts"),
         (yaml.safe_dump(definition(command=[dict(maml=True)])), "not a list of texts"),
     ],
@@ -208,6 +217,13 @@ def test_ready_made_sweeps_are_runs_of_main(path):
             main_program.config.from_flags(values)
 
 
+@pytest.mark.parametrize("wrong", ["--seed=-1", "--seed=4294967296", "--n_trials=0", "--n_trials=-3"])
+def test_impossible_numbers(wrong, tmp_path, capsys):
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(definition()))
+    assert sweep.main(["sweep.py", str(tmp_path / "sweep.yaml"), f"--out={tmp_path / 'out'}", wrong]) == 2
+    assert f"{wrong} is impossible" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_runs_of_a_wandb_agent_have_folders_of_their_own(monkeypatch):
     settings = Config(savedir="S")
     assert main_program.in_sweep(settings).savedir == "S"
@@ -217,8 +233,11 @@ def test_runs_of_a_wandb_agent_have_folders_of_their_own(monkeypatch):
 
 
 def test_random_and_tpe_sweeps_draw_from_their_ranges(tmp_path):
+    """As W&B does: whole numbers between whole bounds only where no distribution says otherwise."""
     parameters = {
-        "inner_lr": dict(min=0.001, max=1.0, distribution="log_uniform_values"),
+        "inner_lr": dict(min=0.001, max=1, distribution="log_uniform_values"),
+        "mixup_alpha": dict(min=1, max=4, distribution="uniform"),
+        "seed": dict(min=1, max=10_000, distribution="log_uniform_values"),
         "n_steps": dict(min=1, max=5),
         "noise_type": dict(values=["maml", "metadrop"]),
     }
@@ -227,6 +246,7 @@ def test_random_and_tpe_sweeps_draw_from_their_ranges(tmp_path):
         study = sweeping.open_study(found, tmp_path, f"sqlite:///{tmp_path}/{method}.db", True, 0)
         drawn = [sweep_definition.suggest(study.ask(), parameters) for _ in range(30)]
         assert all(0.001 <= d["inner_lr"] <= 1 and d["n_steps"] in range(1, 6) for d in drawn)
+        assert any(d["mixup_alpha"] % 1 for d in drawn) and sum(d["seed"] < 100 for d in drawn) > 5
         assert sum(d["inner_lr"] < 0.03 for d in drawn) > 5 and {d["noise_type"] for d in drawn} == {"maml", "metadrop"}
 
 

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from tf_metadrop.errors import UsageError
 
+RANGES = "int_uniform", "uniform", "log_uniform_values"  # W&B's, of a parameter with min and max
+
 
 class Definition(NamedTuple):
     """What a sweep tries."""
@@ -51,27 +53,47 @@ def load(path: pathlib.Path, flags=()) -> Definition:
 
 
 def check(wanted: dict[str, Any], name: str) -> None:
-    """Raises UsageError, with this name of a parameter, where its values cannot be tried."""
+    """Raises UsageError, with this name of a parameter, where its values cannot be tried as W&B would."""
+    if unknown := wanted.keys() - {"value", "values", "min", "max", "distribution"}:
+        raise UsageError(f"{name} has {', '.join(map(str, unknown))}, which is not understood here: leave it out.")
     values = wanted.get("values", [0])
     if not isinstance(values, list) or not values or not all(isinstance(v, (str, int, float)) for v in values):
         raise UsageError(f"{name} has the values {values}, not a list of numbers or texts.")
     low, high = (wanted.get(end, 0) for end in ("min", "max"))
-    numbers = all(isinstance(end, (int, float)) for end in (low, high))
-    if {"min", "max"} <= wanted.keys() and not (numbers and low <= high):
+    if {"min", "max"} <= wanted.keys() and not (number(low) and number(high) and low <= high):
         raise UsageError(f"{name} has min {low} and max {high}, not two numbers in this order.")
-    if "log" in str(wanted.get("distribution", "")) and numbers and low <= 0 and "min" in wanted:
+    known = RANGES if "min" in wanted else ("constant",) if "value" in wanted else ("categorical",)
+    kind = distribution(wanted)
+    if kind not in known:
+        raise UsageError(f"{name} has the distribution {kind}, not {' or '.join(known)}, all that is understood here.")
+    if kind == "int_uniform" and not (isinstance(low, int) and isinstance(high, int)):
+        raise UsageError(f"{name} has min {low} and max {high}: distribution int_uniform needs whole numbers.")
+    if kind == "log_uniform_values" and low <= 0:
         raise UsageError(f"{name} has min {low}, which its logarithmic distribution does not reach: give one above 0.")
+
+
+def number(value: Any) -> bool:
+    """Whether it is a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def distribution(wanted: dict[str, Any]) -> str:
+    """The distribution of a parameter; where none is given, W&B's: between whole numbers there are whole numbers."""
+    if "min" not in wanted:
+        return wanted.get("distribution", "constant" if "value" in wanted else "categorical")
+    whole = isinstance(wanted["min"], int) and isinstance(wanted.get("max"), int)
+    return wanted.get("distribution", "int_uniform" if whole else "uniform")
 
 
 def suggest(trial, parameters) -> dict[str, Any]:
     """A trial's flags."""
     found = {}
     for name, wanted in parameters.items():
-        if "values" in wanted:
+        kind = distribution(wanted)
+        if kind == "categorical":
             found[name] = trial.suggest_categorical(name, wanted["values"])
-        elif isinstance(wanted["min"], int) and isinstance(wanted["max"], int):
+        elif kind == "int_uniform":
             found[name] = trial.suggest_int(name, wanted["min"], wanted["max"])
         else:
-            log = "log" in str(wanted.get("distribution", ""))
-            found[name] = trial.suggest_float(name, wanted["min"], wanted["max"], log=log)
+            found[name] = trial.suggest_float(name, wanted["min"], wanted["max"], log=kind == "log_uniform_values")
     return found

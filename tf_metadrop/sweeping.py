@@ -38,7 +38,7 @@ def run(definition: Definition, out: pathlib.Path, storage: str | None, n_trials
     out.mkdir(parents=True, exist_ok=True)
     study = open_study(definition, out, storage, pruning, seed)
     total = size(definition)
-    if n_trials:
+    if n_trials is not None:
         total = min(begun(study) + n_trials, total if definition.method == "grid" else sys.maxsize)
     with tqdm(total=total, initial=min(begun(study) - len(failed(study)), total), unit="trial") as bar:
 
