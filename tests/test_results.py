@@ -62,6 +62,44 @@ def test_runs_are_compared_on_the_same_tasks_only(tmp_path):
     assert paired.rows(table.find([tmp_path])) == []
 
 
+def test_runs_are_called_after_their_training(tmp_path):
+    """A test may have another inner learning rate, or leave the attack of an adversarial training out."""
+    base = np.full(4, 0.5)
+    finished(tmp_path / "maml", base, maml=True)
+    finished(tmp_path / "adv", base + 0.25, maml=True, adv_train="query", test={"adv_train": "none"}.items())
+    finished(tmp_path / "rate", base + 0.125, test={"inner_lr": 0.5}.items())
+    finished(tmp_path / "steps", base + 0.375, test={"n_steps": 9}.items())
+    runs = table.find([tmp_path])
+    found = {row["run"].rsplit("/")[-1]: (row["method"], row["inner_lr"]) for row in accuracies_of(runs)}
+    assert found == {
+        "maml": ("maml", "0.1"), "adv": ("maml_adv_query_linf_0.02", "0.1"),
+        "rate": ("metadrop", "0.1, tested with 0.5"), "steps": ("metadrop", "0.1"),
+    }  # fmt: skip
+    found = {(row["second"], row["lr"]): row["by seed"] for row in paired.rows(runs)}
+    assert found == {
+        ("maml_adv_query_linf_0.02, exact", "0.1"): "+25.00",
+        ("metadrop, exact", "0.1 / 0.1, tested with 0.5"): "+12.50",
+    }
+
+
+def accuracies_of(runs):
+    return [row for row in table.accuracy_rows(runs, lambda method: True) if row["ours"]]
+
+
+def test_runs_that_were_trained_on_other_images_are_not_compared(tmp_path):
+    base, images = (
+        np.full(4, 0.5),
+        {"maml0": "a", "drop0": "b", "maml1": "a", "drop1": "a", "maml2": None, "drop2": "b"},
+    )
+    for name, known in images.items():
+        finished(tmp_path / name, base + 0.25 * ("drop" in name), maml="maml" in name, seed=int(name[-1]))
+        path = tmp_path / name / "meta_test.json"
+        result = json.loads(path.read_text())
+        path.write_text(json.dumps(result | dict(trained_with=result["trained_with"] | dict(images=known))))
+    (row,) = paired.rows(table.find([tmp_path]))
+    assert row["by seed"] == "+25.00, +25.00"  # of seeds 1 and 2
+
+
 def test_runs_with_other_coefficients_are_told_apart(tmp_path):
     base = np.full(4, 0.5)
     finished(tmp_path / "maml", base, maml=True)

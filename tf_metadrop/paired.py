@@ -8,7 +8,7 @@ import numpy as np
 from tf_metadrop.config import Config
 
 FILE = "meta_test.csv"
-SAME_TEST = "query", "metabatch", "seed", "eval_split"
+SAME_TEST = "query", "metabatch", "seed", "eval_split", "n_steps"
 SAME_TRAINING = "metabatch", "query", "meta_lr", "n_steps", "episodes"
 COEFFICIENTS = {  # of the methods whose names have this: told apart where they are not the defaults
     "manifold_mixup": "mixup_alpha",
@@ -47,7 +47,7 @@ def rows(runs: list) -> list[dict]:
     Args:
       runs: `table.Run`s.
     """
-    groups = {}  # (test, training but for what is compared) -> {(method, gradient, inner_lr): {seed: accuracies}}
+    groups = {}  # (test, training but for what is compared) -> {(method, gradient, rate): {seed: (run, accuracies)}}
     for run in runs:
         each = accuracies(run.directory) if run.test else None
         if each is None or len(each) != run.test["episodes"]:
@@ -56,15 +56,15 @@ def rows(runs: list) -> list[dict]:
         test = *(config[name] for name in SAME_TEST), config["metabatch"] > 1 and config.get("episodes")
         training = run.iterations, *(trained_with.get(name) for name in SAME_TRAINING)
         key = run.config.task_name, *test, len(each), *training
-        compared = method(run), run.gradient, trained_with.get("inner_lr")
-        groups.setdefault(key, {}).setdefault(compared, {})[run.seed] = each
+        compared = method(run), run.gradient, run.rate
+        groups.setdefault(key, {}).setdefault(compared, {})[run.seed] = run, each
     found = []
     for key, group in sorted(groups.items(), key=lambda item: str(item[0])):
-        for second, seeds in group.items():
+        for second, tested in group.items():
             for what, base in (("method", ("maml", second[1])), ("gradient", (second[0], "exact"))):
                 for first in group if base != second[:2] else ():
                     if first[:2] == base:
-                        found += row(key[0], what, first, second, group[first], seeds)
+                        found += row(key[0], what, first, second, group[first], tested)
     return sorted(found, key=lambda row: (row["task"], row["of"] != "method", row["second"]))
 
 
@@ -86,20 +86,27 @@ def shown(differences: np.ndarray) -> str:
     return "yes" if abs(mean.mean()) > interval(mean) and len(set(sides)) == 1 else "no"
 
 
-def row(task: str, what: str, first: tuple, second: tuple, seeds_1: dict, seeds_2: dict) -> list[dict]:
+def alike(one, other) -> bool:
+    """Whether two runs were trained on the same images, as far as that is known."""
+    images = {run.trained_with.get("images") for run in (one, other)} - {None}
+    return len(images) < 2
+
+
+def row(task: str, what: str, first: tuple, second: tuple, runs_1: dict, runs_2: dict) -> list[dict]:
     """One row; none if the two have no training seed in common."""
-    common = sorted(seeds_1.keys() & seeds_2.keys(), key=str)
+    common = sorted(runs_1.keys() & runs_2.keys(), key=str)
+    common = [seed for seed in common if alike(runs_1[seed][0], runs_2[seed][0])]
     if not common:
         return []
-    every = np.stack([seeds_2[seed] - seeds_1[seed] for seed in common])  # [seeds, tasks]
+    seeds_1, seeds_2 = ([runs[seed][1] for seed in common] for runs in (runs_1, runs_2))
+    every = np.stack(seeds_2) - np.stack(seeds_1)  # [seeds, tasks]
     mean = every.mean(0)
     names = [f"{method}, {gradient}" for method, gradient, _ in (first, second)]
-    means = [np.mean([seeds[seed] for seed in common]) for seeds in (seeds_1, seeds_2)]
     return [
         {
             "task": task, "of": what, "first": names[0], "second": names[1],
-            "lr": " / ".join(dict.fromkeys(f"{lr:g}" for *_, lr in (first, second) if lr is not None)),
-            "accuracies": "{:.2f}, {:.2f}".format(*means),
+            "lr": " / ".join(dict.fromkeys(rate for *_, rate in (first, second))),
+            "accuracies": f"{np.mean(seeds_1):.2f}, {np.mean(seeds_2):.2f}",
             "difference": f"{mean.mean():+.2f} ± {interval(mean):.2f}",
             "by seed": ", ".join(f"{difference.mean():+.2f}" for difference in every),
             "tasks": len(mean), "shown": shown(every),

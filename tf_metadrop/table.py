@@ -26,6 +26,9 @@ SOURCES = {"paper": "paper", "authors_repository": "authors' repository", "repor
 MAIN = "maml", "metadrop", "metasgd", "metasgd_metadrop"
 TASK = "dataset", "way", "shot"
 OURS = "ours", "gradient", "inner_lr", "seed", "iterations", "tasks", "run"
+OF_TRAINING = (  # what a run is called after; its test may have others
+    "maml", "noise_type", "noise_variant", "inner", "regularizer", "adv_train", "adv_norm", "adv_eps", "inner_lr",
+)  # fmt: skip
 NUMBERS = {  # that the tables take from a file
     "meta_test": ("accuracy", "interval", "episodes"),
     "attack": ("epsilon", "accuracy_percent", "ci95", "tasks", "steps", "restarts"),
@@ -38,8 +41,8 @@ class Run:
     """A savedir that was meta-tested or attacked."""
 
     directory: pathlib.Path
-    config: Config  # of the test
-    trained_with: dict
+    config: Config  # of the test, but for OF_TRAINING
+    trained_with: dict  # settings of the training, as far as they are known
     test: dict | None  # what meta_test.json holds
     attack: list  # rows of attack.json
 
@@ -52,6 +55,12 @@ class Run:
     def gradient(self) -> str:
         """Which meta-gradient the run was trained with; the TF1 program's has no such setting."""
         return self.trained_with.get("second_order", "TF1 program")
+
+    @property
+    def rate(self) -> str:
+        """The inner learning rate, and that of the test where it had another."""
+        tested = (self.test or {}).get("config", {}).get("inner_lr", self.config.inner_lr)
+        return f"{self.config.inner_lr:g}" + (f", tested with {tested:g}" if tested != self.config.inner_lr else "")
 
     @property
     def seed(self) -> int | str:
@@ -93,8 +102,9 @@ def load(directory: pathlib.Path) -> Run:
         try:
             found[name] = json.loads(path.read_text())
             known = {field.name for field in dataclasses.fields(Config)}
-            config = Config(**{key: value for key, value in found[name]["config"].items() if key in known})
             trained_with = dict(found[name]["trained_with"])
+            settings = found[name]["config"] | {key: trained_with[key] for key in OF_TRAINING if key in trained_with}
+            config = Config(**{key: value for key, value in settings.items() if key in known})
             for row in found[name]["rows"] if name == "attack" else [found[name]]:
                 if not all(isinstance(row[number], (int, float)) for number in NUMBERS[name]):
                     raise ValueError("its numbers are none")
@@ -134,7 +144,7 @@ def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
             rows.append(
                 {
                     **head, **cells, "ours": f"{t['accuracy']:.2f} ± {t['interval']:.2f}", "gradient": run.gradient,
-                    "inner_lr": f"{run.config.inner_lr:g}", "seed": run.seed,
+                    "inner_lr": run.rate, "seed": run.seed,
                     "iterations": run.iterations, "tasks": t["episodes"],
                     "run": str(run.directory),
                 }
