@@ -54,8 +54,8 @@ def act(values) -> None:
     about = dict(folders=[str(folder) for folder in folders], config=settings.as_dict(), weights=rows, test=summary)
     (out / "comparison.json").write_text(json.dumps(about, indent=1) + "\n")
     logged = {name: folder for name, folder in zip(names, folders, strict=True) if (folder / curves.LOG).exists()}
-    if logged:
-        curves.draw(out / "curves.png", {name: curves.load(folder) for name, folder in logged.items()})
+    if logged := curves.load_all(logged):
+        curves.draw(out / "curves.png", logged)
     print(f"wrote {out / 'comparison.json'}{f' and {out}/curves.png' if logged else ''}")
     print(summary["verdict"])
 

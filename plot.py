@@ -37,7 +37,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_enum("figure", [], KINDS, "What to draw; may be given several times.", flag_values=values)
     out = "Folder of curves, cost and robustness; default: plot/ in the first savedir."
     flags.DEFINE_string("out", None, out, flag_values=values)
-    flags.DEFINE_string("data_dir", config.Config().data_dir, "Folder of the datasets, for noise.", flag_values=values)
+    data_dir = "Folder of the datasets, for noise; default: the run's."
+    flags.DEFINE_string("data_dir", config.Config().data_dir, data_dir, flag_values=values)
     modes = "auto", "online", "offline", "disabled"
     flags.DEFINE_enum("wandb", "auto", modes, "W&B, for runs that it tracks.", flag_values=values)
     flags.DEFINE_integer("seed", 0, "Of t-SNE and of the noise.", 0, 2**32 - 1, flag_values=values)
@@ -57,12 +58,15 @@ def act(values) -> None:
     if not kinds:
         files = ", ".join(dict.fromkeys(NEEDS.values()))
         raise UsageError(f"{folders[0]} has none of {files}: train, export or attack first (main.py --mode).")
-    out = pathlib.Path(values.out) if values.out else folders[0] / "plot"
+    out, some = pathlib.Path(values.out) if values.out else folders[0] / "plot", False
     for kind in kinds:
         for drawn in draw(kind, runs if values.figure else having(kind), out, values):
+            some = True
             for line in drawn.said:
                 print(f"wrote {line}")
             track(drawn, values.wandb)
+    if not some:
+        raise UsageError(f"{folders[0]} has nothing to draw yet: train further, export or attack (main.py --mode).")
 
 
 def labels(folders: list[pathlib.Path]) -> list[str]:
@@ -88,8 +92,14 @@ def draw(kind: str, runs: dict[str, pathlib.Path], out: pathlib.Path, values) ->
     if kind == "robustness":
         paths = draw_robustness(runs.values(), out)
     else:
-        loaded = {label: curves.load(folder) for label, folder in runs.items()}
         of_all = curves.draw if kind == "curves" else curves.draw_cost
+        if values.figure:
+            loaded = {label: curves.load(folder) for label, folder in runs.items()}
+        else:  # everything that there is, of what has it
+            loaded = curves.load_all(runs)
+            enough = bool if kind == "curves" else curves.seconds_per_iteration
+            if not any(map(enough, loaded.values())):
+                return
         paths = [of_all(out / f"{kind}.png", loaded)]
     yield Drawn(next(iter(runs.values())), paths, paths)
 
@@ -117,7 +127,8 @@ def draw_noise(folder: pathlib.Path, values) -> Drawn:
     with cli.quiet():
         import tensorflow  # noqa: F401
     settings = config.Config(mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed)
-    paths = noise_maps.draw(settings, {"data_dir", "seed", "savedir"})
+    given = {"data_dir"} if values["data_dir"].present else set()  # else the run's own
+    paths = noise_maps.draw(settings, {"seed", "savedir", *given})
     return Drawn(folder, paths, paths)
 
 

@@ -95,6 +95,26 @@ def test_plot_draws_everything_a_savedir_has(savedir, capsys):
         assert grey.std() > 5, name  # not an empty page
 
 
+def test_a_log_without_numbers_is_left_out_unless_it_was_asked_for(savedir, tmp_path, capsys):
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / "meta_train.log").write_text("metabatch: 2\n\n\nIter 0 start\n")
+    both = ["plot.py", f"--savedir={tmp_path / 'killed'}", f"--savedir={savedir}", f"--out={tmp_path / 'out'}"]
+    assert plot.main(both) == 0
+    assert "left out: " in capsys.readouterr().err and (tmp_path / "out" / "curves.png").exists()
+    assert plot.main([*both, "--figure=curves"]) == 2
+    assert "killed/meta_train.log has no line of losses" in capsys.readouterr().err
+    assert plot.main(both[:2]) == 2
+    assert "killed has nothing to draw yet: train further" in capsys.readouterr().err
+
+
+def test_noise_figures_are_of_the_runs_own_data(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(noise_maps, "draw", lambda config, given: seen.append((config.data_dir, given)) or [])
+    for more in ([], ["--data_dir=elsewhere"]):
+        assert plot.main(["plot.py", f"--savedir={tmp_path}", "--figure=noise", *more]) == 0
+    assert seen == [("data", {"seed", "savedir"}), ("elsewhere", {"seed", "savedir", "data_dir"})]
+
+
 def test_noise_figures(savedir):
     images, maps = noise_maps.sampled_maps(Config(savedir=str(savedir), mode="export"), {"savedir"})
     assert (

@@ -96,6 +96,16 @@ def test_settings_are_escaped(tmp_path):
     assert "<script>" not in report.page([tmp_path / "runs"])
 
 
+def test_a_run_that_was_killed_at_once_is_shown_without_curves(tmp_path, capsys):
+    for name in ("good", "killed"):
+        make_run(tmp_path / "runs" / name, 1)
+    log = tmp_path / "runs" / "killed" / "meta_train.log"
+    log.write_text(log.read_text().split("meta_train: episode")[0])
+    page = report.page([tmp_path / "runs"])
+    assert "killed" in page and "Training: loss and accuracy" in page
+    assert "left out: " in (said := capsys.readouterr().err) and "killed/meta_train.log has no line" in said
+
+
 @pytest.mark.parametrize("name", ["nowhere", "."])
 def test_folders_without_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -18,7 +18,7 @@ def rows(runs: list) -> list[dict]:
     """Rows of the table, for those of the `table.Run`s whose log has evaluations on validation or else test classes."""
     found = []
     for run in runs:
-        log = curves.load(run.directory) if (run.directory / curves.LOG).exists() else {}
+        log = curves.load_any(run.directory)
         if split := next((split for split in SPLITS if split in log), None):
             found.append((run, split, log[split]))
     return sorted(

@@ -51,7 +51,7 @@ def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]
     """
     main, found = main_rates(runs), []
     for run in sorted(runs, key=lambda run: (run.config.method, run.gradient, str(run.seed))):
-        if (run.directory / curves.LOG).exists() and (curve := curves.load(run.directory).get(split)):
+        if curve := curves.load_any(run.directory).get(split):
             line = run.gradient if run.config.method in COMPARED else "exact"
             rate = run.config.inner_lr
             name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")

@@ -1,8 +1,10 @@
 """Training curves (loss and accuracy over iterations and time, several runs in one figure), and what a step costs."""
 
+import contextlib
 import pathlib
 import re
 import statistics
+import sys
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import style
@@ -13,6 +15,28 @@ NAMES = {"meta_train": "training episodes", "meta_val": "validation classes", "m
 LINE = re.compile(r"(meta_\w+) *: episode (\d+), \(([\d.]+) secs\), cent (\S+), acc (\S+)")
 
 
+class NoCurve(UsageError):
+    """A log has no line of numbers yet, as that of a run that was killed early."""
+
+
+def load_any(savedir: pathlib.Path) -> dict:
+    """`load`; nothing where there is no log, or none with numbers."""
+    with contextlib.suppress(NoCurve):
+        return load(savedir) if (savedir / LOG).exists() else {}
+    return {}
+
+
+def load_all(runs: dict[str, pathlib.Path]) -> dict[str, dict]:
+    """`load` of each savedir {label: folder}; says on stderr which are left out because their logs have no numbers."""
+    found = {}
+    for label, savedir in runs.items():
+        try:
+            found[label] = load(savedir)
+        except NoCurve as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return found
+
+
 def load(savedir: pathlib.Path) -> dict:
     """A run's curves from its meta_train.log, this program's or the TF1 program's.
 
@@ -20,7 +44,7 @@ def load(savedir: pathlib.Path) -> dict:
       {key of SPLITS: {"iter", "hours", "cent", "acc"}}, lists of one length: meta-iteration, hours since the start,
       mean query cross-entropy in nats, mean accuracy in [0, 1].
     Raises:
-      UsageError: there is no such log, it has no line of numbers, or one that is none.
+      UsageError: there is no such log, or it has a line that is none; NoCurve: it has no line of numbers.
     """
     path = savedir / LOG
     if not path.is_file():
@@ -37,7 +61,7 @@ def load(savedir: pathlib.Path) -> dict:
         for column, value in zip(curve.values(), values, strict=True):
             column.append(value)
     if not curves.keys() & SPLITS.keys():
-        raise UsageError(f"{path} has no line of losses and accuracies: train for --log_freq iterations at least.")
+        raise NoCurve(f"{path} has no line of losses and accuracies: train for --log_freq iterations at least.")
     return {split: curves[split] for split in SPLITS if split in curves}
 
 
