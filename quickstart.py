@@ -9,6 +9,8 @@ import pathlib
 import subprocess
 import sys
 
+from tf_metadrop import cli, experiments
+
 ROOT = pathlib.Path(__file__).parent
 METHODS = {"MAML": "--maml", "Meta-dropout": "--nomaml"}
 TEST = ["--n_test_mc_samp=10", "--n_test_iters=200"]
@@ -22,19 +24,16 @@ def run(arguments: list[str]) -> None:
         sys.exit(code)
 
 
-def main() -> None:
-    """Runs the program with the arguments of the command line."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form, allow_abbrev=False)
-    parser.add_argument("--out", default="checkpoints/quickstart", help="folder of the two savedirs")
-    args, flags = parser.parse_known_args()
-    common = [f"--flagfile={ROOT / 'flags/quickstart.flags'}", *flags]
+def compare(out: pathlib.Path, flags: list[str]) -> None:
+    """Trains and tests both; prints the comparison."""
     lines = []
     for name, flag in METHODS.items():
-        savedir = pathlib.Path(args.out) / name.lower()
-        run([*common, flag, f"--savedir={savedir}"])
-        run([*TEST, *common, flag, "--mode=meta_test", f"--savedir={savedir}"])
-        result = json.loads((savedir / "meta_test.json").read_text())
+        savedir = out / name.lower()
+        common = [f"--flagfile={ROOT / 'flags/quickstart.flags'}", *flags, flag, f"--savedir={savedir}"]
+        run(common)
+        run([*TEST, *common, "--mode=meta_test"])
+        split = experiments.settings(common)[0].eval_split
+        result = json.loads((savedir / f"meta_{split}.json").read_text())
         lines.append(f"{name:14s} {result['accuracy']:.2f} +- {result['interval']:.2f}")
     c = result["config"]
     task = f"{c['dataset']} {c['way']}-way {c['shot']}-shot, {result['episodes']} tasks"
@@ -42,8 +41,16 @@ def main() -> None:
     print("\n".join(lines))
 
 
+def main(argv: list[str]) -> int:
+    """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="quickstart.py", description=__doc__, formatter_class=form, allow_abbrev=False
+    )
+    parser.add_argument("--out", default="checkpoints/quickstart", type=pathlib.Path, help="folder of the two savedirs")
+    args, flags = parser.parse_known_args(argv[1:])
+    return cli.guard("quickstart.py", lambda: compare(args.out, flags))
+
+
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main(sys.argv))

@@ -68,7 +68,7 @@ class Jobs:
         for made, flags in run.steps(attack):
             if self._stopped:
                 raise UsageError("stopped; the same command goes on from here.")
-            if made is None or not run.has_made(savedir / made, flags):
+            if made is None or not experiments.has_made(savedir / made, [*common, *flags]):
                 process = self._processes[run.name, attack] = sweeping.start([*common, *flags], savedir, pin)
                 sweeping.finish(process, savedir)
         publish(savedir, ROOT / "results" / run.name)

@@ -10,6 +10,7 @@ import pathlib
 import sys
 
 from quickstart import ROOT, run
+from tf_metadrop import cli, experiments
 
 NOISE = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
 METHODS = {
@@ -31,27 +32,36 @@ ATTACK = ["--n_test_iters=10", "--n_test_mc_samp=5", "--metabatch=1", "--attack_
 ATTACKED = "maml", "metadrop", "maml_adv_inner_linf_0.02", "maml_adv_query_linf_0.02"
 
 
-def main() -> None:
-    """Runs the program with the arguments of the command line."""
+def train_and_test(name: str, savedir: pathlib.Path, flags: list[str]) -> None:
+    """Trains, tests and perhaps attacks with one method; what was done with the same flags is not done again."""
+    common = [f"--flagfile={ROOT / 'flags/short.flags'}", *METHODS[name], f"--savedir={savedir}", *flags]
+    run(common)  # which knows itself how far it is
+    split = experiments.settings(common)[0].eval_split
+    steps = {f"meta_{split}.json": [*common, "--mode=meta_test", *TEST]}
+    if name in ATTACKED:
+        steps["attack.json"] = [*common, "--mode=attack", *ATTACK]
+    for made, arguments in steps.items():
+        if not experiments.has_made(savedir / made, arguments):
+            run(arguments)
+
+
+def main(argv: list[str]) -> int:
+    """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="short_runs.py", description=__doc__, formatter_class=form, allow_abbrev=False
+    )
     parser.add_argument("--out", default="checkpoints/short", type=pathlib.Path, help="folder of the savedirs")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="default: all")
     parser.add_argument("flags", nargs="*", help="flags of main.py, after --; they replace those of flags/short.flags")
-    args = parser.parse_args()
-    for name in args.methods:
-        method, flags = METHODS[name], args.flags
-        savedir = args.out / name
-        common = [f"--flagfile={ROOT / 'flags/short.flags'}", *method, f"--savedir={savedir}", *flags]
-        if not (savedir / "meta_test.json").exists():
-            run(common)
-            run([*common, "--mode=meta_test", *TEST])
-        if name in ATTACKED and not (savedir / "attack.json").exists():
-            run([*common, "--mode=attack", *ATTACK])
+    args = parser.parse_args(argv[1:])
+
+    def act():
+        for name in args.methods:
+            train_and_test(name, args.out / name, args.flags)
+
+    return cli.guard("short_runs.py", act)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main(sys.argv))

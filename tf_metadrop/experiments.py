@@ -5,7 +5,7 @@ import json
 import pathlib
 
 from tf_metadrop import record
-from tf_metadrop.config import Config, define_flags, from_flags
+from tf_metadrop.config import Config, define_flags, from_flags, given_flags
 
 FLAGS = pathlib.Path(__file__).parent.parent / "flags" / "results"
 GRADIENTS = "exact", "tf1", "first"
@@ -54,12 +54,7 @@ class Run:
     @property
     def config(self) -> Config:
         """Its Config."""
-        from absl import flags
-
-        values = flags.FlagValues()
-        define_flags(values)
-        values(["main.py", f"--flagfile={FLAGS / self.task}.flags", *self.method])
-        return from_flags(values)
+        return settings([f"--flagfile={FLAGS / self.task}.flags", *self.method])[0]
 
     def flag_file(self) -> str:
         """The flag file's own lines and `method`: everything in one file."""
@@ -78,17 +73,6 @@ class Run:
             (None, ["--mode=meta_train"]),
             ("meta_test.json", [*once, "--mode=meta_test", "--eval_split=test", "--n_test_iters=1000"]),
         ]
-
-    def has_made(self, path: pathlib.Path, flags: list[str]) -> bool:
-        """Whether this file is of a step with these flags, taken with the weights of the last iteration."""
-        try:
-            found = json.loads(path.read_text())
-            shown = {name: str(value) for name, value in found["config"].items()}
-            last = found["trained_with"]["iteration"] == self.config.n_train_iters
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-            return False
-        wanted = dict(flag.removeprefix("--").split("=") for flag in flags)
-        return last and all(shown.get(name) == value for name, value in wanted.items())
 
     def n_images(self) -> int:
         """How many images its training sends through the network, those of an inner step and of the query set."""
@@ -109,6 +93,33 @@ class Run:
         """One line about its test."""
         found = json.loads((savedir / "meta_test.json").read_text())
         return f"{found['accuracy']:.2f} +- {found['interval']:.2f}"
+
+
+def settings(arguments: list[str]) -> tuple[Config, set[str]]:
+    """What these flags of main.py come to, and the names of those given.
+
+    Raises:
+      UsageError, absl.flags.Error: they cannot be used.
+    """
+    from absl import flags
+
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["main.py", *arguments])
+    return from_flags(values), given_flags(values)
+
+
+def has_made(path: pathlib.Path, arguments: list[str]) -> bool:
+    """Whether this JSON file is of a step with these flags of main.py, taken with the weights of the last iteration."""
+    config, given = settings(arguments)
+    try:
+        found = json.loads(path.read_text())
+        last = found["trained_with"]["iteration"] == config.n_train_iters
+        theirs = {**found["config"]}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
+    ours = config.as_dict()
+    return last and all(theirs.get(name) == ours[name] for name in given - {"savedir"})
 
 
 def gradients(task: str, seed: int) -> list[Run]:

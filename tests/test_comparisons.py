@@ -1,0 +1,51 @@
+"""quickstart.py and short_runs.py: several methods trained and tested by main.py."""
+
+import json
+
+import pytest
+
+import main
+import quickstart
+import short_runs
+
+TINY = (
+    "--n_train_iters=1 --way=3 --query=2 --metabatch=1 --n_steps=1 --n_eval_batches=1 --n_test_iters=2 "
+    "--n_test_mc_samp=1 --wandb=disabled"
+).split()
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Modes of the calls of main.py, which are made in this process."""
+    modes = []
+
+    def run(arguments):
+        modes.append(next((a.split("=")[1] for a in reversed(arguments) if a.startswith("--mode")), "meta_train"))
+        assert main.main(["main.py", *arguments]) == 0
+
+    for program in (quickstart, short_runs):
+        monkeypatch.setattr(program, "run", run)
+    return modes
+
+
+def test_quickstart_compares_on_the_split_that_was_asked_for(started, tmp_path, capsys):
+    assert quickstart.main(["quickstart.py", f"--out={tmp_path}", *TINY, "--eval_split=val"]) == 0
+    table = capsys.readouterr().out.split("\nstrokes 3-way 1-shot, 2 tasks: accuracy in per cent, 95 % interval\n")[1]
+    for line, name in zip(table.splitlines(), ("maml", "meta-dropout"), strict=True):
+        result = json.loads((tmp_path / name / "meta_val.json").read_text())
+        assert line.lower().split() == [name, f"{result['accuracy']:.2f}", "+-", f"{result['interval']:.2f}"]
+    assert started == 2 * ["meta_train", "meta_test"]
+
+
+def test_short_runs_go_on_and_test_what_was_changed(started, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(short_runs, "TEST", ["--n_test_iters=2"])
+    monkeypatch.setattr(short_runs, "ATTACK", ["--n_test_iters=1", "--attack_steps=1", "--attack_norms=l2"])
+    command = ["short_runs.py", f"--out={tmp_path}", "--methods", "maml", "--", *TINY]
+    assert short_runs.main(command) == 0 and started == ["meta_train", "meta_test", "attack"]
+    assert short_runs.main(command) == 0 and started[3:] == ["meta_train"]  # which finds that it is done
+    assert short_runs.main([*command, "--query=2", "--n_steps=1", "--seed=0"]) == 0 and started[4:] == ["meta_train"]
+    monkeypatch.setattr(short_runs, "TEST", ["--n_test_iters=3"])
+    assert short_runs.main(command) == 0 and started[5:] == ["meta_train", "meta_test"]
+    path = tmp_path / "maml" / "attack.json"  # of a model that was trained further since
+    path.write_text(path.read_text().replace('"iteration": 1', '"iteration": 0'))
+    assert short_runs.main(command) == 0 and started[7:] == ["meta_train", "attack"]
