@@ -35,7 +35,7 @@ def act(values) -> None:
     settings = dataclasses.replace(config.from_flags(values), mode="meta_test")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
-    with cli.quiet():
+    with cli.importing_tensorflow():
         from tf_metadrop import checkpoint, comparison
     folders = pathlib.Path(values.tf1_savedir), settings.directory
     names = tuple(folder.resolve().name for folder in folders)

@@ -25,7 +25,7 @@ def act(values) -> None:
     visible = ",".join(map(str, range(gpu, gpu + settings.devices))) if gpu >= 0 else str(gpu)
     os.environ["CUDA_VISIBLE_DEVICES"] = visible  # before TensorFlow looks for devices
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with cli.quiet():
+    with cli.importing_tensorflow():
         import tensorflow as tf
 
         import tf_metadrop.export

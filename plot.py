@@ -124,7 +124,7 @@ def draw_noise(folder: pathlib.Path, values) -> Drawn:
     """See noise_maps.py."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a few small images
-    with cli.quiet():
+    with cli.importing_tensorflow():
         import tensorflow  # noqa: F401
     settings = config.Config(mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed)
     given = {"data_dir"} if values["data_dir"].present else set()  # else the run's own

@@ -158,7 +158,7 @@ def run_suite(values, arguments: Sequence[str]) -> None:
 def import_quietly() -> None:
     """Imports TensorFlow without the lines that it writes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with cli.quiet():
+    with cli.importing_tensorflow():
         import tensorflow  # noqa: F401
 
         import tf_metadrop.train  # noqa: F401

@@ -162,3 +162,13 @@ def test_pool_kernels_are_tensorflows(size):
     np.testing.assert_array_equal(kernels.put_back(x, zero, zero, place, d), put)
     np.testing.assert_array_equal(kernels.take(x, place), pooled)
     np.testing.assert_array_equal(kernels.take(put, place), d)
+
+
+def test_programs_import_no_keras_and_leave_it_to_the_user():
+    code = (
+        "import sys; from tf_metadrop import cli\n"
+        "with cli.importing_tensorflow():\n    import tensorflow as tf\n"
+        "assert 'keras' not in sys.modules\n"
+        "tf.keras.layers.Dense(1)(tf.ones([1, 1]))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=pathlib.Path(__file__).parent.parent)

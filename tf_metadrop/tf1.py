@@ -114,7 +114,7 @@ def settings(directory: pathlib.Path) -> dict:
 
 def export(source: pathlib.Path, out: pathlib.Path) -> None:
     """Writes the weights of a savedir, ours or the TF1 program's, to OUT/model.*; raises UsageError."""
-    with cli.quiet():
+    with cli.importing_tensorflow():
         from tf_metadrop import checkpoint  # which writes through this module
 
         params, _ = checkpoint.load_params(source)
