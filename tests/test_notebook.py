@@ -40,6 +40,8 @@ def test_every_cell_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("WORK", str(tmp_path))
     monkeypatch.setenv("ITERATIONS", "1")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
+    for cell in code_cells(notebook):  # a shorter inner loop is traced sooner; the golden numbers are of five steps
+        cell.source = cell.source.replace("n_steps=5", "n_steps=1")
     here = {"metadata": {"path": str(NOTEBOOK.parent)}}
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=here).execute()
     text = check(notebook)
