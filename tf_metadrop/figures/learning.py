@@ -34,14 +34,14 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
     """Two panels, over iterations and over hours.
 
     Args:
-      curves: runs with the same label are drawn as their mean, with their range, at the iterations that all have.
+      curves: runs with the same label are drawn as their mean, with their range, at the iterations that all have; as
+        lines of their own if they do not end together.
       published: drawn as horizontal lines, one style for each source.
     """
     figure = style.new_figure(2 * style.COLUMN, 3.1)
     left, right = figure.subplots(1, 2, sharey=True)
     looks = style.looks_of(style.compared_first(dict.fromkeys(curve.colour for curve in curves)))
-    for label in dict.fromkeys(curve.label for curve in curves):
-        group = [curve for curve in curves if curve.label == label]
+    for label, group in together(curves):
         common = sorted(set.intersection(*[set(curve.iterations) for curve in group]))
         at = lambda curve, values, common=common: [dict(zip(curve.iterations, values, strict=True))[i] for i in common]
         every = 100 * np.array([at(curve, curve.accuracies) for curve in group])
@@ -65,12 +65,25 @@ def draw(path: pathlib.Path, curves: list[Curve], published: list[Published], y_
     left.set_ylabel(y_label, fontsize=style.SMALL)
     left.set_xlabel("meta-iteration", fontsize=style.SMALL)
     right.set_xlabel("hours", fontsize=style.SMALL)
-    left.locator_params("x", nbins=5)  # five digits need their room
+    for axes, most in ((left, 5), (right, 6)):
+        axes.locator_params("x", nbins=most)  # five digits need their room
     for axes in (left, right):
         style.bare(axes)
     handles, labels = left.get_legend_handles_labels()
     style.legend_below(figure, dict(zip(labels, handles, strict=True)))
     return style.save(figure, path)
+
+
+def together(curves: list[Curve]) -> list[tuple[str, list[Curve]]]:
+    """(label, the runs that are one line): those with the same label, each alone if they do not end together."""
+    groups = []
+    for label in dict.fromkeys(curve.label for curve in curves):
+        group = [curve for curve in curves if curve.label == label]
+        if len({curve.iterations[-1] for curve in group}) == 1:
+            groups.append((label, group))
+        else:
+            groups += [(label, [curve]) for curve in group]
+    return groups
 
 
 def after_the_rise(curves: list[Curve]) -> list[float]:
