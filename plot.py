@@ -59,8 +59,9 @@ def act(values) -> None:
         files = ", ".join(dict.fromkeys(NEEDS.values()))
         raise UsageError(f"{folders[0]} has none of {files}: train, export or attack first (main.py --mode).")
     out, some = pathlib.Path(values.out) if values.out else folders[0] / "plot", False
+    logged = {} if values.figure else curves.load_all(having("curves"))
     for kind in kinds:
-        for drawn in draw(kind, runs if values.figure else having(kind), out, values):
+        for drawn in draw(kind, runs if values.figure else having(kind), logged, out, values):
             some = True
             for line in drawn.said:
                 print(f"wrote {line}")
@@ -83,8 +84,8 @@ class Drawn(NamedTuple):
     said: list  # what the terminal hears of them
 
 
-def draw(kind: str, runs: dict[str, pathlib.Path], out: pathlib.Path, values) -> Iterator[Drawn]:
-    """Draws one kind of figure."""
+def draw(kind: str, runs: dict[str, pathlib.Path], logged: dict, out: pathlib.Path, values) -> Iterator[Drawn]:
+    """Draws one kind of figure; curves and cost, where no figure was asked for, of what is `logged`."""
     if kind in ("boundary", "noise"):
         of_one = draw_boundaries if kind == "boundary" else draw_noise
         yield from (of_one(folder, values) for folder in runs.values())
@@ -95,9 +96,8 @@ def draw(kind: str, runs: dict[str, pathlib.Path], out: pathlib.Path, values) ->
         of_all = curves.draw if kind == "curves" else curves.draw_cost
         if values.figure:
             loaded = {label: curves.load(folder) for label, folder in runs.items()}
-        else:  # everything that there is, of what has it
-            loaded = curves.load_all(runs)
-            enough = bool if kind == "curves" else curves.seconds_per_iteration
+        else:
+            loaded, enough = logged, bool if kind == "curves" else curves.seconds_per_iteration
             if not any(map(enough, loaded.values())):
                 return
         paths = [of_all(out / f"{kind}.png", loaded)]

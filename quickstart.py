@@ -9,7 +9,7 @@ import pathlib
 import subprocess
 import sys
 
-from tf_metadrop import cli, experiments
+from tf_metadrop import cli, experiments, interruption
 
 ROOT = pathlib.Path(__file__).parent
 METHODS = {"MAML": "--maml", "Meta-dropout": "--nomaml"}
@@ -19,7 +19,14 @@ TEST = ["--n_test_mc_samp=10", "--n_test_iters=200"]
 def run(arguments: list[str]) -> None:
     """Runs main.py, showing the command line; leaves with its exit code if it fails."""
     print(f"\n$ python main.py {' '.join(arguments)}", flush=True)
-    code = subprocess.run([sys.executable, str(ROOT / "main.py"), *arguments]).returncode
+    process = subprocess.Popen([sys.executable, str(ROOT / "main.py"), *arguments])
+    try:
+        code = process.wait()
+    except KeyboardInterrupt as error:
+        if isinstance(error, interruption.Terminated):  # Ctrl-C reaches it too
+            process.terminate()
+        process.wait()  # it saves what it has reached
+        raise
     if code:
         sys.exit(code)
 

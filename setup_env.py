@@ -8,6 +8,7 @@ import hashlib
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import venv
 
 ROOT = pathlib.Path(__file__).parent
 OLDEST, NEWEST = (3, 11), (3, 13)
+READY, OURS = "ready", "made_by_setup_env"  # files in an environment: what it has, and that this program made it
 
 
 def tensorflow_package() -> str:
@@ -54,10 +56,23 @@ def main() -> int:
     )
     state = f"{platform.python_version()} {args.tensorflow} {args.dev} {tensorflow_package()} {wanted.hexdigest()}"
     folder = pathlib.Path(args.venv)
-    mark, ours = folder / "ready", folder / "made_by_setup_env"
-    if mark.exists() and mark.read_text() in (state, state.replace(" False ", " True ")):
+    try:
+        return set_up(folder, state, args.tensorflow, args.dev)
+    except subprocess.CalledProcessError as error:
+        failed = " ".join(map(str, error.cmd[1:4]))
+        mend = "install Python's venv module (Debian: apt install python3-venv)" if "ensurepip" in failed else "mend it"
+        print(f"setup_env.py: `{failed}` failed with exit code {error.returncode}: {mend}.", file=sys.stderr)
+    except OSError as error:
+        print(f"setup_env.py: --venv={folder} cannot be made ({error}): give another folder.", file=sys.stderr)
+    return 2
+
+
+def set_up(folder: pathlib.Path, state: str, version: str, dev: bool) -> int:
+    """Makes the environment, unless it is there in this state; returns the exit code."""
+    ready, ours = folder / READY, folder / OURS
+    if ready.exists() and ready.read_text(errors="replace") in (state, state.replace(" False ", " True ")):
         return 0
-    if folder.is_dir() and not (mark.exists() or ours.exists()) and any(folder.iterdir()):
+    if folder.is_dir() and any(folder.iterdir()) and not is_ours(folder):
         print(
             f"setup_env.py: --venv={folder} was not made by this program, which would empty it: move it away or give a "
             "new folder.",
@@ -65,23 +80,25 @@ def main() -> int:
         )
         return 2
     print(f"setting up {folder} (a few minutes the first time) ...", flush=True)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        ours.touch()  # what is killed from here on may be emptied again
-        for path in {*folder.iterdir()} - {ours}:  # anew: another Python or TensorFlow leaves nothing behind
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        venv.create(folder, with_pip=True)
-        install(folder, args.tensorflow, args.dev)
-    except subprocess.CalledProcessError as error:
-        failed = " ".join(map(str, error.cmd[1:4]))
-        mend = "install Python's venv module (Debian: apt install python3-venv)" if "ensurepip" in failed else "mend it"
-        print(f"setup_env.py: `{failed}` failed with exit code {error.returncode}: {mend}.", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"setup_env.py: --venv={folder} cannot be made ({error}): give another folder.", file=sys.stderr)
-        return 2
-    mark.write_text(state)
+    folder.mkdir(parents=True, exist_ok=True)
+    ours.touch()  # what is killed from here on may be emptied again
+    for path in {*folder.iterdir()} - {ours}:  # anew: another Python or TensorFlow leaves nothing behind
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    venv.create(folder, with_pip=True)
+    install(folder, version, dev)
+    ready.write_text(state)
     return 0
+
+
+def is_ours(folder: pathlib.Path) -> bool:
+    """Whether this program made this folder; earlier it left no other mark than that it was ready."""
+    ready = folder / READY
+    earlier = r"\S+ \S+ (True|False) tensorflow\S* [0-9a-f]{64}"
+    return (folder / OURS).exists() or (
+        (folder / "pyvenv.cfg").exists()
+        and ready.is_file()
+        and bool(re.fullmatch(earlier, ready.read_text(errors="replace")))
+    )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 import main
 import quickstart
 import short_runs
+from tf_metadrop import interruption
 
 TINY = (
     "--n_train_iters=1 --way=3 --query=2 --metabatch=1 --n_steps=1 --n_eval_batches=1 --n_test_iters=2 "
@@ -35,6 +36,32 @@ def test_quickstart_compares_on_the_split_that_was_asked_for(started, tmp_path, 
         result = json.loads((tmp_path / name / "meta_val.json").read_text())
         assert line.lower().split() == [name, f"{result['accuracy']:.2f}", "+-", f"{result['interval']:.2f}"]
     assert started == 2 * ["meta_train", "meta_test"]
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"),
+    [(interruption.Terminated(), ["wait", "terminate", "wait"]), (KeyboardInterrupt(), ["wait", "wait"])],
+)
+def test_a_training_that_is_interrupted_is_waited_for(stop, expected, monkeypatch):
+    """It saves what it has reached; SIGTERM, unlike Ctrl-C, it hears of from us alone."""
+    did = []
+
+    class Process:
+        def __init__(self, command):
+            self.asked = iter([stop, None])
+
+        def wait(self):
+            did.append("wait")
+            if (error := next(self.asked)) is not None:
+                raise error
+
+        def terminate(self):
+            did.append("terminate")
+
+    monkeypatch.setattr(quickstart.subprocess, "Popen", Process)
+    with pytest.raises(KeyboardInterrupt):
+        quickstart.run([])
+    assert did == expected
 
 
 def test_short_runs_go_on_and_test_what_was_changed(started, tmp_path, monkeypatch, capsys):

@@ -223,7 +223,7 @@ def test_config_refuses_from_python_too():
     assert Config(inner_lr=1).inner_lr == 1
 
 
-@pytest.mark.parametrize("name", ["thesis.txt", "pyvenv.cfg"])  # the second: an environment of the user's own
+@pytest.mark.parametrize("name", ["thesis.txt", "pyvenv.cfg", "ready"])  # the second: of the user's own environment
 def test_an_environment_replaces_nothing_else(name, tmp_path, monkeypatch, capsys):
     (tmp_path / name).write_text("years of work")
     monkeypatch.setattr("sys.argv", ["setup_env.py", f"--venv={tmp_path}"])

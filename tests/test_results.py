@@ -87,12 +87,9 @@ def accuracies_of(runs):
 
 
 def test_runs_that_were_trained_on_other_images_are_not_compared(tmp_path):
-    base, images = (
-        np.full(4, 0.5),
-        {"maml0": "a", "drop0": "b", "maml1": "a", "drop1": "a", "maml2": None, "drop2": "b"},
-    )
+    images = {"maml0": "a", "drop0": "b", "maml1": "a", "drop1": "a", "maml2": None, "drop2": "b", "other maml1": "b"}
     for name, known in images.items():
-        finished(tmp_path / name, base + 0.25 * ("drop" in name), maml="maml" in name, seed=int(name[-1]))
+        finished(tmp_path / name, np.full(4, 0.5) + 0.25 * ("drop" in name), maml="maml" in name, seed=int(name[-1]))
         path = tmp_path / name / "meta_test.json"
         result = json.loads(path.read_text())
         path.write_text(json.dumps(result | dict(trained_with=result["trained_with"] | dict(images=known))))

@@ -190,6 +190,8 @@ def of_range(**wanted):
         ),
         (of_range(values=[1, 2], distribution="uniform"), "the distribution uniform, not categorical"),
         (of_range(min=0.5, max=2, distribution="int_uniform"), "int_uniform needs whole numbers"),
+        (of_range(min=0.0, max=float("inf")), "has min 0.0 and max inf, not two numbers"),
+        (of_range(min=5, max=9, values=[1, 2]), "more than one of value, values, and min and max"),
         (of_range(min=0.0, max=1.0, q=0.1), "has q, which is not understood here"),
         (of_range(mu=0.0, sigma=1.0, distribution="normal"), "needs value, values, or min and max"),
         (yaml.safe_dump(definition(command="--maml")), "command is --maml, not a list of texts"),

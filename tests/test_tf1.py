@@ -55,6 +55,7 @@ def test_settings_come_from_the_header_of_the_log(savedir):
         (True, "maml", "maml"),
         (False, "maml", "maml"),  # its two flags are independent
         (True, "metadrop", "maml"),
+        (True, "fixed_gaussian", "maml"),
     ],
 )
 def test_settings_of_the_report_s_program(maml, noise_type, method, savedir, tmp_path):
@@ -63,6 +64,7 @@ def test_settings_of_the_report_s_program(maml, noise_type, method, savedir, tmp
     (savedir / "meta_train.log").write_text(HEADER.replace("maml: True\n", lines))
     config = Config().inherit(tf1.settings(savedir), given=set())
     assert config.method == method
+    assert config.noise_variant == ("report" if method.endswith("report") else "ours")
     if method == "maml":
         assert MetaLearner.load(str(savedir)).config.method == method
         assert load_like(savedir, config)

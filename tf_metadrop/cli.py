@@ -1,6 +1,7 @@
 """What the programs share: flags in, one sentence and exit code 2 when they cannot be used."""
 
 import contextlib
+import importlib.util
 import os
 import signal
 import sys
@@ -40,7 +41,8 @@ def quiet():
 def importing_tensorflow():
     """For the first import of TensorFlow: `quiet`, and without Keras, which is two fifths of the time it takes.
 
-    TensorFlow imports Keras if it is installed, and none of its layers are used here. `tf.keras` still loads it.
+    TensorFlow imports Keras if it is installed, and nothing of it is used here. `tf.keras` and `import
+    tensorflow.keras` still load it.
     """
     absent = sys.modules.setdefault("keras", None) is None  # so that to import it is an ImportError
     try:
@@ -49,6 +51,9 @@ def importing_tensorflow():
     finally:
         if absent:
             sys.modules.pop("keras", None)
+            if "tensorflow" in sys.modules and (keras := importlib.util.find_spec("keras")):
+                folder = os.path.join(os.path.dirname(keras.origin), "_tf_keras")  # where TensorFlow looks for it
+                sys.modules["tensorflow"].__path__.insert(0, folder)
 
 
 def run(

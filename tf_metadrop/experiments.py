@@ -21,6 +21,7 @@ INNER_LR = {  # chosen on validation classes after 300 iterations: results/sweep
 NOISE = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
 SAMPLES = 10  # of the noise in a test, where there is any that is sampled
 NOT_SAMPLED = "maml", "deterministic"
+CHANGES_NOTHING = {"savedir", "wandb", "name", "gpu_id", "save_freq", "resume"}  # of what a test or an attack gives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +120,7 @@ def has_made(path: pathlib.Path, arguments: list[str]) -> bool:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
     ours = config.as_dict()
-    return last and all(theirs.get(name) == ours[name] for name in given - {"savedir"})
+    return last and all(theirs.get(name) == ours[name] for name in given - CHANGES_NOTHING)
 
 
 def gradients(task: str, seed: int) -> list[Run]:

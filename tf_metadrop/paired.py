@@ -47,7 +47,7 @@ def rows(runs: list) -> list[dict]:
     Args:
       runs: `table.Run`s.
     """
-    groups = {}  # (test, training but for what is compared) -> {(method, gradient, rate): {seed: (run, accuracies)}}
+    groups = {}  # (test, training but for what is compared) -> {(method, gradient, rate): {seed: [(run, accuracies)]}}
     for run in runs:
         each = accuracies(run.directory) if run.test else None
         if each is None or len(each) != run.test["episodes"]:
@@ -57,7 +57,7 @@ def rows(runs: list) -> list[dict]:
         training = run.iterations, *(trained_with.get(name) for name in SAME_TRAINING)
         key = run.config.task_name, *test, len(each), *training
         compared = method(run), run.gradient, run.rate
-        groups.setdefault(key, {}).setdefault(compared, {})[run.seed] = run, each
+        groups.setdefault(key, {}).setdefault(compared, {}).setdefault(run.seed, []).append((run, each))
     found = []
     for key, group in sorted(groups.items(), key=lambda item: str(item[0])):
         for second, tested in group.items():
@@ -94,12 +94,14 @@ def alike(one, other) -> bool:
 
 def row(task: str, what: str, first: tuple, second: tuple, runs_1: dict, runs_2: dict) -> list[dict]:
     """One row; none if the two have no training seed in common."""
-    common = sorted(runs_1.keys() & runs_2.keys(), key=str)
-    common = [seed for seed in common if alike(runs_1[seed][0], runs_2[seed][0])]
-    if not common:
+    pairs = []
+    for seed in sorted(runs_1.keys() & runs_2.keys(), key=str):
+        found = [(a, b) for one, a in runs_1[seed] for other, b in runs_2[seed] if alike(one, other)]
+        pairs += found[:1]
+    if not pairs:
         return []
-    seeds_1, seeds_2 = ([runs[seed][1] for seed in common] for runs in (runs_1, runs_2))
-    every = np.stack(seeds_2) - np.stack(seeds_1)  # [seeds, tasks]
+    seeds_1, seeds_2 = np.stack(pairs, 1)  # [seeds, tasks]
+    every = seeds_2 - seeds_1
     mean = every.mean(0)
     names = [f"{method}, {gradient}" for method, gradient, _ in (first, second)]
     return [

@@ -1,5 +1,6 @@
 """Definitions of sweeps, as W&B writes them, and the flags that they give to a trial."""
 
+import math
 import pathlib
 from typing import Any, NamedTuple
 
@@ -56,6 +57,8 @@ def check(wanted: dict[str, Any], name: str) -> None:
     """Raises UsageError, with this name of a parameter, where its values cannot be tried as W&B would."""
     if unknown := wanted.keys() - {"value", "values", "min", "max", "distribution"}:
         raise UsageError(f"{name} has {', '.join(map(str, unknown))}, which is not understood here: leave it out.")
+    if len(wanted.keys() & {"value", "values", "min"}) > 1:
+        raise UsageError(f"{name} has more than one of value, values, and min and max: leave the others out.")
     values = wanted.get("values", [0])
     if not isinstance(values, list) or not values or not all(isinstance(v, (str, int, float)) for v in values):
         raise UsageError(f"{name} has the values {values}, not a list of numbers or texts.")
@@ -73,8 +76,8 @@ def check(wanted: dict[str, Any], name: str) -> None:
 
 
 def number(value: Any) -> bool:
-    """Whether it is a number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether it is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def distribution(wanted: dict[str, Any]) -> str:

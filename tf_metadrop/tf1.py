@@ -105,10 +105,10 @@ def settings(directory: pathlib.Path) -> dict:
         texts = header((directory / "meta_train.log").read_text(errors="replace"))
     except OSError:
         return {}
-    if texts.get("noise_type") in noise.REPORTED[2:]:
-        texts.setdefault("noise_variant", "report")
     if texts.get("maml") == "True" or texts.get("noise_type") == "maml":  # either flag makes it MAML
         texts |= dict(maml="True", noise_type="maml")
+    if texts.get("noise_type") in noise.REPORTED[2:]:
+        texts.setdefault("noise_variant", "report")
     return config.of_texts(texts)
 
 
