@@ -1,5 +1,5 @@
 # make quickstart   train MAML and Meta-dropout on generated strokes, meta-test both and compare (about six minutes)
-# make test         ruff and all tests (about twenty minutes)
+# make test         ruff and all tests (fifteen to twenty minutes)
 # Both make their own .venv first. PYTHON=python3.12 chooses the interpreter (3.11 to 3.13), TF=2.20 TensorFlow.
 
 PYTHON ?= $(shell for v in 3.12 3.13 3.11; do python$$v -c '' 2>/dev/null && echo python$$v && exit; done; echo python3)
