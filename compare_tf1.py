@@ -53,8 +53,7 @@ def act(values) -> None:
     out.mkdir(parents=True, exist_ok=True)
     about = dict(folders=[str(folder) for folder in folders], config=settings.as_dict(), weights=rows, test=summary)
     (out / "comparison.json").write_text(json.dumps(about, indent=1) + "\n")
-    logged = {name: folder for name, folder in zip(names, folders, strict=True) if (folder / curves.LOG).exists()}
-    if logged := curves.load_all(logged):
+    if logged := curves.load_all(dict(zip(names, folders, strict=True))):
         curves.draw(out / "curves.png", logged)
     print(f"wrote {out / 'comparison.json'}{f' and {out}/curves.png' if logged else ''}")
     print(summary["verdict"])

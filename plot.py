@@ -59,7 +59,7 @@ def act(values) -> None:
         files = ", ".join(dict.fromkeys(NEEDS.values()))
         raise UsageError(f"{folders[0]} has none of {files}: train, export or attack first (main.py --mode).")
     out, some = pathlib.Path(values.out) if values.out else folders[0] / "plot", False
-    logged = {} if values.figure else curves.load_all(having("curves"))
+    logged = {} if values.figure else curves.load_all(runs)
     for kind in kinds:
         for drawn in draw(kind, runs if values.figure else having(kind), logged, out, values):
             some = True

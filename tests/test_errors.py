@@ -248,3 +248,8 @@ def test_an_environment_is_made_anew_where_the_last_was_not_finished(tmp_path, m
     assert made == 2 * [[tmp_path / "env" / "made_by_setup_env"]]
     monkeypatch.setattr(setup_env, "install", lambda *_: None)
     assert setup_env.main() == setup_env.main() == 0 and len(made) == 3
+    (tmp_path / "env" / "made_by_setup_env").unlink()  # as it was before there was this mark
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    ready = tmp_path / "env" / "ready"
+    ready.write_text(ready.read_text().replace("2.21", "2.20"))
+    assert setup_env.main() == 0 and len(made) == 4

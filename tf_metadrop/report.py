@@ -78,7 +78,7 @@ def figures(runs: dict[str, pathlib.Path], tested: list) -> list[Shown]:
     shown = []
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder)
-        logged = curves.load_all({label: path for label, path in runs.items() if (path / curves.LOG).exists()})
+        logged = curves.load_all(runs)
         if logged:
             shown.append(read("Training: loss and accuracy", curves.draw(out / "curves.png", logged)))
             if any(curves.seconds_per_iteration(found) for found in logged.values()):

@@ -1,6 +1,5 @@
 """Training curves (loss and accuracy over iterations and time, several runs in one figure), and what a step costs."""
 
-import contextlib
 import pathlib
 import re
 import statistics
@@ -19,22 +18,20 @@ class NoCurve(UsageError):
     """A log has no line of numbers yet, as that of a run that was killed early."""
 
 
-def load_any(savedir: pathlib.Path) -> dict:
-    """`load`; nothing where there is no log, or none with numbers."""
-    with contextlib.suppress(NoCurve):
+def load_any(savedir: pathlib.Path, say: bool = False) -> dict:
+    """`load`; nothing where there is no log, or none with numbers, of which it can `say` so on stderr."""
+    try:
         return load(savedir) if (savedir / LOG).exists() else {}
-    return {}
+    except NoCurve as error:
+        if say:
+            print(f"left out: {error}", file=sys.stderr)
+        return {}
 
 
 def load_all(runs: dict[str, pathlib.Path]) -> dict[str, dict]:
-    """`load` of each savedir {label: folder}; says on stderr which are left out because their logs have no numbers."""
-    found = {}
-    for label, savedir in runs.items():
-        try:
-            found[label] = load(savedir)
-        except NoCurve as error:
-            print(f"left out: {error}", file=sys.stderr)
-    return found
+    """`load` of those savedirs {label: folder} that have curves; says which logs are left out."""
+    found = {label: load_any(savedir, say=True) for label, savedir in runs.items()}
+    return {label: curves for label, curves in found.items() if curves}
 
 
 def load(savedir: pathlib.Path) -> dict:
