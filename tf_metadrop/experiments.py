@@ -167,5 +167,6 @@ def all_runs() -> list[Run]:
         runs.append(Run(one, f"{noise}_{variant}_seed1", flags(noise, "exact", 1, f"--noise_variant={variant}")))
     runs.append(Run(one, "deterministic_seed1", flags("deterministic", seed=1)))
     for gradient in ("exact", "tf1"):
-        runs.append(Run(long, f"metadrop_{gradient}_seed1", flags("metadrop", gradient, 1, inner_lr=0.1)))
+        for noise in ("metadrop", "maml"):
+            runs.append(Run(long, f"{noise}_{gradient}_seed1", flags(noise, gradient, 1, inner_lr=0.1)))
     return runs
