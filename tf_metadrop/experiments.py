@@ -169,6 +169,6 @@ def all_runs() -> list[Run]:
     for gradient in ("exact", "tf1"):
         for noise in ("metadrop", "maml"):
             runs.append(Run(long, f"{noise}_{gradient}_seed1", flags(noise, gradient, 1, inner_lr=0.1)))
-    for gradient in ("exact", "tf1"):  # whether MAML's falls there are the published rate's
+        # whether MAML's falls there are the published rate's
         runs.append(Run(long, f"maml_{gradient}_lr0.05_seed0", flags("maml", gradient, inner_lr=0.05)))
     return runs
