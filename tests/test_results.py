@@ -108,6 +108,15 @@ def test_of_several_learning_rates_the_one_of_most_runs_is_the_method_s(tmp_path
     ]
 
 
+def test_runs_on_other_images_than_most_are_lines_of_their_own(tmp_path):
+    for name, seed, folder in (("a", 0, "data"), ("b", 1, "data"), ("c", 0, "other")):
+        finished(tmp_path / name, np.full(4, 0.5), seed=seed, data_dir=folder)
+    runs = table.find([tmp_path])
+    labels = lambda runs: [curve.label for curve in table_figures.evaluations(runs, "meta_val", False)]
+    assert labels(runs) == ["metadrop", "metadrop (other)", "metadrop"]
+    assert labels(runs[1:]) == ["metadrop (other)", "metadrop (data)"] and labels(runs[2:]) == ["metadrop"]
+
+
 def test_attacked_runs_are_told_apart(tmp_path):
     for name, steps, maml in [("a", 20, True), ("b", 1, True), ("c", 20, False), ("d", 20, False)]:
         config = Config(dataset="omniglot", way=5, maml=maml).as_dict()

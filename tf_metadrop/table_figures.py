@@ -46,15 +46,16 @@ def numbers(published: dict, task: tuple, method: str) -> list[learning.Publishe
 def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]:
     """The curves of those runs that were evaluated on this split while they trained.
 
-    Labels are of the method (and the inner learning rate, if it is not its only `main_rates`) and, if they are asked
-    for, of the gradients.
+    Labels are of the method (and the inner learning rate, if it is not its only `main_rates`, and the folder of the
+    images, if most runs have another) and, if they are asked for, of the gradients.
     """
-    main, found = main_rates(runs), []
+    main, usual, found = main_rates(runs), most([folder(run) for run in runs]), []
     for run in sorted(runs, key=lambda run: (run.config.method, run.gradient, str(run.seed))):
         if curve := curves.load_any(run.directory).get(split):
             line = run.gradient if run.config.method in COMPARED else "exact"
             rate = run.config.inner_lr
             name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
+            name += "" if usual == {folder(run)} else f" ({folder(run)})"
             label = f"{name}, {run.gradient}" if gradients else name
             found.append(learning.Curve(label, line, name, curve["iter"], curve["hours"], curve["acc"]))
     return found
@@ -65,12 +66,23 @@ def kind(run) -> tuple[str, str]:
     return run.config.method, run.gradient
 
 
+def folder(run) -> str | None:
+    """Where the images that it was trained on lay; None if that is not known."""
+    return run.trained_with.get("data_dir")
+
+
 def main_rates(runs: list) -> dict[tuple[str, str], set[float]]:
     """The inner learning rate that most runs of each `kind` have; several rates, if as many have each."""
-    counts = {}
+    rates = {}
     for run in runs:
-        counts.setdefault(kind(run), collections.Counter())[run.config.inner_lr] += 1
-    return {of: {rate for rate, n in rates.items() if n == max(rates.values())} for of, rates in counts.items()}
+        rates.setdefault(kind(run), []).append(run.config.inner_lr)
+    return {of: most(found) for of, found in rates.items()}
+
+
+def most(values: list) -> set:
+    """The most frequent of the values; several, if they are as frequent."""
+    counts = collections.Counter(values)
+    return {value for value, n in counts.items() if n == max(counts.values())}
 
 
 def draw_attacks(runs: list, output: pathlib.Path) -> list[pathlib.Path]:
