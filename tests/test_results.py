@@ -108,13 +108,15 @@ def test_of_several_learning_rates_the_one_of_most_runs_is_the_method_s(tmp_path
     ]
 
 
-def test_runs_on_other_images_than_most_are_lines_of_their_own(tmp_path):
-    for name, seed, folder in (("a", 0, "data"), ("b", 1, "data"), ("c", 0, "other")):
-        finished(tmp_path / name, np.full(4, 0.5), seed=seed, data_dir=folder)
+@pytest.mark.parametrize("key", ["data_dir", "episodes"])
+def test_runs_on_other_images_or_episodes_than_most_are_lines_of_their_own(key, tmp_path):
+    usual, other = Config.__dataclass_fields__[key].default, "shared_classes"  # a folder may be called so too
+    for name, seed, value in (("a", 0, usual), ("b", 1, usual), ("c", 0, other)):
+        finished(tmp_path / name, np.full(4, 0.5), seed=seed, **{key: value})
     runs = table.find([tmp_path])
     labels = lambda runs: [curve.label for curve in table_figures.evaluations(runs, "meta_val", False)]
-    assert labels(runs) == ["metadrop", "metadrop (other)", "metadrop"]
-    assert labels(runs[1:]) == ["metadrop (other)", "metadrop (data)"] and labels(runs[2:]) == ["metadrop"]
+    assert labels(runs) == ["metadrop", f"metadrop ({other})", "metadrop"]
+    assert labels(runs[1:]) == [f"metadrop ({other})", f"metadrop ({usual})"] and labels(runs[2:]) == ["metadrop"]
 
 
 def test_attacked_runs_are_told_apart(tmp_path):

@@ -171,4 +171,6 @@ def all_runs() -> list[Run]:
             runs.append(Run(long, f"{noise}_{gradient}_seed1", flags(noise, gradient, 1, inner_lr=0.1)))
         # whether MAML's falls there are the published rate's
         runs.append(Run(long, f"maml_{gradient}_lr0.05_seed0", flags("maml", gradient, inner_lr=0.05)))
+    shared = flags("maml", "tf1", 0, "--episodes=shared_classes", inner_lr=0.1)  # what the release's classes change
+    runs.append(Run(long, "maml_tf1_shared_classes_seed0", shared))
     return runs

@@ -7,6 +7,7 @@ from tf_metadrop import robustness_figure
 from tf_metadrop.figures import curves, learning
 from tf_metadrop.figures.style import COMPARED
 
+TOLD = "data_dir", "episodes"  # of a training: what its line is called after where most have another
 HELD_OUT = {"meta_val": "accuracy on validation classes (%)", "meta_test": "accuracy on test classes (%)"}
 
 
@@ -46,16 +47,18 @@ def numbers(published: dict, task: tuple, method: str) -> list[learning.Publishe
 def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]:
     """The curves of those runs that were evaluated on this split while they trained.
 
-    Labels are of the method (and the inner learning rate, if it is not its only `main_rates`, and the folder of the
-    images, if most runs have another) and, if they are asked for, of the gradients.
+    Labels are of the method (and the inner learning rate, if it is not its only `main_rates`, and what of TOLD most
+    runs have otherwise) and, if they are asked for, of the gradients.
     """
-    main, usual, found = main_rates(runs), most([folder(run) for run in runs]), []
+    main, found = main_rates(runs), []
+    usual = {key: most([run.trained_with.get(key) for run in runs]) for key in TOLD}
     for run in sorted(runs, key=lambda run: (run.config.method, run.gradient, str(run.seed))):
         if curve := curves.load_any(run.directory).get(split):
             line = run.gradient if run.config.method in COMPARED else "exact"
             rate = run.config.inner_lr
             name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
-            name += "" if usual == {folder(run)} else f" ({folder(run)})"
+            values = {key: run.trained_with.get(key) for key in TOLD}
+            name += "".join(f" ({value})" for key, value in values.items() if usual[key] != {value})
             label = f"{name}, {run.gradient}" if gradients else name
             found.append(learning.Curve(label, line, name, curve["iter"], curve["hours"], curve["acc"]))
     return found
@@ -64,11 +67,6 @@ def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]
 def kind(run) -> tuple[str, str]:
     """(method, gradient)."""
     return run.config.method, run.gradient
-
-
-def folder(run) -> str | None:
-    """Where the images that it was trained on lay; None if that is not known."""
-    return run.trained_with.get("data_dir")
 
 
 def main_rates(runs: list) -> dict[tuple[str, str], set[float]]:
