@@ -73,6 +73,13 @@ def test_runs_that_were_trained_on_other_images_are_not_compared(tmp_path):
     assert row["by seed"] == "+25.00, +25.00"  # of seeds 1 and 2
 
 
+def test_images_without_a_digest_are_told_apart_by_their_folder(tmp_path):
+    for name, seed, folder in (("maml0", 0, "data"), ("drop0", 0, "other"), ("maml1", 1, "data"), ("drop1", 1, "data")):
+        finished(tmp_path / name, np.full(4, 0.5), maml="maml" in name, seed=seed, data_dir=folder)
+    (row,) = paired.rows(table.find([tmp_path]))
+    assert row["by seed"] == "+0.00"  # of seed 1
+
+
 def test_runs_with_other_coefficients_are_told_apart(tmp_path):
     base = np.full(4, 0.5)
     finished(tmp_path / "maml", base, maml=True)

@@ -211,6 +211,10 @@ def test_the_level_is_that_of_the_exact_and_the_tf1_gradient(tmp_path):
     (tmp_path / "first" / "meta_train.log").write_text(LOG.rsplit("acc ", 1)[0] + "acc 0.795\n")
     (alone,) = learning_table.rows(table.find([tmp_path / "first"]))
     assert (alone["level"], alone["iterations"]) == (79, 100)
+    finished(tmp_path / "other images", np.full(4, 0.75), data_dir="other")  # no repetition of the others
+    (tmp_path / "other images" / "meta_train.log").write_text(LOG.rsplit("\nIter", 1)[0])  # its best is 75 %
+    levels = {row["run"].rsplit("/")[-1]: row["level"] for row in learning_table.rows(table.find([tmp_path]))}
+    assert levels == {"exact": 80, "tf1": 80, "first": 80, "other images": 75}
 
 
 def test_what_was_lost_is_not_in_the_record(tmp_path):
@@ -241,7 +245,7 @@ def test_the_readme_s_table_has_the_accuracies_of_the_results():
         rows = [row for row in csv.DictReader(file) if row["method"] in style.COMPARED]
     kinds = {}  # {(task, gradient, inside release/, iterations): {method: rows}}
     for row in rows:
-        if not row["ours"] or "_lr" in row["run"]:  # published only, or with another inner learning rate
+        if not row["ours"] or re.search("_lr|_shared_classes|_random_split", row["run"]):  # published only, or a check
             continue
         kind = row["task"].removeprefix("omniglot "), row["gradient"], "release/" in row["run"], row["iterations"]
         kinds.setdefault(kind, {}).setdefault(row["method"], []).append(row)

@@ -40,5 +40,5 @@ def row(run, cost: dict) -> dict:
         "memory (MB)": cost["peak_mb"], "GFLOP per iteration": f"{gflop:.1f}" if gflop else "",
         "TFLOP": f"{gflop * cost['iterations'] / 1000:.0f}" if gflop else "",
         "starts": len(cost["parts"]), "commit": ", ".join(sorted({part["commit"] for part in cost["parts"]})),
-        "machine": "; ".join(sorted(machines | gpus)),
+        "machine": "; ".join(sorted(machines | gpus)), "run": str(run.directory),
     }  # fmt: skip

@@ -8,9 +8,10 @@ SPLITS = "meta_val", "meta_test"
 LEGEND = (
     "Accuracy in per cent on held-out classes, evaluated while training (metabatch times --n_eval_batches tasks, one "
     "noise sample). steepest fall: between two evaluations in a "
-    "row. level: what every run of its task, method and --n_train_iters by the exact and the tf1 gradient reached, "
-    "rounded down; after the iterations and hours beside it the run was there for the first time."
+    "row. level: what every run of its task, method, --n_train_iters, --episodes and --data_dir by the exact and the "
+    "tf1 gradient reached, rounded down; after the iterations and hours beside it the run was there for the first time."
 )
+TOLD = "data_dir", "episodes"  # of a training: runs that differ in one are not repetitions of one another
 HELD_OUT = {"meta_val": "validation", "meta_test": "test"}
 
 
@@ -29,7 +30,7 @@ def rows(runs: list) -> list[dict]:
 
 def level(run, found: list) -> float:
     """The accuracy, in whole per cent, that all such runs of this method reached, first order aside."""
-    kind = lambda r: (r.task, r.config.method, r.trained_with.get("n_train_iters"))
+    kind = lambda r: (r.task, r.config.method, *(r.trained_with.get(key) for key in ("n_train_iters", *TOLD)))
     alike = [(r, c) for r, _, c in found if kind(r) == kind(run)]
     second_order = [(r, c) for r, c in alike if r.gradient != "first"]
     reached = min(max(curve["acc"]) for _, curve in second_order or alike)
@@ -47,5 +48,5 @@ def row(run, split: str, curve: dict, level: float) -> dict:
         "half way": f"{accuracies[(len(accuracies) - 1) // 2]:.2f}", "end": f"{accuracies[-1]:.2f}",
         "best": f"{max(accuracies):.2f}", "steepest fall": f"{max([0.0, *falls]):.2f}",
         "level": level, "iterations": "not" if first is None else curve["iter"][first],
-        "hours": "not" if first is None else f"{curve['hours'][first]:.2f}",
+        "hours": "not" if first is None else f"{curve['hours'][first]:.2f}", "run": str(run.directory),
     }  # fmt: skip

@@ -87,9 +87,12 @@ def shown(differences: np.ndarray) -> str:
 
 
 def alike(one, other) -> bool:
-    """Whether two runs were trained on the same images, as far as that is known."""
-    images = {run.trained_with.get("images") for run in (one, other)} - {None}
-    return len(images) < 2
+    """Whether two runs were trained on the same images, as far as that is known: by their digest or else the folder."""
+    for key in "images", "data_dir":
+        values = [run.trained_with.get(key) for run in (one, other)]
+        if None not in values:
+            return values[0] == values[1]
+    return True
 
 
 def row(task: str, what: str, first: tuple, second: tuple, runs_1: dict, runs_2: dict) -> list[dict]:

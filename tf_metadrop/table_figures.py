@@ -6,8 +6,8 @@ import pathlib
 from tf_metadrop import robustness_figure
 from tf_metadrop.figures import curves, learning
 from tf_metadrop.figures.style import COMPARED
+from tf_metadrop.learning_table import TOLD
 
-TOLD = "data_dir", "episodes"  # of a training: what its line is called after where most have another
 HELD_OUT = {"meta_val": "accuracy on validation classes (%)", "meta_test": "accuracy on test classes (%)"}
 
 
@@ -51,16 +51,16 @@ def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]
     runs have otherwise) and, if they are asked for, of the gradients.
     """
     main, found = main_rates(runs), []
-    usual = {key: most([run.trained_with.get(key) for run in runs]) for key in TOLD}
-    for run in sorted(runs, key=lambda run: (run.config.method, run.gradient, str(run.seed))):
-        if curve := curves.load_any(run.directory).get(split):
-            line = run.gradient if run.config.method in COMPARED else "exact"
-            rate = run.config.inner_lr
-            name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
-            values = {key: run.trained_with.get(key) for key in TOLD}
-            name += "".join(f" ({value})" for key, value in values.items() if usual[key] != {value})
-            label = f"{name}, {run.gradient}" if gradients else name
-            found.append(learning.Curve(label, line, name, curve["iter"], curve["hours"], curve["acc"]))
+    lines = [(run, curve) for run in runs if (curve := curves.load_any(run.directory).get(split))]
+    usual = {key: most([run.trained_with.get(key) for run, _ in lines]) for key in TOLD}
+    for run, curve in sorted(lines, key=lambda line: (line[0].config.method, line[0].gradient, str(line[0].seed))):
+        line = run.gradient if run.config.method in COMPARED else "exact"
+        rate = run.config.inner_lr
+        name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
+        values = {key: run.trained_with.get(key) for key in TOLD}
+        name += "".join(f" ({value})" for key, value in values.items() if usual[key] != {value})
+        label = f"{name}, {run.gradient}" if gradients else name
+        found.append(learning.Curve(label, line, name, curve["iter"], curve["hours"], curve["acc"]))
     return found
 
 
