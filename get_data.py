@@ -2,8 +2,9 @@
 
   python get_data.py --dataset omniglot                  download (14 MB) and build, random split of characters
   python get_data.py --dataset omniglot --val            the same with 172 characters held out for validation
+  python get_data.py --dataset omniglot --split vinyals  the split of Vinyals et al., with which results/ were made
   python get_data.py --dataset omniglot --source DIR --split_file trainval.txt --split_file test.txt
-                                                         build from local zips, split as in Vinyals et al.
+                                                         build from local zips, with a split of your own
   python get_data.py --dataset mimgnet --source DIR      build from a copy of miniImageNet (npy, pkl or csv + images)
 
 Existing files are never overwritten. Exit code: 0 done, 2 not usable input (one sentence says what and the mend).
@@ -24,11 +25,14 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("dataset", None, "omniglot, mimgnet or strokes.", flag_values=values)
     flags.DEFINE_string("data_dir", "data", "Folder of the data sets.", flag_values=values)
     flags.DEFINE_string("source", None, "Folder with local files to build from.", flag_values=values)
+    flags.DEFINE_enum(
+        "split", "random", ["random", "vinyals"], "Omniglot: which split of the characters.", flag_values=values
+    )
     flags.DEFINE_multi_string(
         "split_file",
         [],
         "Omniglot: a split in the form of Vinyals et al.; repeat it, or separate by commas, for train.txt (or "
-        "trainval.txt), val.txt and test.txt. Without it the split is random.",
+        "trainval.txt), val.txt and test.txt. Without it the split is that of --split.",
         flag_values=values,
     )
     flags.DEFINE_integer("seed", 0, "Omniglot: seed of the random split.", 0, 2**32 - 1, flag_values=values)
@@ -49,8 +53,11 @@ def build(values: flags.FlagValues) -> list[str]:
     if values.dataset == "omniglot":
         from tf_metadrop.data import omniglot
 
-        return omniglot.build(folder, values.source, split_files(values.split_file), values.seed, values.val)
-    for flag in ("split_file", "val", "seed"):
+        files = split_files(values.split_file)
+        if files and values["split"].present:
+            raise UsageError("--split and --split_file both choose the characters: give one of them.")
+        return omniglot.build(folder, values.source, files, values.seed, values.val, values.split)
+    for flag in ("split", "split_file", "val", "seed"):
         if values[flag].present:
             raise UsageError(f"--{flag} is for --dataset omniglot only: leave it out for {values.dataset}.")
     if values.dataset == "mimgnet":

@@ -1,5 +1,6 @@
 """Building of Omniglot from small made-up archives, and what can be wrong with them."""
 
+import hashlib
 import io
 import json
 import zipfile
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tf_metadrop.data import download, load_split, omniglot, omniglot_images, omniglot_splits
+from tf_metadrop.data import download, load_split, omniglot, omniglot_images, omniglot_splits, vinyals
 from tf_metadrop.errors import UsageError
 
 CHARACTERS = {
@@ -59,13 +60,30 @@ def write_split(folder, name, characters):
     return str(path)
 
 
-def build(tmp_path, source, split_files=(), seed=0, val=False):
-    return omniglot.build(tmp_path / "data" / "omniglot", str(source), split_files, seed, val)
+def build(tmp_path, source, split_files=(), seed=0, val=False, named="random"):
+    return omniglot.build(tmp_path / "data" / "omniglot", str(source), split_files, seed, val, named)
 
 
 def files(tmp_path):
     folder = tmp_path / "data" / "omniglot"
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_the_split_of_vinyals_et_al_is_line_for_line_that_of_its_files():
+    digests = {name: hashlib.blake2b("\n".join(of).encode(), digest_size=8) for name, of in vinyals.split().items()}
+    found = {name: digest.hexdigest() for name, digest in digests.items()}
+    assert found == {"train": "32264d01957ac228", "test": "7ba7f00bec4db393"}  # of trainval.txt and test.txt
+
+
+def test_the_split_of_vinyals_et_al_is_built_by_its_name(tmp_path, source, monkeypatch):
+    monkeypatch.setattr(vinyals, "TRAIN", {"ULOG": 1, "Greek": 2})
+    monkeypatch.setattr(vinyals, "TEST", {"ULOG": 2, "Latin": 1})
+    build(tmp_path, source, named="vinyals")
+    names = json.loads((tmp_path / "data/omniglot/classes.json").read_text())
+    assert names["train"][::4] == [
+        f"{c}/rot000" for c in ("ULOG/character01", "Greek/character01", "Greek/character02")
+    ]
+    assert names["test"][::4] == ["ULOG/character02/rot000", "Latin/character01/rot000"]
 
 
 def test_classes_follow_the_split_files_and_rotations_turn_counter_clockwise(tmp_path, source):

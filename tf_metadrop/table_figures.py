@@ -2,6 +2,7 @@
 
 import collections
 import pathlib
+from collections.abc import Iterable
 
 from tf_metadrop import robustness_figure
 from tf_metadrop.figures import curves, learning
@@ -51,14 +52,14 @@ def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]
     runs have otherwise) and, if they are asked for, of the gradients.
     """
     main, found = main_rates(runs), []
-    lines = [(run, curve) for run in runs if (curve := curves.load_any(run.directory).get(split))]
-    usual = {key: most([run.trained_with.get(key) for run, _ in lines]) for key in TOLD}
-    for run, curve in sorted(lines, key=lambda line: (line[0].config.method, line[0].gradient, str(line[0].seed))):
+    drawn = [(run, curve) for run in runs if (curve := curves.load_any(run.directory).get(split))]
+    told = lambda run: [run.trained_with.get(key) for key in TOLD]
+    usual = [most(values) for values in zip(*(told(run) for run, _ in drawn), strict=True)]
+    for run, curve in sorted(drawn, key=lambda each: (each[0].config.method, each[0].gradient, str(each[0].seed))):
         line = run.gradient if run.config.method in COMPARED else "exact"
         rate = run.config.inner_lr
         name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
-        values = {key: run.trained_with.get(key) for key in TOLD}
-        name += "".join(f" ({value})" for key, value in values.items() if usual[key] != {value})
+        name += "".join(f" ({value})" for value, common in zip(told(run), usual, strict=True) if common != {value})
         label = f"{name}, {run.gradient}" if gradients else name
         found.append(learning.Curve(label, line, name, curve["iter"], curve["hours"], curve["acc"]))
     return found
@@ -77,7 +78,7 @@ def main_rates(runs: list) -> dict[tuple[str, str], set[float]]:
     return {of: most(found) for of, found in rates.items()}
 
 
-def most(values: list) -> set:
+def most(values: Iterable) -> set:
     """The most frequent of the values; several, if they are as frequent."""
     counts = collections.Counter(values)
     return {value for value, n in counts.items() if n == max(counts.values())}

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tf_metadrop.data import arrays, omniglot_images, omniglot_splits, outputs
+from tf_metadrop.data import arrays, omniglot_images, omniglot_splits, outputs, vinyals
 from tf_metadrop.errors import UsageError
 
 
-def build(folder: pathlib.Path, source: str | None, split_files: Sequence[str], seed: int, val: bool) -> list[str]:
+def build(
+    folder: pathlib.Path, source: str | None, split_files: Sequence[str], seed: int, val: bool, named: str = "random"
+) -> list[str]:
     """Builds the files from the two official zips.
 
     Classes are characters and their copies turned counter-clockwise by 90, 180 and 270 degrees (numpy.rot90), named
@@ -19,9 +21,10 @@ def build(folder: pathlib.Path, source: str | None, split_files: Sequence[str], 
       folder: <data_dir>/omniglot, where train.npy, test.npy, perhaps val.npy (uint8 [classes, 20, 28, 28, 1], ink =
         255) and classes.json go.
       source: folder with the zips or their unpacked folders; None downloads the zips into <folder>/raw.
-      split_files: see `omniglot_splits.read_files`; none makes a random split.
-      seed: of the random split; not used with `split_files`.
+      split_files: see `omniglot_splits.read_files`; none makes the split `named`.
+      seed: of the random split; not used with another.
       val: also hold out validation characters from the train ones.
+      named: "random" or "vinyals".
 
     Returns:
       One line per file written.
@@ -31,7 +34,9 @@ def build(folder: pathlib.Path, source: str | None, split_files: Sequence[str], 
     """
     outputs.check_free(folder)
     # Split files are read before the download: a typo in them must not cost the wait.
-    split = omniglot_splits.read_files(split_files) if split_files else None
+    split = vinyals.split() if named == "vinyals" else None
+    if split_files:
+        split = omniglot_splits.read_files(split_files)
     if val and split and "val" in split:
         raise UsageError("--val and a --split_file for val both choose the val classes: give one of them.")
     where = pathlib.Path(source) if source else omniglot_images.fetch(folder / "raw")

@@ -86,10 +86,12 @@ def random_split(characters: Sequence[str], seed: int) -> dict[str, list[str]]:
     """
     order = np.random.RandomState(seed).permutation(len(characters))
     chosen = {"train": sorted(order[:TRAIN_CHARACTERS]), "test": sorted(order[TRAIN_CHARACTERS:])}
-    return {
-        name: [f"{characters[index]}/rot{rotation}" for index in indices for rotation in ROTATIONS]
-        for name, indices in chosen.items()
-    }
+    return {name: with_rotations([characters[index] for index in indices]) for name, indices in chosen.items()}
+
+
+def with_rotations(characters: Sequence[str]) -> list[str]:
+    """The classes of these characters: each turned four times."""
+    return [f"{character}/rot{rotation}" for character in characters for rotation in ROTATIONS]
 
 
 def with_val(split: dict[str, list[str]]) -> dict[str, list[str]]:
