@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import importlib
 import pathlib
 import re
 
@@ -10,7 +11,7 @@ import pytest
 
 import main
 import setup_env
-from tf_metadrop import Config, UsageError, checkpoint, comparison, meta, model, random, tf1, tracking, train
+from tf_metadrop import Config, UsageError, checkpoint, cli, comparison, meta, model, random, tf1, tracking, train
 from tf_metadrop import method as methods
 from tf_metadrop.data import DATASETS
 
@@ -177,6 +178,14 @@ def test_state_without_a_part(refused, tmp_path, part):
 def test_flag_file_that_is_no_text(refused, tmp_path):
     (tmp_path / "a.flags").write_bytes(b"\xff\xfe\x00--way")
     refused("--flagfile is not a text file", "--flagfile=a.flags")
+
+
+def test_a_package_that_is_not_installed(capsys):
+    assert cli.guard("main.py", lambda: importlib.import_module("no_such_package")) == 2
+    err = capsys.readouterr().err
+    assert re.fullmatch(r"main\.py: the package no_such_package is not installed in [^\n]+\.\n", err), err
+    with pytest.raises(ModuleNotFoundError):
+        cli.guard("main.py", lambda: importlib.import_module("tf_metadrop.no_such_module"))
 
 
 def test_tf1_checkpoints_that_do_not_fit(refused, tmp_path):

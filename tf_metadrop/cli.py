@@ -102,6 +102,13 @@ def guard(program: str, act: Callable[[], None]) -> int:
         sentence = str(error)
     except UnicodeDecodeError:
         sentence = "the --flagfile is not a text file: give one with a flag per line."
+    except ModuleNotFoundError as error:
+        if (error.name or "tf_metadrop").startswith("tf_metadrop"):  # a mistake in the code
+            raise
+        sentence = (
+            f"the package {error.name} is not installed in {sys.prefix}: install as the README says, or take .venv's "
+            "python, which `make env` sets up."
+        )
     except MemoryError:
         sentence = "the memory is not enough: lower --metabatch, --way, --shot or --query."
     except OSError as error:  # a folder that may not be looked into, a full disk, and the like
