@@ -119,6 +119,20 @@ def test_runs_on_other_images_or_episodes_than_most_are_lines_of_their_own(key, 
     assert labels(runs[1:]) == [f"metadrop ({other})", f"metadrop ({usual})"] and labels(runs[2:]) == ["metadrop"]
 
 
+@pytest.mark.parametrize("key", ["data_dir", "episodes"])
+def test_a_run_that_does_not_say_its_images_or_episodes_is_one_of_the_others(key, tmp_path):
+    for name, seed in (("a", 0), ("b", 1), ("c", 2)):
+        finished(tmp_path / name, np.full(4, 0.5), seed=seed)
+    path = tmp_path / "c" / "meta_test.json"  # tested from the weights and the log alone
+    test = json.loads(path.read_text())
+    del test["trained_with"][key]
+    path.write_text(json.dumps(test))
+    runs = table.find([tmp_path])
+    for some in (runs, runs[2:]):
+        assert {curve.label for curve in table_figures.evaluations(some, "meta_val", False)} == {"metadrop"}
+    assert not learning_table.told_apart(runs[0], runs[2])
+
+
 def test_attacked_runs_are_told_apart(tmp_path):
     for name, steps, maml in [("a", 20, True), ("b", 1, True), ("c", 20, False), ("d", 20, False)]:
         config = Config(dataset="omniglot", way=5, maml=maml).as_dict()

@@ -59,7 +59,8 @@ def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]
         line = run.gradient if run.config.method in COMPARED else "exact"
         rate = run.config.inner_lr
         name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
-        name += "".join(f" ({value})" for value, common in zip(told(run), usual, strict=True) if common != {value})
+        others = [value for value, common in zip(told(run), usual, strict=True) if value and common != {value}]
+        name += "".join(f" ({value})" for value in others)
         label = f"{name}, {run.gradient}" if gradients else name
         found.append(learning.Curve(label, line, name, curve["iter"], curve["hours"], curve["acc"]))
     return found
@@ -80,7 +81,7 @@ def main_rates(runs: list) -> dict[tuple[str, str], set[float]]:
 
 def most(values: Iterable) -> set:
     """The most frequent of the values; several, if they are as frequent."""
-    counts = collections.Counter(values)
+    counts = collections.Counter(value for value in values if value is not None)  # None: not known
     return {value for value, n in counts.items() if n == max(counts.values())}
 
 
