@@ -134,13 +134,15 @@ def test_a_run_that_does_not_say_its_images_or_episodes_is_one_of_the_others(key
 
 
 def test_attacked_runs_are_told_apart(tmp_path):
-    for name, steps, maml in [("a", 20, True), ("b", 1, True), ("c", 20, False), ("d", 20, False)]:
+    attacked = [("a", 20, True, 9), ("b", 1, True, 9), ("c", 20, False, 9), ("d", 20, False, 9), ("e", 20, False, 8)]
+    for name, steps, maml, iterations in attacked:
         config = Config(dataset="omniglot", way=5, maml=maml).as_dict()
         rows = [dict(norm="l2", epsilon=1.0, accuracy_percent=50.0, ci95=1.0, tasks=9, steps=steps, restarts=1)]
+        trained = config | dict(iteration=iterations)
         (tmp_path / name).mkdir()
-        (tmp_path / name / "attack.json").write_text(json.dumps(dict(rows=rows, config=config, trained_with=config)))
+        (tmp_path / name / "attack.json").write_text(json.dumps(dict(rows=rows, config=config, trained_with=trained)))
     runs = table.find([tmp_path])
-    names = ["maml (20 steps)", "maml (1 step)", "metadrop (c)", "metadrop (d)"]
+    names = ["maml (20 steps)", "maml (1 step)", "metadrop (c)", "metadrop (d)", "metadrop (8 its, 20 steps)"]
     assert [*table_figures.labels(runs)] == names and [*table_figures.labels(runs[1:3])] == ["maml", "metadrop"]
 
 

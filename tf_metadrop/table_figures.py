@@ -96,11 +96,12 @@ def draw_attacks(runs: list, output: pathlib.Path) -> list[pathlib.Path]:
 
 
 def labels(runs: list) -> dict[str, list[dict]]:
-    """{label: rows} of attacked runs: the method, where that is not enough the attack's steps or the folder."""
+    """{label: rows} of attacked runs: the method, where that is not enough also steps, iterations, or the folder."""
 
     def names(run):
         steps = run.attack[0]["steps"]
-        return [run.config.method, f"{run.config.method} ({steps} step{'s' * (steps > 1)})"]
+        steps = f"{steps} step{'s' * (steps > 1)}"
+        return [f"{run.config.method}{more}" for more in ("", f" ({steps})", f" ({run.iterations} its, {steps})")]
 
     every = [name for run in runs for name in names(run)]
     found = {}
