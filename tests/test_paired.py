@@ -69,8 +69,9 @@ def test_runs_that_were_trained_on_other_images_are_not_compared(tmp_path):
         path = tmp_path / name / "meta_test.json"
         result = json.loads(path.read_text())
         path.write_text(json.dumps(result | dict(trained_with=result["trained_with"] | dict(images=known))))
-    (row,) = paired.rows(table.find([tmp_path]))
-    assert row["by seed"] == "+25.00, +25.00"  # of seeds 1 and 2
+    found = {row["task"]: row["by seed"] for row in paired.rows(table.find([tmp_path]))}
+    task = "omniglot 5-way 1-shot"
+    assert found == {task: "+25.00", f"{task} (images a)": "+25.00"}  # of seeds 2 (not known: as the others) and 1
 
 
 def test_images_without_a_digest_are_told_apart_by_their_folder(tmp_path):
@@ -78,6 +79,17 @@ def test_images_without_a_digest_are_told_apart_by_their_folder(tmp_path):
         finished(tmp_path / name, np.full(4, 0.5), maml="maml" in name, seed=seed, data_dir=folder)
     (row,) = paired.rows(table.find([tmp_path]))
     assert row["by seed"] == "+0.00"  # of seed 1
+
+
+def test_runs_in_another_folder_have_rows_of_their_own(tmp_path):
+    for folder, lift, seeds in (("data", 0.25, 2), ("data_random", 0.125, 1)):
+        for seed in range(seeds):
+            for name in ("maml", "drop"):
+                each = np.full(4, 0.5) + lift * (name == "drop")
+                finished(tmp_path / folder / f"{name}{seed}", each, maml=name == "maml", seed=seed, data_dir=folder)
+    found = {row["task"]: row["by seed"] for row in paired.rows(table.find([tmp_path]))}
+    task = "omniglot 5-way 1-shot"
+    assert found == {task: "+25.00, +25.00", f"{task} (data_random)": "+12.50"}
 
 
 def test_runs_with_other_coefficients_are_told_apart(tmp_path):

@@ -20,7 +20,8 @@ LEGEND = (
     "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
     "its 95 % interval over tasks, which knows nothing of other training seeds: each seed's own difference stands "
     "beside it. shown: two training seeds or more, all to the same side, and zero outside the interval. The two had "
-    "the same iterations, metabatch and outer rate; where they had not the same inner learning rate, lr has both."
+    "the same images (in brackets after the task where most have others), iterations, metabatch and outer rate; where "
+    "they had not the same inner learning rate, lr has both."
 )
 
 
@@ -41,13 +42,40 @@ def accuracies(directory: pathlib.Path) -> np.ndarray | None:
 def rows(runs: list) -> list[dict]:
     """Rows of the table: every method against maml, and every meta-gradient against exact.
 
-    Compared are runs of as many iterations that are alike in SAME_TRAINING; their inner learning rates may differ, and
-    runs of several are compared each for itself.
+    Compared are runs of as many iterations on the same images that are alike in SAME_TRAINING; their inner learning
+    rates may differ, and runs of several are compared each for itself.
 
     Args:
       runs: `table.Run`s.
     """
-    groups = {}  # (test, training but for what is compared) -> {(method, gradient, rate): {seed: [(run, accuracies)]}}
+    tasks = {}
+    for run in runs:
+        tasks.setdefault(run.config.task_name, []).append(run)
+    found = [row for name, of in tasks.items() for where, same in by_images(of) for row in compared(name + where, same)]
+    return sorted(found, key=lambda row: (row["task"], row["of"] != "method", row["second"]))
+
+
+def by_images(runs: list) -> list[tuple[str, list]]:
+    """[(what to add to the task's name, runs)] of a task's runs: those `alike`, named but for the largest group."""
+    groups = []
+    for run in runs:
+        group = next((group for group in groups if all(alike(run, other) for other in group)), None)
+        if group is None:
+            groups.append(group := [])
+        group.append(run)
+    largest = max(groups, key=len)
+    known = lambda group, key: next(filter(None, (run.trained_with.get(key) for run in group)), None)
+    named = []
+    for group in groups:
+        folder = known(group, "data_dir")
+        other = folder if folder != known(largest, "data_dir") else f"images {known(group, 'images')}"
+        named.append(("" if group is largest else f" ({other})", group))
+    return named
+
+
+def compared(task: str, runs: list) -> list[dict]:
+    """Rows of a task's runs on the same images."""
+    groups = {}  # (test, training but for what is compared) -> {(method, gradient, rate): {seed: accuracies}}
     for run in runs:
         each = accuracies(run.directory) if run.test else None
         if each is None or len(each) != run.test["episodes"]:
@@ -55,17 +83,17 @@ def rows(runs: list) -> list[dict]:
         config, trained_with = run.test["config"], run.trained_with
         test = *(config[name] for name in SAME_TEST), config["metabatch"] > 1 and config.get("episodes")
         training = run.iterations, *(trained_with.get(name) for name in SAME_TRAINING)
-        key = run.config.task_name, *test, len(each), *training
-        compared = method(run), run.gradient, run.rate
-        groups.setdefault(key, {}).setdefault(compared, {}).setdefault(run.seed, []).append((run, each))
+        key = *test, len(each), *training
+        kind = method(run), run.gradient, run.rate
+        groups.setdefault(key, {}).setdefault(kind, {}).setdefault(run.seed, each)
     found = []
-    for key, group in sorted(groups.items(), key=lambda item: str(item[0])):
+    for _, group in sorted(groups.items(), key=lambda item: str(item[0])):
         for second, tested in group.items():
             for what, base in (("method", ("maml", second[1])), ("gradient", (second[0], "exact"))):
                 for first in group if base != second[:2] else ():
                     if first[:2] == base:
-                        found += row(key[0], what, first, second, group[first], tested)
-    return sorted(found, key=lambda row: (row["task"], row["of"] != "method", row["second"]))
+                        found += row(task, what, first, second, group[first], tested)
+    return found
 
 
 def method(run) -> str:
@@ -97,13 +125,10 @@ def alike(one, other) -> bool:
 
 def row(task: str, what: str, first: tuple, second: tuple, runs_1: dict, runs_2: dict) -> list[dict]:
     """One row; none if the two have no training seed in common."""
-    pairs = []
-    for seed in sorted(runs_1.keys() & runs_2.keys(), key=str):
-        found = [(a, b) for one, a in runs_1[seed] for other, b in runs_2[seed] if alike(one, other)]
-        pairs += found[:1]
-    if not pairs:
+    seeds = sorted(runs_1.keys() & runs_2.keys(), key=str)
+    if not seeds:
         return []
-    seeds_1, seeds_2 = np.stack(pairs, 1)  # [seeds, tasks]
+    seeds_1, seeds_2 = (np.stack([of[seed] for seed in seeds]) for of in (runs_1, runs_2))  # [seeds, tasks]
     every = seeds_2 - seeds_1
     mean = every.mean(0)
     names = [f"{method}, {gradient}" for method, gradient, _ in (first, second)]
