@@ -3,6 +3,8 @@
   python get_data.py --dataset omniglot                  download (14 MB) and build, random split of characters
   python get_data.py --dataset omniglot --val            the same with 172 characters held out for validation
   python get_data.py --dataset omniglot --split vinyals  the split of Vinyals et al., with which results/ were made
+  python get_data.py --dataset omniglot --preparation original
+                                                         images as the authors had them: one bit a pixel
   python get_data.py --dataset omniglot --source DIR --split_file trainval.txt --split_file test.txt
                                                          build from local zips, with a split of your own
   python get_data.py --dataset mimgnet --source DIR      build from a copy of miniImageNet (npy, pkl or csv + images)
@@ -35,6 +37,14 @@ def define_flags(values: flags.FlagValues) -> None:
         "trainval.txt), val.txt and test.txt. Without it the split is that of --split.",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "preparation",
+        "grey",
+        ["grey", "original"],
+        "Omniglot: how drawings are made small: averaged to grey, or, as the authors' images were, by picking single "
+        "pixels of the one-bit drawings.",
+        flag_values=values,
+    )
     flags.DEFINE_integer("seed", 0, "Omniglot: seed of the random split.", 0, 2**32 - 1, flag_values=values)
     flags.DEFINE_boolean("val", False, "Omniglot: hold out validation characters.", flag_values=values)
 
@@ -56,8 +66,8 @@ def build(values: flags.FlagValues) -> list[str]:
         files = split_files(values.split_file)
         if files and values["split"].present:
             raise UsageError("--split and --split_file both choose the characters: give one of them.")
-        return omniglot.build(folder, values.source, files, values.seed, values.val, values.split)
-    for flag in ("split", "split_file", "val", "seed"):
+        return omniglot.build(folder, values.source, files, values.seed, values.val, values.split, values.preparation)
+    for flag in ("split", "split_file", "val", "seed", "preparation"):
         if values[flag].present:
             raise UsageError(f"--{flag} is for --dataset omniglot only: leave it out for {values.dataset}.")
     if values.dataset == "mimgnet":

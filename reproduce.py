@@ -1,11 +1,13 @@
 """Trains and tests the runs behind results/, several at a time; started again, it goes on where it was.
 
 python reproduce.py [--workers N] [--out FOLDER] [--list] [PATTERN ...]     PATTERN: of names, as 'omniglot_5way1shot/*'
+python reproduce.py --queue ...                     the long trainings of flags/results/queue.yaml instead
+python reproduce.py --queue --keep_unfinished       copies the state of unfinished ones to checkpoints/unfinished
 
 Every run is an ordinary savedir in --out (default checkpoints/results). What is small of a finished one is copied to
 results/, from which the command on results/README.md makes that page; the weights of some to checkpoints/trained/, as
 the TF1 program reads them. Each of N workers has its share of the cores: two runs on a core each take less time than
-one after the other.
+one after the other. A run that another machine left unfinished goes on from its state in checkpoints/unfinished.
 """
 
 import argparse
@@ -22,7 +24,9 @@ from tf_metadrop.errors import UsageError
 
 ROOT = pathlib.Path(__file__).parent
 KEPT = "meta_train.log", "metrics.jsonl", "timing.jsonl", "run.json"
-KEPT_IF_THERE = "meta_test.json", "meta_test.csv", "meta_val.json", "meta_val.csv", "attack.json", "attack.csv"
+TESTS = "meta_test", "meta_test_best", "meta_val", "attack"
+KEPT_IF_THERE = [f"{stem}{suffix}" for stem in TESTS for suffix in (".json", ".csv")]
+UNFINISHED = *KEPT, "state.npz", "best.npz"
 LOOK = 30  # seconds between two looks at how far the trainings are
 
 
@@ -62,6 +66,9 @@ class Jobs:
         """Trains and tests, or attacks what was trained; what was done already is left out."""
         savedir = self._out / run.name
         savedir.mkdir(parents=True, exist_ok=True)
+        left = unfinished(run)
+        if left.exists() and not (savedir / "state.npz").exists():
+            copy(left, savedir, UNFINISHED)
         (savedir / "run.flags").write_text(run.flag_file())
         common = [f"--flagfile={savedir / 'run.flags'}", f"--savedir={savedir}"]
         pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
@@ -72,6 +79,7 @@ class Jobs:
                 process = self._processes[run.name, attack] = sweeping.start([*common, *flags], savedir, pin)
                 sweeping.finish(process, savedir)
         publish(savedir, ROOT / "results" / run.name)
+        shutil.rmtree(left, ignore_errors=True)
         if run.weights:
             publish_weights(savedir, ROOT / "checkpoints" / "trained" / run.name)
 
@@ -85,10 +93,29 @@ class Jobs:
 
 def publish(savedir: pathlib.Path, folder: pathlib.Path) -> None:
     """Copies what is small."""
+    copy(savedir, folder, ("run.flags", *KEPT, *KEPT_IF_THERE))
+
+
+def copy(source: pathlib.Path, folder: pathlib.Path, names) -> None:
+    """Copies those of these files that are there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("run.flags", *KEPT, *KEPT_IF_THERE):
-        if name in KEPT or (savedir / name).exists():
-            shutil.copyfile(savedir / name, folder / name)
+    for name in names:
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)
+
+
+def unfinished(run: experiments.Run) -> pathlib.Path:
+    """Where the repository keeps the state of a run that is not done."""
+    return ROOT / "checkpoints" / "unfinished" / run.name
+
+
+def keep_unfinished(runs: list[experiments.Run], out: pathlib.Path) -> None:
+    """Copies what an unfinished training has reached to `unfinished`, in the place of what is there."""
+    for run in runs:
+        savedir = out / run.name
+        if (savedir / "state.npz").exists() and run.state(savedir) != "done":
+            copy(savedir, unfinished(run), UNFINISHED)
+            print(f"{run.name}: kept, {run.state(savedir)}")
 
 
 def publish_weights(savedir: pathlib.Path, folder: pathlib.Path) -> None:
@@ -132,6 +159,12 @@ def perform(runs: list[experiments.Run], out: pathlib.Path, workers: int) -> Non
         raise UsageError(f"{', '.join(found.failed)} failed: see above; the same command tries again.")
 
 
+def line(run: experiments.Run, out: pathlib.Path) -> str:
+    """A run in the list: its name, of a long one expected hours and state, and its command."""
+    about = f" ({run.hours:g} h, {run.state(out / run.name)})" if run.hours else ""
+    return f"{run.name}{about}: python main.py {' '.join(run.flags)}"
+
+
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
@@ -139,17 +172,24 @@ def main(argv: list[str]) -> int:
     parser.add_argument("patterns", nargs="*", default=["*"], help="which runs; default: all")
     parser.add_argument("--out", default="checkpoints/results", type=pathlib.Path, help="folder of the savedirs")
     parser.add_argument("--workers", default=1, type=int, help="runs at a time")
+    parser.add_argument("--queue", action="store_true", help="the long trainings of flags/results/queue.yaml")
+    parser.add_argument(
+        "--keep_unfinished", action="store_true", help="copy states to checkpoints/unfinished, and do nothing else"
+    )
     parser.add_argument("--list", action="store_true", help="print the runs and their commands, and do nothing")
     args = parser.parse_args(argv[1:])
 
     def act():
-        runs = [run for run in experiments.all_runs() if any(fnmatch.fnmatch(run.name, p) for p in args.patterns)]
+        every = experiments.queue() if args.queue else experiments.all_runs()
+        runs = [run for run in every if any(fnmatch.fnmatch(run.name, p) for p in args.patterns)]
         if args.workers < 1:
             raise UsageError(f"--workers={args.workers} is too small: give at least 1.")
         if not runs:
             raise UsageError(f"{' '.join(args.patterns)} names no run: see --list.")
         if args.list:
-            print("\n".join(f"{run.name}: python main.py {' '.join(run.flags)}" for run in runs))
+            print("\n".join(line(run, args.out) for run in runs))
+        elif args.keep_unfinished:
+            keep_unfinished(runs, args.out)
         else:
             perform(runs, args.out, args.workers)
 

@@ -60,9 +60,9 @@ def measure(settings: config.Config, iters: int) -> dict:
 
     def run(state, episodes):
         if training:
-            state, loss, _ = step(state, images.flat, *episodes, key)
+            state, loss, _ = step(state, *images.batch(*episodes), key)
         else:
-            loss, _ = step(state.params, images.flat, *episodes, key, tf.constant(0))
+            loss, _ = step(state.params, *images.batch(*episodes), key, tf.constant(0))
         return state, loss
 
     with contextlib.closing(images.stream(np.random.RandomState(settings.seed))) as stream:

@@ -19,7 +19,7 @@ def main(times: int) -> None:
     params = model.initial(DATASETS[config.dataset], config.way, random.key(0, random.INITIAL_WEIGHTS), method)
     step, episodes = meta.make_test_step(config, method), images.episodes(np.random.RandomState(0))
     key = random.key(0, random.META_TEST)
-    results = [step(params, images.flat, *episodes, key, tf.constant(0))[0].numpy() for _ in range(times)]
+    results = [step(params, *images.batch(*episodes), key, tf.constant(0))[0].numpy() for _ in range(times)]
     print("different:", sum(not np.array_equal(result, results[0]) for result in results))
 
 

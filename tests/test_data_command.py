@@ -24,6 +24,8 @@ def run(*arguments, cwd=ROOT):
         (["--dataset", "omniglot", "--split=vinyals", "--split_file=train.txt"], "--split and --split_file both"),
         (["--dataset", "omniglot", "--split=mine"], "--split=mine"),
         (["--dataset", "mimgnet", "--source", ".", "--split=vinyals"], "--split is for --dataset omniglot only"),
+        (["--dataset", "mimgnet", "--preparation=original"], "--preparation is for --dataset omniglot only"),
+        (["--dataset", "omniglot", "--preparation=bw"], "--preparation=bw"),
         (["--dataset", "mimgnet"], "--source is missing"),
         (["--dataset", "mimgnet", "--source", ".", "--val"], "--val is for --dataset omniglot only"),
         (["--datset", "omniglot"], "Unknown command line flag 'datset'"),

@@ -105,6 +105,21 @@ def test_classes_follow_the_split_files_and_rotations_turn_counter_clockwise(tmp
     assert expected[0, 0] == 0 and expected.max() > 128
 
 
+def test_the_original_preparation_picks_single_pixels(tmp_path, source):
+    """Those in the middle of each of 28 x 28 parts, as Pillow's nearest does, from one-bit drawings."""
+    omniglot.build(tmp_path / "data" / "omniglot", str(source), [], 0, False, preparation="original")
+    split = json.loads((tmp_path / "data/omniglot/classes.json").read_text())
+    assert split == omniglot_splits.random_split(ALL, 0)
+    drawn = np.asarray(Image.open(io.BytesIO(png(20 * 1 + 5))))  # Greek/character02, fifth drawing
+    middle = ((np.arange(28) + 0.5) * 105 / 28).astype(int)
+    for quarter in range(4):
+        label = f"Greek/character02/rot{90 * quarter:03d}"
+        name = next(name for name, labels in split.items() if label in labels)
+        made = load_split("omniglot", str(tmp_path / "data"), name)[split[name].index(label), 4, ..., 0]
+        assert set(np.unique(made)) == {0, 255}
+        np.testing.assert_array_equal(made == 0, np.rot90(drawn, quarter)[np.ix_(middle, middle)])
+
+
 def test_random_split_keeps_rotations_together_and_depends_on_the_seed_only(tmp_path, source):
     build(tmp_path, source, seed=1)
     split = json.loads((tmp_path / "data/omniglot/classes.json").read_text())

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tf_metadrop.data import DATASETS, load_split
+from tf_metadrop.data import DATASETS, load_split, sources
 from tf_metadrop.data.holdout import hold_out
 from tf_metadrop.errors import UsageError
 
@@ -166,3 +166,15 @@ def test_hold_out_takes_172_of_1200_and_keeps_both_sides_filled():
     assert [len(side) for side in hold_out(["a", "b"])] == [1, 1]
     with pytest.raises(UsageError, match="too few"):
         hold_out(["A/character01/rot000", "A/character01/rot090"])
+
+
+def test_large_files_that_can_be_used_as_they_are_stay_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MAPPED", BYTES.nbytes)
+    save(tmp_path, BYTES.reshape(3, 2, 784))
+    images = load(tmp_path)
+    assert isinstance(images, np.memmap) and not images.flags.writeable and np.array_equal(images, BYTES)
+    for other in (BYTES > 127, BYTES / 255, np.asfortranarray(BYTES), BYTES[:2]):  # converted, in order, or smaller
+        save(tmp_path, other)
+        assert not isinstance(load(tmp_path), np.memmap)
+    save(tmp_path, BYTES)
+    assert not isinstance(load(tmp_path, hold_out_val=True), np.memmap)

@@ -21,7 +21,7 @@ from tf_metadrop import (
     meta_train,
     train,
 )
-from tf_metadrop.data import fingerprint, load_split
+from tf_metadrop.data import fingerprint, load_split, sources
 
 TASK = dict(dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, wandb="disabled")
 MAML = TASK | dict(maml=True)  # the quicker to trace
@@ -113,6 +113,28 @@ def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
     (tmp_path / "other" / "omniglot" / "train.npy").unlink()  # test classes of one's own
     meta_test(config("other"))
     assert capsys.readouterr().err == ""
+
+
+def test_images_on_disk_train_and_test_as_those_in_memory(tmp_path, monkeypatch):
+    rng, results = np.random.RandomState(0), []
+    (tmp_path / "omniglot").mkdir()
+    for name in ("train", "val", "test"):
+        np.save(tmp_path / "omniglot" / f"{name}.npy", rng.randint(0, 256, [10, 20, 784], np.uint8))
+    for mapped in (1, 1 << 40):
+        monkeypatch.setattr(sources, "MAPPED", mapped)
+        savedir, of = tmp_path / str(mapped), TASK | dict(dataset="omniglot", data_dir=str(tmp_path), metabatch=2)
+        config = Config(n_train_iters=2, n_eval_batches=2, log_freq=1, eval_freq=1, savedir=str(savedir), **of)
+        assert isinstance(load_split("omniglot", str(tmp_path), "train"), np.memmap) == (mapped == 1)
+        meta_train(config)
+        meta_test(Config(n_test_iters=4, savedir=str(savedir), **of))
+        attack_model(
+            Config(savedir=str(savedir), n_test_iters=2, attack_norms="l2", attack_radii="1", attack_steps=1, **of)
+        )
+        both, _ = comparison.meta_test_both(savedir, Config(n_test_iters=4, savedir=str(savedir), **of), set())
+        assert both.logit_difference == 0
+        files = [(savedir / f).read_text() for f in ("metrics.jsonl", "meta_test.csv", "attack.csv")]
+        results.append([*files, both.cent.tolist()])
+    assert results[0] == results[1]
 
 
 def test_workers_with_other_images_are_refused():

@@ -65,10 +65,10 @@ def test_training_step_is_the_same_on_every_path(noise_type):
         config = dataclasses.replace(SMALL, noise_type=noise_type, **path)
         state = meta.initial_state(as_float64(weights(config)), methods.load(config))
         step, pictures = meta.make_train_step(config, methods.load(config)), images(config)
-        flat = tf.cast(pictures.flat, tf.float64) / 255
         for seed in range(3):
             episodes = pictures.episodes(np.random.RandomState(seed))
-            found = step(state, flat, *episodes, random.key(seed, random.TRAIN))
+            flat, *indices = pictures.batch(*episodes)
+            found = step(state, tf.cast(flat, tf.float64) / 255, *indices, random.key(seed, random.TRAIN))
             expected, loss, accs = results.setdefault(seed, (found[0].m, *found[1:]))
             assert float(found[1]) == pytest.approx(float(loss), rel=1e-11)
             np.testing.assert_array_equal(found[2], accs)
@@ -91,7 +91,7 @@ def test_test_step_is_the_same_on_every_path(at_once, monkeypatch):
         step, pictures = meta.make_test_step(config, methods.load(config)), images(config)
         indices = pictures.episodes(np.random.RandomState(0))
         key = random.key(0, random.META_TEST)
-        results.append(step(weights(config), pictures.flat, *indices, key, tf.constant(5)))
+        results.append(step(weights(config), *pictures.batch(*indices), key, tf.constant(5)))
     for losses, accs in results[1:]:
         np.testing.assert_allclose(losses, results[0][0], rtol=1e-5)
         np.testing.assert_array_equal(accs, results[0][1])

@@ -10,7 +10,7 @@ from tf_metadrop import MetaLearner, UsageError, experiments, paired
 
 
 def test_every_run_has_its_own_name_and_a_flag_file_that_says_everything(tmp_path):
-    runs = experiments.all_runs()
+    runs = [*experiments.all_runs(), *experiments.queue()]
     assert len({run.name for run in runs}) == len(runs) == len({str(run.config.as_dict()) for run in runs})
     for run in runs:
         path = tmp_path / "run.flags"
@@ -19,7 +19,61 @@ def test_every_run_has_its_own_name_and_a_flag_file_that_says_everything(tmp_pat
         main_program.config.define_flags(values)
         values(["main.py", f"--flagfile={path}"])
         assert main_program.config.from_flags(values) == run.config
-        assert run.config.eval_split == "val"
+        # Of the 2020 release's own settings nothing is chosen, and it holds no classes out.
+        assert run.config.eval_split == ("test" if run.task == "omniglot_20way1shot_original" else "val")
+
+
+def test_the_queue_lists_hours_and_how_far_each_training_is(tmp_path, monkeypatch, capsys):
+    run = experiments.queue()[0]
+    assert all(run.hours > 0 for run in experiments.queue())
+    assert reproduce.main(["reproduce.py", "--queue", "--list", f"--out={tmp_path}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        len(lines) == len(experiments.queue()) and f"{run.name} ({run.hours:g} h, waiting): python main.py" in lines[0]
+    )
+    savedir = tmp_path / run.name
+    savedir.mkdir(parents=True)
+    for iterations, state in ((300, "300 of 20001 iterations"), (20001, "trained")):
+        (savedir / "run.json").write_text(json.dumps({"iterations": iterations}))
+        assert run.state(savedir) == state
+    (savedir / "meta_test.json").write_text("{}")
+    assert run.state(savedir) == "done"
+
+
+def test_the_tests_of_the_queue_are_the_releases():
+    samples = {}
+    for run in experiments.queue():
+        steps = dict(run.steps())
+        assert {"--metabatch=1", "--n_test_iters=1000", "--eval_split=test"} <= set(steps["meta_test.json"])
+        assert ("meta_test_best.json" in steps) == (run.config.eval_split == "val")
+        samples[run.config.noise_name] = [flag for flag in steps["meta_test.json"] if "mc_samp" in flag]
+    assert samples["metadrop"] == ["--n_test_mc_samp=30"] and samples["maml"] == ["--n_test_mc_samp=1"]
+
+
+def test_unfinished_runs_travel_in_the_repository(tmp_path, monkeypatch, capsys):
+    """Their state is kept, another machine goes on from there, and what is done is no longer kept."""
+    run = experiments.Run("omniglot_5way1shot", "maml_seed3", ("--maml",), hours=1)
+    monkeypatch.setattr(experiments, "queue", lambda: (run,))
+    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
+    here, there, kept = tmp_path / "here", tmp_path / "there", tmp_path / "checkpoints/unfinished" / run.name
+    (here / run.name).mkdir(parents=True)
+    for name in ("state.npz", "meta_train.log", "metrics.jsonl", "timing.jsonl", "output.log"):
+        (here / run.name / name).write_text(name)
+    (here / run.name / "run.json").write_text('{"iterations": 7}')
+    assert reproduce.main(["reproduce.py", "--queue", "--keep_unfinished", f"--out={here}"]) == 0
+    assert "maml_seed3: kept, 7 of 3001 iterations" in capsys.readouterr().out
+    assert "state.npz" in [path.name for path in kept.iterdir()] and not (kept / "output.log").exists()
+    seen = []
+
+    def start(arguments, savedir, before):
+        seen.append(sorted(path.name for path in savedir.iterdir()))
+        for name in ("meta_test.json", "meta_test_best.json"):
+            (savedir / name).write_text('{"accuracy": 1, "interval": 1}')
+        return types.SimpleNamespace(wait=lambda: 0, terminate=lambda: None)
+
+    monkeypatch.setattr(reproduce.sweeping, "start", start)
+    assert reproduce.main(["reproduce.py", "--queue", f"--out={there}"]) == 0
+    assert {"state.npz", "metrics.jsonl", "run.json"} <= set(seen[0]) and not kept.exists()
 
 
 def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):

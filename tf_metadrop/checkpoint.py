@@ -22,7 +22,7 @@ from tf_metadrop import tf1
 from tf_metadrop.errors import UsageError
 from tf_metadrop.meta import State
 
-FILE, PREVIOUS, BROKEN = "state.npz", "state.previous.npz", "state.broken.npz"
+FILE, PREVIOUS, BROKEN, BEST = "state.npz", "state.previous.npz", "state.broken.npz", "best.npz"
 SEAL = struct.pack("<H", 64)  # how long the zip's comment is: a SHA-256 in hexadecimal digits
 UNSEALED = b"PK\x05\x06\0\0"  # how a zip without a comment ends, as NumPy writes it
 GROUPS = ("params", "m", "v")
@@ -47,6 +47,22 @@ def save(directory: pathlib.Path, saved: Saved) -> None:
       OSError: the files cannot be written; the old state is there as before.
     """
     tf1.write(directory, {name: w.numpy() for name, w in saved.state.params.items()})
+    write(directory / FILE, packed(saved), lambda: keep_previous(directory))
+
+
+def save_best(directory: pathlib.Path, saved: Saved) -> None:
+    """Writes the weights of the best validation accuracy so far, without Adam's moments, to best.npz.
+
+    A run that is killed after this and before the next `save` evaluates there again, and writes the same again.
+
+    Raises:
+      OSError: the file cannot be written; the one before is untouched.
+    """
+    write(directory / BEST, packed(saved._replace(state=saved.state._replace(m={}, v={}))))
+
+
+def packed(saved: Saved) -> bytes:
+    """The content of a state's file."""
     arrays = {f"{group}/{name}": w.numpy() for group in GROUPS for name, w in getattr(saved.state, group).items()}
     kind, keys, position, has_gauss, gauss = saved.random
     arrays |= {"iteration": saved.state.iteration.numpy(), "random/keys": keys, "random/position": position}
@@ -54,17 +70,22 @@ def save(directory: pathlib.Path, saved: Saved) -> None:
     text["images"] = saved.images
     buffer = io.BytesIO()
     np.savez(buffer, json=json.dumps(text), **arrays)
-    path, temporary = directory / FILE, directory / f".{FILE}.tmp"
+    return sealed(buffer.getvalue())
+
+
+def write(path: pathlib.Path, data: bytes, before=lambda: None) -> None:
+    """Writes a file atomically; calls `before` when it is complete and not yet in its place, if there is an old one."""
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(sealed(buffer.getvalue()))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
     if path.exists():
-        keep_previous(directory)
+        before()
     os.replace(temporary, path)
 
 
@@ -157,18 +178,25 @@ def kind(directory: pathlib.Path) -> str | None:
     return "tf1" if tf1.find(directory) else None
 
 
-def load_params(directory: pathlib.Path) -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
+def load_params(directory: pathlib.Path, weights: str = "last") -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
     """The weights of a savedir, ours or the TF1 program's, and the settings of its run as far as they are known.
 
     With the settings of a run of ours stand `iteration`, the last one that the weights have seen, and `images`, the
     fingerprint of its training images if it is known.
 
+    Args:
+      weights: "last", or "best": those of the best validation accuracy.
+
     Raises:
       UsageError: there is no run, or it cannot be read.
     """
+    if weights == "best" and not (directory / BEST).exists():
+        raise UsageError(
+            f"{directory} has no {BEST}: train with --eval_split=val, which keeps it, or leave out --weights=best."
+        )
     if kind(directory) == "tf1":
         params = {name: tf.constant(w) for name, w in tf1.read(directory).items()}
         return params, tf1.settings(directory)
-    saved = load(directory)
+    saved = load(directory) if weights == "last" else read(directory / BEST)
     known = {"iteration": int(saved.state.iteration) - 1} | ({"images": saved.images} if saved.images else {})
     return saved.state.params, saved.config | known

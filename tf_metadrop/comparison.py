@@ -60,8 +60,8 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
     key, generator = random.key(config.seed, random.META_TEST), np.random.RandomState(config.seed)
 
     @tf.function(autograph=False)
-    def test(params, support, query, number):
-        task = task_getter(images.flat, support, query, config, config.dtype)(0)
+    def test(params, pictures, support, query, number):
+        task = task_getter(pictures, support, query, config, config.dtype)(0)
         noise = StandardNormal(fold(key, number), config.dtype)
         return task_loss(params, task, config, method, noise, config.n_test_mc_samp)[:3]
 
@@ -70,7 +70,7 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
         support, query = images.episodes(generator)
         for task in range(len(support)):
             number = tf.constant(batch * config.metabatch + task)
-            episode = tf.constant(support[task : task + 1]), tf.constant(query[task : task + 1])
+            episode = [tf.constant(part) for part in images.batch(support[task : task + 1], query[task : task + 1])]
             (cent_1, acc_1, logits_1), (cent_2, acc_2, logits_2) = (test(p, *episode, number) for p in (one, other))
             found["acc"].append([acc_1, acc_2])
             found["cent"].append([cent_1, cent_2])

@@ -92,6 +92,13 @@ class Config:
     log_freq: int = setting(50, "iterations between the log's lines", minimum=1)
     eval_freq: int = setting(1000, "iterations between evaluations while training", minimum=1)
     n_eval_batches: int = setting(50, "metabatches of such an evaluation", minimum=1)
+    weights: str = setting(
+        "last",
+        "weights to test, attack or export: of the last iteration, or the best on validation classes, which a training "
+        "with --eval_split=val keeps in best.npz; what is made of them has _best in its name",
+        choices=("last", "best"),
+        defines_run=False,
+    )
     name: str | None = setting(None, "name of the W&B run; default: the savedir's", defines_run=False)
     wandb: str = setting(
         "auto",
@@ -190,6 +197,10 @@ class Config:
         """The savedir, by default named after dataset, way, shot and method."""
         name = self.savedir or f"checkpoints/{self.dataset}_{self.way}way{self.shot}shot_{self.method}"
         return pathlib.Path(name)
+
+    def of_weights(self, stem: str) -> str:
+        """A file's name without its suffix, of what is made of these weights: `stem`, or stem_best."""
+        return stem if self.weights == "last" else f"{stem}_{self.weights}"
 
     def as_dict(self) -> dict[str, Any]:
         """All settings, defaults filled in, in the TF1 program's order: for the log header, W&B and checkpoints."""

@@ -34,7 +34,10 @@ MODEL_FLAGS = (
 
 
 class Images:
-    """A split in memory, its `fingerprint`, and the episodes drawn from it.
+    """A split, its `fingerprint`, and the episodes drawn from it.
+
+    The images are one tensor in memory (on a GPU, in its memory). Those mapped from a file stay there on a CPU, and
+    only those of a metabatch are read.
 
     Args:
       images: [classes, instances, height, width, channels], uint8 or float32 in [0, 1].
@@ -44,10 +47,24 @@ class Images:
         self._config = config
         self._classes, self._instances = images.shape[:2]
         self.episodes(np.random.RandomState(0))  # says at once if the split is too small
-        self.flat, self.fingerprint = tf.constant(images.reshape(-1, *images.shape[2:])), fingerprint(images)
+        flat, mapped = images.reshape(-1, *images.shape[2:]), isinstance(images, np.memmap)
+        self._flat = flat if mapped and not tf.config.get_visible_devices("GPU") else tf.constant(flat)
+        self.fingerprint = fingerprint(images)
+
+    def batch(self, support: np.ndarray, query: np.ndarray):
+        """(images, support, query): what a step takes for a metabatch of `episodes`; the two are indices into images.
+
+        Of mapped images these are copies of the metabatch's own, so that `support` and `query` count anew.
+        """
+        if isinstance(self._flat, tf.Tensor):
+            return self._flat, support, query
+        rows = np.concatenate([support, query], 1)
+        numbers = np.arange(rows.size, dtype=rows.dtype).reshape(rows.shape)
+        images = tf.constant(self._flat[rows.ravel()])
+        return images, numbers[:, : support.shape[1]], numbers[:, support.shape[1] :]
 
     def episodes(self, generator: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """One metabatch: indices into `flat`, support [metabatch, way * shot] and query [metabatch, way * query]."""
+        """One metabatch: indices of images, support [metabatch, way * shot] and query [metabatch, way * query]."""
         c = self._config
         return draw(generator, self._classes, self._instances, c.way, c.shot, c.query, c.metabatch, c.episodes)
 
@@ -81,7 +98,7 @@ class Evaluation:
             interruption.check()
             first = batch * self._config.metabatch
             episodes = self._images.episodes(generator)
-            loss, acc = self._step(params, self._images.flat, *episodes, self._key, tf.constant(first))
+            loss, acc = self._step(params, *self._images.batch(*episodes), self._key, tf.constant(first))
             losses.append(loss)
             accuracies.append(acc)
         return np.concatenate(losses), np.concatenate(accuracies)
@@ -93,7 +110,7 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
     Writes meta_test.log, meta_test.json and, with cross-entropy and accuracy of every task, meta_test.csv there.
 
     n_test_iters tasks in batches of metabatch; the interval is 1.96 * std / sqrt(tasks), as the TF1 program's.
-    With --eval_split=val the files are called meta_val.log and so on.
+    With --eval_split=val the files are called meta_val.log and so on; with --weights=best, meta_test_best.log.
 
     Args:
       given: names of the settings that were asked for, None: those that differ from the defaults. Of the others,
@@ -126,7 +143,8 @@ def test_and_write(config: Config, params, run, n_batches: int) -> dict:
         trained_with=run,
     )  # fmt: skip
     text = f"accuracy : {result['accuracy']:f} +- {result['interval']:f}"
-    log, data, tasks = (directory / f"meta_{config.eval_split}{suffix}" for suffix in (".log", ".json", ".csv"))
+    stem = config.of_weights(f"meta_{config.eval_split}")
+    log, data, tasks = (directory / f"{stem}{suffix}" for suffix in (".log", ".json", ".csv"))
     tf1.keep_theirs(log, ours=data)
     tasks.write_text("cent,accuracy\n" + "".join(f"{c:.6f},{a:.6f}\n" for c, a in zip(losses, accuracies, strict=True)))
     data.write_text(json.dumps(result, indent=1) + "\n")
@@ -135,9 +153,9 @@ def test_and_write(config: Config, params, run, n_batches: int) -> dict:
     if len(accuracies) != config.n_test_iters:
         print(f"{len(accuracies)} tasks: --n_test_iters={config.n_test_iters} is no multiple of --metabatch.")
     tracker = Wandb(directory, config)
-    tracker.log({f"meta-{config.eval_split}-acc": result["accuracy"]})
+    tracker.log({config.of_weights(f"meta-{config.eval_split}-acc"): result["accuracy"]})
     shown = "accuracy", "interval", "cent", "episodes", "split", "seed", "commit"
-    tracker.table(f"meta-{config.eval_split}", [{name: result[name] for name in shown}])
+    tracker.table(config.of_weights(f"meta-{config.eval_split}"), [{name: result[name] for name in shown}])
     tracker.finish()
     return result
 
@@ -171,7 +189,7 @@ def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, 
       UsageError: there is no model, or it does not fit.
     """
     directory = config.directory
-    params, run = checkpoint.load_params(directory)
+    params, run = checkpoint.load_params(directory, config.weights)
     if not os.access(directory, os.W_OK):  # before the work, not after it
         raise UsageError(f"{directory} cannot be written to: copy it to a folder of yours and give that as --savedir.")
     config = config.inherit(run, given)

@@ -1,8 +1,11 @@
 """The runs whose results are published in results/: names, settings, and what is done with each."""
 
 import dataclasses
+import functools
 import json
 import pathlib
+
+import yaml
 
 from tf_metadrop import record
 from tf_metadrop.config import Config, define_flags, from_flags, given_flags
@@ -20,6 +23,8 @@ INNER_LR = {  # chosen on validation classes after 300 iterations: results/sweep
 }
 NOISE = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
 SAMPLES = 10  # of the noise in a test, where there is any that is sampled
+RELEASE_SAMPLES = 30  # in the tests of the queue, which are the 2020 release's
+QUEUE = "queue.yaml"
 NOT_SAMPLED = "maml", "deterministic"
 CHANGES_NOTHING = {"savedir", "wandb", "name", "gpu_id", "save_freq", "resume"}  # of what a test or an attack gives
 
@@ -34,6 +39,7 @@ class Run:
       method: flags besides the file's.
       attacked: whether its robustness is measured.
       weights: whether its weights are published.
+      hours: what its training is expected to take on 2 cores; None: it is not in the queue of long trainings.
     """
 
     task: str
@@ -41,6 +47,7 @@ class Run:
     method: tuple[str, ...]
     attacked: bool = False
     weights: bool = False
+    hours: float | None = None
 
     @property
     def name(self) -> str:
@@ -65,15 +72,17 @@ class Run:
 
     def steps(self, attack: bool = False) -> list[tuple[str | None, list[str]]]:
         """(file that it makes, or None: it knows itself; its flags) of each step: training and test, or the attack."""
-        samples = 1 if self.config.noise_name in NOT_SAMPLED else SAMPLES
+        sampled = SAMPLES if self.hours is None else RELEASE_SAMPLES
+        samples = 1 if self.config.noise_name in NOT_SAMPLED else sampled
         once = ["--metabatch=1", f"--n_test_mc_samp={samples}", "--seed=0"]  # the same tasks for every run
         if attack:
             steps = "--mode=attack", "--eval_split=test", "--n_test_iters=30", "--attack_steps=20"
             return [("attack.json", [*once, *steps])] if self.attacked else []
-        return [
-            (None, ["--mode=meta_train"]),
-            ("meta_test.json", [*once, "--mode=meta_test", "--eval_split=test", "--n_test_iters=1000"]),
-        ]
+        test = [*once, "--mode=meta_test", "--eval_split=test", "--n_test_iters=1000"]
+        steps = [(None, ["--mode=meta_train"]), ("meta_test.json", test)]
+        if self.hours and self.config.eval_split == "val":
+            steps.append(("meta_test_best.json", [*test, "--weights=best"]))
+        return steps
 
     def n_images(self) -> int:
         """How many images its training sends through the network, those of an inner step and of the query set."""
@@ -85,6 +94,14 @@ class Run:
         whole = path.read_text().split("\n")[:-1] if path.exists() else []  # a line that is being written waits
         logged = json.loads(whole[-1])["iter"] + 1 if whole else 0
         return max(logged, record.read(savedir).get("iterations", 0)) * self._images_per_iteration()
+
+    def state(self, savedir: pathlib.Path) -> str:
+        """How far it is, for a list: done, waiting, or the iterations that are saved."""
+        saved, wanted = record.read(savedir).get("iterations", 0), self.config.n_train_iters + 1
+        if saved < wanted:
+            return f"{saved} of {wanted} iterations" if saved else "waiting"
+        last = [made for made, _ in self.steps() if made][-1]
+        return "done" if (savedir / last).exists() else "trained"
 
     def _images_per_iteration(self) -> int:
         c = self.config
@@ -111,11 +128,14 @@ def settings(arguments: list[str]) -> tuple[Config, set[str]]:
 
 
 def has_made(path: pathlib.Path, arguments: list[str]) -> bool:
-    """Whether this JSON file is of a step with these flags of main.py, taken with the weights of the last iteration."""
+    """Whether this JSON file is of a step with these flags of main.py, taken with the weights of the last iteration.
+
+    Of the best weights it is not known which iteration they are of: those of the last training are.
+    """
     config, given = settings(arguments)
     try:
         found = json.loads(path.read_text())
-        last = found["trained_with"]["iteration"] == config.n_train_iters
+        last = config.weights == "best" or found["trained_with"]["iteration"] == config.n_train_iters
         theirs = {**found["config"]}
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
@@ -140,6 +160,13 @@ def flags(noise: str, gradient: str = "exact", seed: int = 0, *more: str, inner_
     kind = "metadrop" if noise in ("metadrop", "additive", "deterministic") else "maml"
     rate = f"--inner_lr={inner_lr or INNER_LR[kind, gradient]}"
     return (f"--noise_type={noise}", f"--second_order={gradient}", rate, f"--seed={seed}", *more)
+
+
+@functools.cache
+def queue() -> tuple[Run, ...]:
+    """The long trainings, in the order of flags/results/queue.yaml, whose head describes it."""
+    entries = yaml.safe_load((FLAGS / QUEUE).read_text(encoding="utf-8"))
+    return tuple(Run(method=tuple(entry.pop("flags")), **entry) for entry in entries)
 
 
 def all_runs() -> list[Run]:

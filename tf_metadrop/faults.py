@@ -32,10 +32,14 @@ class Step(NamedTuple):
     tasks: tuple  # images, uint8 or floats in [0, 1]: support and query, [metabatch, images, height, width, channels]
 
 
-def keep(directory: pathlib.Path, config: Config, images, done, key) -> tuple[pathlib.Path, str]:
-    """Writes the step of a `train.Done` to fault_<iteration>.npz; returns the file and which numbers are none."""
+def keep(directory: pathlib.Path, config: Config, batch, done, key) -> tuple[pathlib.Path, str]:
+    """Writes the step of a `train.Done` to fault_<iteration>.npz; returns the file and which numbers are none.
+
+    Args:
+      batch: of `Images.batch`, for this step.
+    """
     params = {name: w.numpy() for name, w in done.before.params.items()}
-    tasks = tuple(tf.gather(images, indices).numpy() for indices in done.indices)
+    tasks = tuple(tf.gather(batch[0], indices).numpy() for indices in batch[1:])
     step = Step(config, done.iteration, key.numpy(), params, tasks)
     found = [name for look in looks(step, config.dtype) for name in look.none]
     names = list(dict.fromkeys(found)) or ["the weights after the step"]

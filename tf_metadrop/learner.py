@@ -61,7 +61,7 @@ class MetaLearner:
         Raises:
           UsageError: there is no model in savedir.
         """
-        params, run = checkpoint.load_params(pathlib.Path(savedir))
+        params, run = checkpoint.load_params(pathlib.Path(savedir), settings.get("weights", "last"))
         base = Config(savedir=savedir).inherit(run, set())
         kept = {name: run[name] for name in ("seed", "n_test_mc_samp", "precision") if name in run}
         config = dataclasses.replace(base, **(kept | settings))

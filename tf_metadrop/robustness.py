@@ -58,7 +58,7 @@ def attacked(config: Config, params, grid, n_batches: int) -> list[dict]:
         for batch in progress(range(n_batches), "batch"):
             interruption.check()
             first = tf.constant(batch * config.metabatch)
-            found.append(step(params, images.flat, *images.episodes(generator), key, first).numpy())
+            found.append(step(params, *images.batch(*images.episodes(generator)), key, first).numpy())
     accuracies = 100 * np.concatenate(found)  # [tasks, rows]
     half = [interval(of_radius) for of_radius in accuracies.T]
     fixed = dict(tasks=len(accuracies), steps=config.attack_steps, restarts=config.attack_restarts)
@@ -158,15 +158,16 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    (directory / "attack.csv").write_text(text.getvalue())
+    stem = config.of_weights("attack")
+    (directory / f"{stem}.csv").write_text(text.getvalue())
     made = dict(seed=config.seed, **about(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run)
-    (directory / "attack.json").write_text(json.dumps({"rows": rows, **made}, indent=1) + "\n")
-    robustness_figure.draw(directory / "attack.png", {config.method: rows}, config)
+    (directory / f"{stem}.json").write_text(json.dumps({"rows": rows, **made}, indent=1) + "\n")
+    robustness_figure.draw(directory / f"{stem}.png", {config.method: rows}, config)
     for row in rows:
         print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {row['accuracy_percent']:f} +- {row['ci95']:f}")
-    print(f"wrote {directory}/attack.csv, .json and .png")
+    print(f"wrote {directory}/{stem}.csv, .json and .png")
     tracker = Wandb(directory, config)
     tracker.log({f"attack-{row['norm']}-{row['epsilon']:g}-acc": row["accuracy_percent"] for row in rows})
     tracker.table("attack", rows)
-    tracker.figures({"figures/attack": directory / "attack.png"})
+    tracker.figures({"figures/attack": directory / f"{stem}.png"})
     tracker.finish()

@@ -118,6 +118,7 @@ class Training:
         self.evaluation = Evaluation(config, self.method, eval_images, random.EVALUATE)
         self.reached, self.kept = None, int(self.state.iteration)  # what an interrupted run saves; what is saved
         self.record, self.flop = log and Record(self.directory, self.kept), None
+        self.best = saved and saved.progress.get("best")  # {iteration, accuracy in [0, 1]} on validation classes
 
     def run(self) -> State:
         """Returns the last state. An interrupted run saves what it has reached."""
@@ -139,7 +140,7 @@ class Training:
             for iteration, (indices, drawn) in zip(left, stream, strict=False):
                 interruption.check()
                 before = self.state
-                self.state, loss, accs = self.step(before, self.images.flat, *indices, self.key)
+                self.state, loss, accs = self.step(before, *self.images.batch(*indices), self.key)
                 behind.append(Done(iteration, before, self.state, loss, accs, indices, drawn))
                 if len(behind) == FAR_BEHIND or self.due(iteration):
                     for done in behind:
@@ -164,7 +165,8 @@ class Training:
         if iteration % c.eval_freq == 0:
             losses, accuracies = self.evaluation.run(done.state.params, c.n_eval_batches)
             self.log.evaluated(iteration, c.eval_split, float(losses.mean()), float(accuracies.mean()))
-        self.reached = Saved(done.state, done.drawn, c.as_dict(), self.log.progress(), self.images.fingerprint)
+            self.keep_best(done, float(accuracies.mean()))
+        self.reached = self.saved(done)
         if iteration % c.save_freq == 0 or iteration == c.n_train_iters:
             self.save()
 
@@ -173,11 +175,22 @@ class Training:
         try:
             if self.team.strategy or execution(self.config).at_once:
                 return work.train_step_flop(self.config)
-            arguments = done.before, self.images.flat, *done.indices, self.key  # as it was called: not traced again
+            arguments = done.before, *self.images.batch(*done.indices), self.key  # as it was called: not traced again
             return work.flop(self.step.get_concrete_function(*arguments).graph)
         except work.Uncounted as error:
             print(f"{self.directory}: run.json will not say the arithmetic of a step: {error}.", flush=True)
             return None
+
+    def saved(self, done: Done) -> Saved:
+        """The run after this step."""
+        progress = self.log.progress() | {"best": self.best}
+        return Saved(done.state, done.drawn, self.config.as_dict(), progress, self.images.fingerprint)
+
+    def keep_best(self, done: Done, accuracy: float) -> None:
+        """Keeps the weights if this is the best accuracy on validation classes so far; never by test classes."""
+        if self.config.eval_split == "val" and accuracy > (self.best["accuracy"] if self.best else -1):
+            self.best = {"iteration": done.iteration, "accuracy": accuracy}
+            checkpoint.save_best(self.directory, self.saved(done))
 
     def save(self) -> None:
         """Writes what was reached."""
@@ -195,7 +208,7 @@ class Training:
             if self.config.on_nan == "stop":
                 raise UsageError(f"a number is none at iteration {done.iteration}: see what the chief says.")
             return
-        path, names = faults.keep(self.directory, self.config, self.images.flat, done, self.key)
+        path, names = faults.keep(self.directory, self.config, self.images.batch(*done.indices), done, self.key)
         what = f"at iteration {done.iteration} of {self.directory} these are no numbers: {names}"
         if self.config.on_nan == "stop":
             raise UsageError(

@@ -10,7 +10,13 @@ from tf_metadrop.errors import UsageError
 
 
 def build(
-    folder: pathlib.Path, source: str | None, split_files: Sequence[str], seed: int, val: bool, named: str = "random"
+    folder: pathlib.Path,
+    source: str | None,
+    split_files: Sequence[str],
+    seed: int,
+    val: bool,
+    named: str = "random",
+    preparation: str = "grey",
 ) -> list[str]:
     """Builds the files from the two official zips.
 
@@ -25,6 +31,7 @@ def build(
       seed: of the random split; not used with another.
       val: also hold out validation characters from the train ones.
       named: "random" or "vinyals".
+      preparation: see `omniglot_images.read_characters`.
 
     Returns:
       One line per file written.
@@ -40,7 +47,7 @@ def build(
     if val and split and "val" in split:
         raise UsageError("--val and a --split_file for val both choose the val classes: give one of them.")
     where = pathlib.Path(source) if source else omniglot_images.fetch(folder / "raw")
-    characters = omniglot_images.read_characters(where)
+    characters = omniglot_images.read_characters(where, preparation)
     if split:
         omniglot_splits.check_known(split, characters)
     else:

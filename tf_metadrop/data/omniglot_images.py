@@ -23,6 +23,7 @@ SIZE = 28  # pixels after resizing
 DRAWN_SIZE = (105, 105)
 DRAWINGS = 20  # per character
 _MAX_BYTES = 1 << 16  # the largest official drawing has under 2 kB
+_PREPARATIONS = {"grey": ("L", Image.Resampling.LANCZOS), "original": ("1", Image.Resampling.NEAREST)}
 _NAME = re.compile(r"(?:^|/)([^/]+/character\d+)/([^/]+\.png)$")
 
 
@@ -59,15 +60,19 @@ def fetch(folder: pathlib.Path) -> pathlib.Path:
     return folder
 
 
-def read_characters(source: pathlib.Path) -> dict[str, np.ndarray]:
-    """Reads all drawings, made small and inverted.
+def read_characters(source: pathlib.Path, preparation: str = "grey") -> dict[str, np.ndarray]:
+    """Reads all drawings, made small and inverted: ink, black on white in the files, becomes 255 on 0.
 
-    105x105 becomes 28x28 with Pillow's Lanczos filter on 8-bit grey (it averages while it shrinks; a one-bit image
-    would be resized by picking single pixels), and ink, black on white in the files, becomes 255 on 0.
+    105x105 becomes 28x28 in one of two ways:
+      grey: with Pillow's Lanczos filter on 8-bit grey, which averages while it shrinks.
+      original: by picking single pixels of the one-bit drawing. So the images of the 2020 release were made: the 16
+        characters in the authors' picture of Omniglot equal this in every pixel (TF1_BEHAVIOUR, "The images behind
+        the published numbers").
 
     Args:
       source: folder with images_background and images_evaluation, each a .zip or unpacked. Zips are not checked by
         MD5, as the same drawings travel packed in different ways, but by content. Nothing is unpacked to disk.
+      preparation: "grey" or "original".
 
     Returns:
       {"Alphabet/characterNN": uint8 [20, 28, 28, 1], ...}, sorted by name; drawings are in the order of their file
@@ -80,14 +85,14 @@ def read_characters(source: pathlib.Path) -> dict[str, np.ndarray]:
         raise UsageError(f"--source {source} is not a folder: give the folder that holds images_background.zip.")
     characters: dict[str, np.ndarray] = {}
     for part in PARTS:
-        found = _read_part(source, part)
+        found = _read_part(source, part, preparation)
         if both := characters.keys() & found.keys():
             raise UsageError(f"{source} has {min(both)} in both of its parts: fetch Omniglot again.")
         characters |= found
     return dict(sorted(characters.items()))
 
 
-def _read_part(source, part):
+def _read_part(source, part, preparation):
     """The characters of one part: {name: uint8 [20, 28, 28, 1]}."""
     where = source / f"{part.name}.zip"
     if not where.is_file():
@@ -100,7 +105,7 @@ def _read_part(source, part):
     drawings: dict[str, dict[str, np.ndarray]] = {}
     try:
         for character, name, read in tqdm.tqdm(list(files), desc=part.name, unit="drawing", disable=None):
-            drawings.setdefault(character, {})[name] = shrink(read(), f"{character}/{name} in {where}")
+            drawings.setdefault(character, {})[name] = shrink(read(), f"{character}/{name} in {where}", preparation)
     # What zipfile raises for broken, encrypted and exotically packed members.
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise UsageError(f"{where} cannot be read ({error}): fetch it again.") from error
@@ -141,16 +146,17 @@ def _folder_files(path) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
             yield match[1], match[2], file.read_bytes
 
 
-def shrink(content: bytes, name: str) -> np.ndarray:
+def shrink(content: bytes, name: str, preparation: str = "grey") -> np.ndarray:
     """Decodes one PNG drawing and returns it as uint8 [28, 28, 1] with ink = 255; `name` is for messages."""
+    mode, resampling = _PREPARATIONS[preparation]
     if len(content) > _MAX_BYTES:
         raise UsageError(f"{name} is too large for a drawing of Omniglot: fetch the archive again.")
     try:
         # Opening reads the header only, so a huge image is refused before it is decoded.
         image = Image.open(io.BytesIO(content), formats=["PNG"])
         if image.size == DRAWN_SIZE:
-            small = image.convert("L").resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-            return 255 - np.asarray(small, np.uint8)[..., None]
+            small = image.convert(mode, dither=Image.Dither.NONE).resize((SIZE, SIZE), resampling)
+            return 255 - np.asarray(small.convert("L"), np.uint8)[..., None]
     except (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError) as error:
         raise UsageError(f"{name} is not a readable PNG image ({error}): fetch the archive again.") from error
     raise UsageError(f"{name} is {image.width}x{image.height}, not 105x105: fetch the archive again.")

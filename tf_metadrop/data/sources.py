@@ -9,9 +9,11 @@ from tf_metadrop.data import arrays, holdout, strokes
 from tf_metadrop.data.spec import SPLITS, get_spec
 from tf_metadrop.errors import UsageError
 
+MAPPED = 1 << 27  # bytes; arrays of at least this size stay in their file where they can be used as they are
+
 
 def load_split(dataset: str, data_dir: str, split: str, hold_out_val: bool = False) -> np.ndarray:
-    """Loads the images of one split into memory.
+    """Loads the images of one split into memory; a large uint8 file stays on disk and is mapped (`MAPPED`).
 
     The files are <data_dir>/<dataset>/{train,val,test}.npy, as `get_data.py` writes them or as the authors gave them
     out: [K, N, H*W*C], [K, N, H, W, C] or [K, N, H, W] (one channel); uint8 (other integers and bools too) of 0..255
@@ -30,7 +32,7 @@ def load_split(dataset: str, data_dir: str, split: str, hold_out_val: bool = Fal
 
     Returns:
       [classes, instances, height, width, channels], C-contiguous; uint8 of 0..255 wherever that loses nothing,
-      float32 of [0, 1] otherwise.
+      float32 of [0, 1] otherwise. A numpy.memmap, read-only, where the file is mapped.
 
     Raises:
       UsageError: the data set or split is not known, or a file is missing, broken or of another shape or scale.
@@ -51,6 +53,9 @@ def load_split(dataset: str, data_dir: str, split: str, hold_out_val: bool = Fal
     array = arrays.open_array(path, spec)
     conversion = arrays.find_conversion(array, path)
     classes = range(len(array))
+    as_it_is = array.dtype == conversion.dtype == "uint8" and conversion.factor == 1 and array.flags.c_contiguous
+    if as_it_is and not holding_out and array.nbytes >= MAPPED:
+        return array
     if holding_out:
         if split == "val" and dataset == "omniglot" and not (folder / "classes.json").exists():
             print(
