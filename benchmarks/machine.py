@@ -6,9 +6,9 @@ import pathlib
 import subprocess
 from collections.abc import Iterable
 
-from tf_metadrop import machine
 from tf_metadrop.errors import UsageError
-from tf_metadrop.machine import hardware, peak_mb, version, versions  # noqa: F401
+from tf_metadrop.util import provenance
+from tf_metadrop.util.provenance import hardware, peak_mb, version, versions  # noqa: F401
 
 WRITTEN = ("RESULTS.json", "RESULTS.md", "PEERS.json")  # in the folder of --output
 ROOT = pathlib.Path(__file__).parent.parent
@@ -21,7 +21,7 @@ def about(output: pathlib.Path) -> dict:
 
 def commit(output: pathlib.Path) -> str:
     """machine.commit(), but the results that a benchmark writes do not make it `-dirty`."""
-    found = machine.commit()
+    found = provenance.commit()
     try:
         written = [os.path.relpath((output / name).resolve(), ROOT) for name in WRITTEN]
         excluded = [f":(exclude){name}" for name in written if not name.startswith("..")]

@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from tf_metadrop import cli
+from tf_metadrop.cli import program
 from tf_metadrop.data import arrays, outputs
 from tf_metadrop.data.spec import SPLITS, get_spec
 
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
                 shape = (count, args.instances, *spec.image_shape)
                 arrays.write_npy(stage / f"{split}.npy", shape, tqdm(blocks, total=count, desc=split, unit="class"))
 
-    return cli.guard("benchmarks.mimgnet_images", act)
+    return program.guard("benchmarks.mimgnet_images", act)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from absl import flags
 
 from benchmarks import machine, step
 from benchmarks.problem import one_hot, problem, torch_tasks
-from tf_metadrop import cli, config
+from tf_metadrop.cli import program
+from tf_metadrop.config import config
 from tf_metadrop.errors import UsageError
 
 IMPLEMENTATIONS = ("ours", "plain_tf", "plain_torch")
@@ -86,13 +87,13 @@ def gradients(name: str, settings: config.Config):
 
         loss, found = plain_tf.make_step(settings.inner_lr, settings.n_steps, noise)(params, tasks)
     else:
-        from tf_metadrop import meta
-        from tf_metadrop import method as methods
+        from tf_metadrop.algorithm import outer_loop
+        from tf_metadrop.methods.method import load_method
 
-        get_task = lambda index: meta.Task(*[part[index] for part in tasks])
+        get_task = lambda index: outer_loop.Task(*[part[index] for part in tasks])
         draw = lambda step, sample, layer, shape: noise(step, layer, shape)
-        ours = tf.function(meta.meta_gradient, autograph=False)
-        method = methods.load(settings)
+        ours = tf.function(outer_loop.meta_gradient, autograph=False)
+        method = load_method(settings)
         found, loss, _ = ours(params, settings.metabatch, get_task, settings, method, lambda _: draw)
     return float(loss), {key: g.numpy() for key, g in found.items() if g is not None}
 
@@ -116,11 +117,11 @@ def test_losses(name: str, settings: config.Config) -> np.ndarray:
         from benchmarks import plain_tf
 
         return plain_tf.make_test_step(c.inner_lr, c.n_steps, c.n_test_mc_samp, draw)(params, tasks).numpy()
-    from tf_metadrop import meta
-    from tf_metadrop import method as methods
+    from tf_metadrop.algorithm import outer_loop
+    from tf_metadrop.methods.method import load_method
 
-    method = methods.load(c)
-    ours = lambda *task: meta.task_loss(params, meta.Task(*task), c, method, draw, c.n_test_mc_samp)[0]
+    method = load_method(c)
+    ours = lambda *task: outer_loop.task_loss(params, outer_loop.Task(*task), c, method, draw, c.n_test_mc_samp)[0]
     ours = tf.function(ours, autograph=False)
     return np.array([ours(*[part[index] for part in tasks]) for index in range(c.metabatch)])
 
@@ -245,7 +246,7 @@ def record(output: pathlib.Path, result: dict, command: str) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    return cli.run(argv, __doc__, define_flags, lambda values: act(values, argv[1:]))
+    return program.run(argv, __doc__, define_flags, lambda values: act(values, argv[1:]))
 
 
 if __name__ == "__main__":

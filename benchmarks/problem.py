@@ -5,7 +5,7 @@ Nothing here loads TensorFlow: the process that measures PyTorch would otherwise
 
 import numpy as np
 
-from tf_metadrop.config import Config
+from tf_metadrop.config.config import Config
 from tf_metadrop.data import DATASETS
 
 

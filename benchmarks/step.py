@@ -25,7 +25,8 @@ import numpy as np
 from absl import flags
 
 from benchmarks import machine
-from tf_metadrop import cli, config
+from tf_metadrop.cli import program
+from tf_metadrop.config import config
 from tf_metadrop.errors import UsageError
 
 CLASSES, INSTANCES = 40, 40  # of the random images
@@ -42,20 +43,23 @@ def measure(settings: config.Config, iters: int) -> dict:
     """Times `iters` steps of this config; see the module for the numbers."""
     import tensorflow as tf
 
-    from tf_metadrop import method as methods
-    from tf_metadrop import model, random, train, work
+    from tf_metadrop.algorithm import flops
+    from tf_metadrop.algorithm.execution import execution, prepare
+    from tf_metadrop.algorithm.outer_loop import initial_state, make_test_step, make_train_step
     from tf_metadrop.data import DATASETS
-    from tf_metadrop.evaluate import Images
-    from tf_metadrop.execution import execution, prepare
-    from tf_metadrop.meta import initial_state, make_test_step, make_train_step
+    from tf_metadrop.methods.method import load_method
+    from tf_metadrop.modes import train
+    from tf_metadrop.modes.evaluate import Images
+    from tf_metadrop.nn import rng
+    from tf_metadrop.nn.backbones import conv4
 
     prepare(settings)
-    spec, method = DATASETS[settings.dataset], methods.load(settings)
+    spec, method = DATASETS[settings.dataset], load_method(settings)
     pixels = np.random.RandomState(0).randint(0, 256, [CLASSES, INSTANCES, *spec.image_shape]).astype(np.uint8)
     images = Images(pixels, settings)
-    params = model.initial(spec, settings.way, random.key(settings.seed, 0), method)
-    state = initial_state(model.cast(params, settings.dtype), method)
-    key, training = random.key(settings.seed, random.TRAIN), settings.mode == "meta_train"
+    params = conv4.initial(spec, settings.way, rng.key(settings.seed, 0), method)
+    state = initial_state(conv4.cast(params, settings.dtype), method)
+    key, training = rng.key(settings.seed, rng.TRAIN), settings.mode == "meta_train"
     step = (make_train_step if training else make_test_step)(settings, method)
 
     def run(state, episodes):
@@ -75,7 +79,7 @@ def measure(settings: config.Config, iters: int) -> dict:
         seconds, gaps, state = timed(run, state, stream, iters, at_once)
     median = statistics.median(seconds)
     memory = dict(peak_rss_mb=machine.peak_mb(), peak_gpu_mb=peak_gpu_mb(tf))
-    gflop = (work.train_step_flop if training else work.test_step_flop)(settings) / 1e9  # takes memory, so after that
+    gflop = (flops.train_step_flop if training else flops.test_step_flop)(settings) / 1e9  # takes memory, so after that
     per_step = settings.metabatch * settings.way * (settings.shot + settings.query)
     return dict(
         median_s=round(median, 5), spread_s=round(max(seconds) - min(seconds), 5),
@@ -158,15 +162,14 @@ def run_suite(values, arguments: Sequence[str]) -> None:
 def import_quietly() -> None:
     """Imports TensorFlow without the lines that it writes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with cli.importing_tensorflow():
+    with program.importing_tensorflow():
         import tensorflow  # noqa: F401
-
         import tf_metadrop.train  # noqa: F401
     gc.freeze()  # as main.py does
 
 
 def main(argv: Sequence[str]) -> int:
-    return cli.run(argv, __doc__, define_flags, lambda values: act(values, argv[1:]))
+    return program.run(argv, __doc__, define_flags, lambda values: act(values, argv[1:]))
 
 
 if __name__ == "__main__":

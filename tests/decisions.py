@@ -6,7 +6,8 @@ alone: without them one decision at a tie may fall the other way, and after some
 
 import tensorflow as tf
 
-from tf_metadrop import adapt, kernels, ops
+from tf_metadrop.algorithm import inner_loop
+from tf_metadrop.nn import fused, layers
 
 
 def with_decisions(function, patch):
@@ -22,9 +23,9 @@ def with_decisions(function, patch):
     def run(params, task, given):
         decisions = Decisions(given)
         with patch() as p:
-            p.setattr(ops, "max_pool", decisions.max_pool)
+            p.setattr(layers, "max_pool", decisions.max_pool)
             p.setattr(tf.nn, "relu", decisions.relu)
-            p.setattr(adapt, "mean_over_samples", mean_over_samples)
+            p.setattr(inner_loop, "mean_over_samples", mean_over_samples)
             return function(params, task), decisions.found
 
     return run
@@ -44,8 +45,8 @@ class Decisions:
         return x * tf.cast(self._take(x > 0), x.dtype)
 
     def max_pool(self, x):
-        place = self._take(kernels.pool(x)[1])
-        return kernels.take(x, place), place
+        place = self._take(fused.pool(x)[1])
+        return fused.take(x, place), place
 
 
 def mean_over_samples(support_gradient, like, n_samples, at_once, in_flight):

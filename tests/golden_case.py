@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 from cut_golden import entries
 
-from tf_metadrop import Config, model
-from tf_metadrop import method as methods
+from tf_metadrop import Config
+from tf_metadrop.algorithm.outer_loop import Task
 from tf_metadrop.data.spec import DATASETS
-from tf_metadrop.meta import Task
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.nn.backbones import conv4
 
 CASES = sorted(path.stem for path in (pathlib.Path(__file__).parent / "golden").glob("*.npz"))
 BIAS_SD, OTHER_SD = 0.001, 0.02
@@ -29,13 +30,13 @@ class GoldenCase:
         fields = {field.name for field in dataclasses.fields(Config)}
         self.config = Config(**{key: value for key, value in self.raw.items() if key in fields})
         self.spec = DATASETS[self.config.dataset]
-        self.method = methods.load(self.config)
+        self.method = load_method(self.config)
         self.params = self._weights()
 
     def _weights(self):
         random = np.random.RandomState(self.raw["weight_seed"])
         params = {}
-        for key, shape in model.shapes(self.spec, self.config.way).items():
+        for key, shape in conv4.shapes(self.spec, self.config.way).items():
             value = (random.standard_normal(shape) * (BIAS_SD if key.endswith("_b") else OTHER_SD)).astype(np.float32)
             params[key] = tf.constant(value, self.dtype)
         return params

@@ -10,11 +10,15 @@ import plain_methods
 import pytest
 import tensorflow as tf
 
-import main
-from tf_metadrop import Config, attack, meta, model, pgd, random
-from tf_metadrop import method as methods
-from tf_metadrop.adapt import adapt
+from tf_metadrop import Config
+from tf_metadrop.algorithm import outer_loop
+from tf_metadrop.algorithm.inner_loop import adapt
+from tf_metadrop.cli import main
 from tf_metadrop.data import DATASETS, load_split
+from tf_metadrop.methods import attack, pgd
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.nn import rng
+from tf_metadrop.nn.backbones import conv4
 
 NORMS = {"l1": 12.0, "l2": 1.5, "linf": 0.12}
 every_norm = pytest.mark.parametrize("norm", NORMS)
@@ -44,7 +48,7 @@ def test_projection(norm):
 
 @every_norm
 def test_start_is_uniform_in_the_ball(norm):
-    draw = random.normal(tf.constant([1, 2]), [4000, 4], tf.float64)
+    draw = rng.normal(tf.constant([1, 2]), [4000, 4], tf.float64)
     size = size_of[norm](attack.load(norm).start(draw, 2.0).numpy())
     assert size.max() <= 2.0 * (1 + 1e-12)
     for share in (0.5, 0.9):  # of a ball in 3 dimensions, so much of the volume lies within share**(1/3) of the radius
@@ -64,14 +68,14 @@ def test_ascent_has_size_one_and_survives_tiny_and_zero_gradients(norm):
 def victim():
     """Networks adapted to five 5-way 5-shot tasks of strokes."""
     config = Config(dataset="strokes", way=5, shot=5, query=15, n_steps=10, inner_lr=0.3, maml=True)
-    images, method = load_split("strokes", "data", "test"), methods.load(config)
-    initial = model.initial(DATASETS["strokes"], 5, random.key(0, 0), method)
-    draw, flat, cases = random.StandardNormal(random.key(0, 1)), tf.constant(images.reshape(-1, 28, 28, 1)), []
+    images, method = load_split("strokes", "data", "test"), load_method(config)
+    initial = conv4.initial(DATASETS["strokes"], 5, rng.key(0, 0), method)
+    draw, flat, cases = rng.StandardNormal(rng.key(0, 1)), tf.constant(images.reshape(-1, 28, 28, 1)), []
     run = tf.function(lambda x, y: adapt(initial, x, y, config, method, draw).params, autograph=False)
     for task in range(5):
         first = np.arange(5 * task, 5 * task + 5)[:, None] * 20
         support, query = (first + np.arange(5)).ravel(), (first + np.arange(5, 20)).ravel()
-        episode = meta.gather_task(flat, tf.constant(support), tf.constant(query), 5, 5, 15)
+        episode = outer_loop.gather_task(flat, tf.constant(support), tf.constant(query), 5, 5, 15)
         cases.append((run(episode.support_x, episode.support_y), episode.query_x, episode.query_y))
     return Victim(method, cases)
 
@@ -81,14 +85,14 @@ class Victim:
 
     def __init__(self, method, cases):
         self.method, self.cases, self.attackers = method, cases, {}
-        self.logits = tf.function(lambda params, x: model.forward(params, x, method), autograph=False)
+        self.logits = tf.function(lambda params, x: conv4.forward(params, x, method), autograph=False)
 
     def attacked(self, case, norm, eps, steps=20, start=False):
         """The query images of a case after a PGD attack of this radius."""
-        normal = (lambda shape: random.normal(tf.constant([5, 6]), shape)) if start else None
+        normal = (lambda shape: rng.normal(tf.constant([5, 6]), shape)) if start else None
 
         def perturb(params, x, y, eps):
-            loss = lambda x: model.loss(params, x, y, self.method)[0]
+            loss = lambda x: conv4.loss(params, x, y, self.method)[0]
             return pgd.perturb(x, loss, attack.load(norm), eps, steps, normal)
 
         key = norm, steps, start

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import machine, report, step, suite
 from tf_metadrop import Config, UsageError
-from tf_metadrop import machine as this_machine
+from tf_metadrop.util import provenance as this_machine
 
 ABOUT = dict(
     commit="0123456789ab",

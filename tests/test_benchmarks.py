@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from benchmarks import peers, problem, step
-from tf_metadrop import Config, evaluate, meta, model, train
+from tf_metadrop import Config
+from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.data import DATASETS
+from tf_metadrop.modes import evaluate, train
+from tf_metadrop.nn.backbones import conv4
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = Config(dataset="omniglot", way=3, shot=1, query=2, metabatch=2, n_steps=2)
@@ -20,7 +23,7 @@ TINY = ["--way=3", "--shot=1", "--query=2", "--metabatch=2", "--n_steps=1"]
 
 def recorded(monkeypatch, name, *modules):
     """Lets meta's `name` (a maker of steps) run, in all modules, and collects (step, its arguments) of every call."""
-    real, calls = getattr(meta, name), []
+    real, calls = getattr(outer_loop, name), []
 
     def make(*settings):
         made = real(*settings)
@@ -32,7 +35,7 @@ def recorded(monkeypatch, name, *modules):
         step.get_concrete_function = made.get_concrete_function
         return step
 
-    for module in (meta, *modules):
+    for module in (outer_loop, *modules):
         assert getattr(module, name) is real
         monkeypatch.setattr(module, name, make)
     return calls
@@ -107,6 +110,6 @@ def test_plain_tensorflow_gives_our_meta_test_losses():
 
 def test_problem_has_our_shapes_without_tensorflow():
     for name, spec in DATASETS.items():
-        assert problem.shapes(name, 7) == model.shapes(spec, 7)
+        assert problem.shapes(name, 7) == conv4.shapes(spec, 7)
     program = "import sys; from benchmarks import peers; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

@@ -6,17 +6,9 @@ import numpy as np
 import pytest
 from test_method_modes import stop_after_one
 
-from tf_metadrop import (
-    Config,
-    MetaLearner,
-    UsageError,
-    attack_model,
-    checkpoint,
-    export_features,
-    meta_test,
-    meta_train,
-)
-from tf_metadrop.train import Training
+from tf_metadrop import Config, MetaLearner, UsageError, attack_model, export_features, meta_test, meta_train
+from tf_metadrop.modes.train import Training
+from tf_metadrop.runs import checkpoint
 
 RUN = dict(
     dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, maml=True, wandb="disabled", eval_split="val",

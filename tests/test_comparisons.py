@@ -4,10 +4,8 @@ import json
 
 import pytest
 
-import main
-import quickstart
-import short_runs
-from tf_metadrop import interruption
+from tf_metadrop.cli import main, quickstart, short_runs
+from tf_metadrop.util import signals
 
 TINY = (
     "--n_train_iters=1 --way=3 --query=2 --metabatch=1 --n_steps=1 --n_eval_batches=1 --n_test_iters=2 "
@@ -40,7 +38,7 @@ def test_quickstart_compares_on_the_split_that_was_asked_for(started, tmp_path, 
 
 @pytest.mark.parametrize(
     ("stop", "expected"),
-    [(interruption.Terminated(), ["wait", "terminate", "wait"]), (KeyboardInterrupt(), ["wait", "wait"])],
+    [(signals.Terminated(), ["wait", "terminate", "wait"]), (KeyboardInterrupt(), ["wait", "wait"])],
 )
 def test_a_training_that_is_interrupted_is_waited_for(stop, expected, monkeypatch):
     """It saves what it has reached; SIGTERM, unlike Ctrl-C, it hears of from us alone."""

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from test_workflow import ROOT
 
-import main
-from tf_metadrop import workers
+from tf_metadrop.algorithm import workers
+from tf_metadrop.cli import main
 
 # In float64, so that rounding in another order stays rounding: in float32 a maximum or a ReLU on the edge now and then
 # goes the other way, and moves the loss of three queries by more than 1e-6. Small steps keep it so.

@@ -9,11 +9,16 @@ import re
 import numpy as np
 import pytest
 
-import main
 import setup_env
-from tf_metadrop import Config, UsageError, checkpoint, cli, comparison, meta, model, random, tf1, tracking, train
-from tf_metadrop import method as methods
+from tf_metadrop import Config, UsageError
+from tf_metadrop.algorithm import outer_loop
+from tf_metadrop.cli import main, program
 from tf_metadrop.data import DATASETS
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.modes import compare, train
+from tf_metadrop.nn import rng
+from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.runs import checkpoint, tf1_checkpoint, train_log
 
 TASK = ["--dataset=strokes", "--way=5", "--query=2", "--metabatch=2", "--n_steps=1", "--wandb=disabled"]
 
@@ -41,8 +46,8 @@ def refused(tmp_path, capsys, monkeypatch):
 def save_run(directory, **settings):
     """A savedir as a training run leaves it at iteration 0."""
     config = Config(dataset="strokes", way=5, query=2, metabatch=2, n_steps=1, savedir=str(directory), **settings)
-    params = model.initial(DATASETS[config.dataset], config.way, random.key(0, 0))
-    state = meta.initial_state(params, methods.load(config))
+    params = conv4.initial(DATASETS[config.dataset], config.way, rng.key(0, 0))
+    state = outer_loop.initial_state(params, load_method(config))
     directory.mkdir(parents=True)
     generator = np.random.RandomState(0).get_state()
     progress = dict(sizes=dict.fromkeys(("meta_train.log", "metrics.jsonl", "timing.jsonl"), 0))
@@ -108,8 +113,8 @@ def test_training_into_a_savedir_that_holds_something_else(refused, tmp_path):
     refused("--noise_type=metadrop, not .*--noise_type=maml", *TASK, "--savedir=run", "--maml")
     refused("run holds a run and --noresume forbids", *TASK, "--savedir=run", "--noresume")
     (tmp_path / "theirs").mkdir()
-    params = model.initial(DATASETS["strokes"], 5, random.key(0, 0))
-    tf1.write(tmp_path / "theirs", {name: w.numpy() for name, w in params.items()})
+    params = conv4.initial(DATASETS["strokes"], 5, rng.key(0, 0))
+    tf1_checkpoint.write(tmp_path / "theirs", {name: w.numpy() for name, w in params.items()})
     refused("theirs holds a checkpoint of the TF1 program", *TASK, "--savedir=theirs")
     (tmp_path / "file").write_text("")
     refused("--savedir=file is a file: give a folder", *TASK, "--savedir=file")
@@ -125,11 +130,11 @@ def test_training_where_the_state_was_lost(refused, tmp_path):
     """Weights and logs of this very run, which went beyond iteration 0, are not what a killed start leaves."""
     (tmp_path / "run").mkdir()
     log = tmp_path / "run" / "meta_train.log"
-    header = tracking.header(Config(dataset="strokes", way=5, query=2, metabatch=2, n_steps=1, savedir="run")).decode()
+    header = train_log.header(Config(dataset="strokes", way=5, query=2, metabatch=2, n_steps=1, savedir="run")).decode()
     log.write_text(f"{header}\nIter 0 start\nmeta_train: ...\n\nIter 60000 start\n")
     refused("run holds logs of another run, but no checkpoint", *TASK, "--savedir=run")
-    params = model.initial(DATASETS["strokes"], 5, random.key(0, 0))
-    tf1.write(tmp_path / "run", {name: w.numpy() for name, w in params.items()})
+    params = conv4.initial(DATASETS["strokes"], 5, rng.key(0, 0))
+    tf1_checkpoint.write(tmp_path / "run", {name: w.numpy() for name, w in params.items()})
     for text in (log.read_text(), "", header[:99]):
         log.write_text(text)
         refused("run holds a checkpoint of the TF1 program .*no state.npz", *TASK, "--savedir=run")
@@ -140,7 +145,7 @@ def test_a_start_that_was_killed_before_its_first_checkpoint_is_made_anew(shown,
     (tmp_path / "run").mkdir()
     monkeypatch.chdir(tmp_path)
     config = Config(dataset="strokes", way=5, query=2, metabatch=2, n_steps=1, n_train_iters=7, savedir="elsewhere/run")
-    text = tracking.header(config).decode()[:shown]
+    text = train_log.header(config).decode()[:shown]
     (tmp_path / "run" / "meta_train.log").write_text(text if shown is not None else f"{text}\nIter 0 start\n")
     assert train.find_run(tmp_path / "run", config) is None
     if shown is None:
@@ -181,11 +186,11 @@ def test_flag_file_that_is_no_text(refused, tmp_path):
 
 
 def test_a_package_that_is_not_installed(capsys):
-    assert cli.guard("main.py", lambda: importlib.import_module("no_such_package")) == 2
+    assert program.guard("main.py", lambda: importlib.import_module("no_such_package")) == 2
     err = capsys.readouterr().err
     assert re.fullmatch(r"main\.py: the package no_such_package is not installed in [^\n]+\.\n", err), err
     with pytest.raises(ModuleNotFoundError):
-        cli.guard("main.py", lambda: importlib.import_module("tf_metadrop.no_such_module"))
+        program.guard("main.py", lambda: importlib.import_module("tf_metadrop.no_such_module"))
 
 
 def test_tf1_checkpoints_that_do_not_fit(refused, tmp_path):
@@ -194,13 +199,13 @@ def test_tf1_checkpoints_that_do_not_fit(refused, tmp_path):
     refused("theirs.* does not exist|no checkpoint", *test)
     (tmp_path / "theirs" / "checkpoint").write_bytes(b"\xff\xfe")
     refused("theirs/checkpoint is not a checkpoint's text file", *test)
-    params = {name: w.numpy() for name, w in model.initial(DATASETS["strokes"], 5, random.key(0, 0)).items()}
-    tf1.write(tmp_path / "theirs", params)
+    params = {name: w.numpy() for name, w in conv4.initial(DATASETS["strokes"], 5, rng.key(0, 0)).items()}
+    tf1_checkpoint.write(tmp_path / "theirs", params)
     refused(
         r"theta/dense_w of shape \(64, 5\) but strokes 4-way needs \(64, 4\)", *test, "--dataset=strokes", "--way=4"
     )
     refused("theta/conv1_w of shape .* but mimgnet", *test, "--dataset=mimgnet", "--way=5")
-    tf1.write(tmp_path / "theirs", {name: w for name, w in params.items() if name != "phi/conb3_b"})
+    tf1_checkpoint.write(tmp_path / "theirs", {name: w for name, w in params.items() if name != "phi/conb3_b"})
     refused("theirs has no variable phi/conb3_b", *test, "--dataset=strokes", "--way=5")
     data = tmp_path / "theirs" / "model.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:1000])
@@ -213,8 +218,8 @@ def test_val_needs_classes_that_were_not_trained_on(refused, tmp_path):
     folder.mkdir(parents=True)
     for split in ("train", "test"):
         np.save(folder / f"{split}.npy", np.zeros([40, 20, 28, 28], np.uint8) + 255 * np.eye(28, dtype=np.uint8))
-    params = model.initial(DATASETS["omniglot"], 5, random.key(0, 0))
-    state = meta.initial_state(params, methods.load(config))
+    params = conv4.initial(DATASETS["omniglot"], 5, rng.key(0, 0))
+    state = outer_loop.initial_state(params, load_method(config))
     (tmp_path / "run").mkdir()
     saved = checkpoint.Saved(state, np.random.RandomState(0).get_state(), config.as_dict(), {})
     checkpoint.save(tmp_path / "run", saved)
@@ -222,7 +227,7 @@ def test_val_needs_classes_that_were_not_trained_on(refused, tmp_path):
     refused(sentence, "--mode=meta_test", "--savedir=run", "--eval_split=val")
     on_val = dataclasses.replace(config, eval_split="val", data_dir=str(tmp_path / "data"), savedir="other")
     with pytest.raises(UsageError, match=sentence):  # as the first of two runs that are compared
-        comparison.load_like(tmp_path / "run", on_val)
+        compare.load_like(tmp_path / "run", on_val)
 
 
 def test_config_refuses_from_python_too():

@@ -7,21 +7,11 @@ import numpy as np
 import pytest
 from test_method_modes import stop_after_one
 
-from tf_metadrop import (
-    Config,
-    MetaLearner,
-    UsageError,
-    attack_model,
-    checkpoint,
-    comparison,
-    evaluate,
-    export_features,
-    lock,
-    meta_test,
-    meta_train,
-    train,
-)
+from tf_metadrop import Config, MetaLearner, UsageError, attack_model, export_features, meta_test, meta_train
 from tf_metadrop.data import fingerprint, load_split, sources
+from tf_metadrop.modes import compare, evaluate, train
+from tf_metadrop.runs import checkpoint
+from tf_metadrop.util import lock
 
 TASK = dict(dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, wandb="disabled")
 MAML = TASK | dict(maml=True)  # the quicker to trace
@@ -108,7 +98,7 @@ def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
     assert result["trained_with"]["images"] == fingerprint(classes[:20, ..., None]) and capsys.readouterr().err == ""
     meta_test(config("other"))
     assert "run was trained on other images than those of" in capsys.readouterr().err
-    comparison.load_like(tmp_path / "run", config("other"))
+    compare.load_like(tmp_path / "run", config("other"))
     assert "run was trained on other images than those of" in capsys.readouterr().err
     (tmp_path / "other" / "omniglot" / "train.npy").unlink()  # test classes of one's own
     meta_test(config("other"))
@@ -130,7 +120,7 @@ def test_images_on_disk_train_and_test_as_those_in_memory(tmp_path, monkeypatch)
         attack_model(
             Config(savedir=str(savedir), n_test_iters=2, attack_norms="l2", attack_radii="1", attack_steps=1, **of)
         )
-        both, _ = comparison.meta_test_both(savedir, Config(n_test_iters=4, savedir=str(savedir), **of), set())
+        both, _ = compare.meta_test_both(savedir, Config(n_test_iters=4, savedir=str(savedir), **of), set())
         assert both.logit_difference == 0
         files = [(savedir / f).read_text() for f in ("metrics.jsonl", "meta_test.csv", "attack.csv")]
         results.append([*files, both.cent.tolist()])

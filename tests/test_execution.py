@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_metadrop import execution, kernels, meta, model, philox, random
-from tf_metadrop import method as methods
-from tf_metadrop.config import Config
+from tf_metadrop.algorithm import execution, outer_loop
+from tf_metadrop.config.config import Config
 from tf_metadrop.data import DATASETS
-from tf_metadrop.evaluate import Images
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.modes.evaluate import Images
+from tf_metadrop.nn import fused, philox, rng
+from tf_metadrop.nn.backbones import conv4
 
 SMALL = Config(dataset="strokes", way=3, shot=1, query=2, metabatch=2, n_steps=1, inner_lr=0.01)
 PATHS = [dict(tasks=tasks, xla=xla) for tasks in ("in_sequence", "at_once") for xla in ("off", "on")]
@@ -28,7 +30,7 @@ def images(config):
 def weights(config):
     """Larger than the initial ones, so that nothing is near zero."""
     made = np.random.RandomState(1)
-    shapes = model.shapes(DATASETS[config.dataset], config.way)
+    shapes = conv4.shapes(DATASETS[config.dataset], config.way)
     return {name: tf.constant(made.standard_normal(shape) * 0.1, tf.float32) for name, shape in shapes.items()}
 
 
@@ -47,12 +49,12 @@ def test_philox_gives_its_authors_known_answers(counter, key, expected):
 
 @pytest.mark.parametrize("xla", [False, True])
 def test_noise_of_several_tasks_and_samples_is_that_of_each(xla):
-    key, shape = random.key(7, random.TRAIN), [5, 3, 3, 7]
-    draw = lambda key: random.StandardNormal(random.fold(key, tf.range(3)))(4, tf.range(2), 1, [3, 2, *shape])
+    key, shape = rng.key(7, rng.TRAIN), [5, 3, 3, 7]
+    draw = lambda key: rng.StandardNormal(rng.fold(key, tf.range(3)))(4, tf.range(2), 1, [3, 2, *shape])
     every = tf.function(draw, autograph=False, jit_compile=xla)(key)
     for task in range(3):
         for sample in range(2):
-            one = random.StandardNormal(random.fold(key, task))(4, sample, 1, shape)
+            one = rng.StandardNormal(rng.fold(key, task))(4, sample, 1, shape)
             np.testing.assert_allclose(every[task, sample], one, rtol=0, atol=2e-6)
     assert len(np.unique(every)) > 0.999 * np.size(every)  # every number of every task and sample is its own
 
@@ -63,12 +65,12 @@ def test_training_step_is_the_same_on_every_path(noise_type):
     results, left_out = {}, PATHS[3 if noise_type == "maml" else 1]  # each by XLA one way: it takes long to compile
     for path in (path for path in PATHS if path is not left_out):
         config = dataclasses.replace(SMALL, noise_type=noise_type, **path)
-        state = meta.initial_state(as_float64(weights(config)), methods.load(config))
-        step, pictures = meta.make_train_step(config, methods.load(config)), images(config)
+        state = outer_loop.initial_state(as_float64(weights(config)), load_method(config))
+        step, pictures = outer_loop.make_train_step(config, load_method(config)), images(config)
         for seed in range(3):
             episodes = pictures.episodes(np.random.RandomState(seed))
             flat, *indices = pictures.batch(*episodes)
-            found = step(state, tf.cast(flat, tf.float64) / 255, *indices, random.key(seed, random.TRAIN))
+            found = step(state, tf.cast(flat, tf.float64) / 255, *indices, rng.key(seed, rng.TRAIN))
             expected, loss, accs = results.setdefault(seed, (found[0].m, *found[1:]))
             assert float(found[1]) == pytest.approx(float(loss), rel=1e-11)
             np.testing.assert_array_equal(found[2], accs)
@@ -88,9 +90,9 @@ def test_test_step_is_the_same_on_every_path(at_once, monkeypatch):
     results = []
     for path in PATHS if at_once == 64 else [PATHS[0], PATHS[2]]:
         config = dataclasses.replace(SMALL, mode="meta_test", n_test_mc_samp=2, **path)
-        step, pictures = meta.make_test_step(config, methods.load(config)), images(config)
+        step, pictures = outer_loop.make_test_step(config, load_method(config)), images(config)
         indices = pictures.episodes(np.random.RandomState(0))
-        key = random.key(0, random.META_TEST)
+        key = rng.key(0, rng.META_TEST)
         results.append(step(weights(config), *pictures.batch(*indices), key, tf.constant(5)))
     for losses, accs in results[1:]:
         np.testing.assert_allclose(losses, results[0][0], rtol=1e-5)
@@ -153,15 +155,15 @@ def test_pool_kernels_are_tensorflows(size):
     """With many ties, of odd sizes, and large enough to be compiled."""
     made = np.random.RandomState(0)
     x = tf.constant(made.randint(0, 3, size), tf.float32)
-    pooled, place = kernels.pool(x)
+    pooled, place = fused.pool(x)
     np.testing.assert_array_equal(pooled, tf.nn.max_pool2d(x, 2, 2, "VALID"))
     d = tf.constant(made.standard_normal(pooled.shape), tf.float32)
     window = dict(ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID")
     put = tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=pooled, grad=d, **window)
     zero = tf.zeros([size[-1]])
-    np.testing.assert_array_equal(kernels.put_back(x, zero, zero, place, d), put)
-    np.testing.assert_array_equal(kernels.take(x, place), pooled)
-    np.testing.assert_array_equal(kernels.take(put, place), d)
+    np.testing.assert_array_equal(fused.put_back(x, zero, zero, place, d), put)
+    np.testing.assert_array_equal(fused.take(x, place), pooled)
+    np.testing.assert_array_equal(fused.take(put, place), d)
 
 
 def test_programs_import_no_keras_and_leave_it_to_the_user():

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import compare_tf1
-import plot
-from tf_metadrop import Config, UsageError, comparison, export_features, meta_train, safe_pickle
-from tf_metadrop.export import write_pickle
+from tf_metadrop import Config, UsageError, export_features, meta_train
+from tf_metadrop.cli import compare, plot
 from tf_metadrop.figures import boundary, curves, noise_maps
+from tf_metadrop.modes import compare
+from tf_metadrop.modes.export import write_pickle
+from tf_metadrop.util import safe_pickle
 
 TRAIN = dict(dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, n_train_iters=2, n_eval_batches=1, log_freq=1)
 
@@ -164,9 +165,9 @@ def test_a_run_compared_with_itself_and_with_another(savedir, tmp_path, capsys):
     shutil.copytree(savedir, same)
     meta_train(Config(savedir=str(other), wandb="disabled", seed=1, **TRAIN))
     test = ["--n_test_iters=3", "--metabatch=1", "--n_test_mc_samp=2", f"--out={tmp_path / 'out'}"]
-    assert compare_tf1.main(["compare_tf1.py", f"--tf1_savedir={same}", f"--savedir={savedir}", *test]) == 0
+    assert compare.main(["compare_tf1.py", f"--tf1_savedir={same}", f"--savedir={savedir}", *test]) == 0
     assert "verdict: same and ours compute the same." in capsys.readouterr().out
-    assert compare_tf1.main(["compare_tf1.py", f"--tf1_savedir={other}", f"--savedir={savedir}", *test]) == 0
+    assert compare.main(["compare_tf1.py", f"--tf1_savedir={other}", f"--savedir={savedir}", *test]) == 0
     assert "verdict: " in capsys.readouterr().out
     found = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert found["test"]["difference"]["tasks"] == 3 and found["test"]["difference"]["logits"] > 0
@@ -176,19 +177,19 @@ def test_a_run_compared_with_itself_and_with_another(savedir, tmp_path, capsys):
 
 
 def test_the_distance_of_weights_in_parts_of_nothing_is_none():
-    (row,) = comparison.weights({"b": np.zeros(3)}, {"b": np.full(3, 2.0)})
+    (row,) = compare.weights({"b": np.zeros(3)}, {"b": np.full(3, 2.0)})
     assert row["relative"] is None and row["distance"] == row["second"] > 3
 
 
 def test_verdicts():
     difference = dict(logits=1.0, accuracy=0.5, interval=0.6, tasks=9)
-    assert "no difference in accuracy is shown (+0.50 +- 0.60" in comparison.verdict(difference, ("a", "b"))
-    assert "b is better than a by 0.70" in comparison.verdict({**difference, "accuracy": 0.7}, ("a", "b"))
-    assert "a is better than b by 0.70" in comparison.verdict({**difference, "accuracy": -0.7}, ("a", "b"))
+    assert "no difference in accuracy is shown (+0.50 +- 0.60" in compare.verdict(difference, ("a", "b"))
+    assert "b is better than a by 0.70" in compare.verdict({**difference, "accuracy": 0.7}, ("a", "b"))
+    assert "a is better than b by 0.70" in compare.verdict({**difference, "accuracy": -0.7}, ("a", "b"))
 
 
 def test_runs_of_other_methods_are_not_compared(savedir, tmp_path, capsys):
     other = tmp_path / "maml"
     meta_train(Config(savedir=str(other), wandb="disabled", maml=True, **TRAIN))
-    assert compare_tf1.main(["compare_tf1.py", f"--tf1_savedir={other}", f"--savedir={savedir}"]) == 2
+    assert compare.main(["compare_tf1.py", f"--tf1_savedir={other}", f"--savedir={savedir}"]) == 2
     assert "compare runs that are alike" in capsys.readouterr().err

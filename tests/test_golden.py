@@ -15,7 +15,7 @@ from cut_golden import COMPARABLE_ADAM
 from decisions import with_decisions
 from golden_case import CASES, GoldenCase, kept
 
-from tf_metadrop import meta
+from tf_metadrop.algorithm import outer_loop
 
 TOLERANCE = {"loss": 1e-5, "logits": 2e-5, "gradient": 1e-4}  # norm of difference / norm
 ZERO_GRADIENT = {"float64": 1e-12, "float32": 1e-4}  # absolute, where the true gradient is zero
@@ -29,9 +29,9 @@ TEST_CENT_FLOAT64 = {
 }
 LOSS_KEY = {"tf1": "cent", "exact": "cent_plain_bn"}
 PATHS = {  # how a metabatch is computed: the function, and arguments of tf.function
-    "in_sequence": (meta.meta_gradient, {}),
-    "at_once": (meta.vectorised_gradient, {}),
-    "at_once_xla": (meta.vectorised_gradient, {"jit_compile": True}),
+    "in_sequence": (outer_loop.meta_gradient, {}),
+    "at_once": (outer_loop.vectorised_gradient, {}),
+    "at_once_xla": (outer_loop.vectorised_gradient, {"jit_compile": True}),
 }
 METABATCHES = [(name, order, "in_sequence") for order in LOSS_KEY for name in CASES] + [  # the rest: test_execution.py
     ("omniglot_5way1shot_metadrop_1", "exact", "at_once"),
@@ -112,7 +112,7 @@ def metabatch_gradient(settings, second_order, path):
         return lambda step, sample, layer, shape: tf.stack([case.noise(step, sample, layer, shape[1:])] * shape[0])
 
     def gradient(params, tasks):
-        get_task = lambda index: meta.Task(*[tf.gather(part, index) for part in tasks])
+        get_task = lambda index: outer_loop.Task(*[tf.gather(part, index) for part in tasks])
         return gradient_of(params, config.metabatch, get_task, config, case.method, get_noise)
 
     return tf.function(gradient, autograph=False, **arguments)
@@ -127,7 +127,7 @@ def outputs_of_gradient(case, second_order, gradient, loss, accs):
 
 def adaptation_and_query(case):
     def outputs(params, task):
-        loss, _, logits, adapted = meta.task_loss(params, task, case.config, case.method, case.noise)
+        loss, _, logits, adapted = outer_loop.task_loss(params, task, case.config, case.method, case.noise)
         return {
             "task0/train_inner_losses": adapted.inner_losses[:, 0],
             "task0/train_support_logits": tf.stack(adapted.support_logits),
@@ -147,7 +147,7 @@ def test_adaptation_and_query(name, dtype):
 
 def meta_test_path(case):
     c = case.config
-    return lambda params, task: meta.task_loss(params, task, c, case.method, case.noise, c.n_test_mc_samp)
+    return lambda params, task: outer_loop.task_loss(params, task, c, case.method, case.noise, c.n_test_mc_samp)
 
 
 @every_case
@@ -174,7 +174,7 @@ def test_meta_test_path(name, dtype):
 def task_gradient(second_order):
     def compute(case):
         config = dataclasses.replace(case.config, second_order=second_order)
-        return lambda params, task: meta.task_gradient(params, task, config, case.method, case.noise)
+        return lambda params, task: outer_loop.task_gradient(params, task, config, case.method, case.noise)
 
     return compute
 
@@ -207,13 +207,13 @@ def test_meta_gradient_of_the_metabatch(name, second_order, path):
 def test_adam_steps(name):
     """In float64 alone: Adam divides by a gradient's own size, so rounding near zero moves weights by whole steps."""
     case = case_of(name, "float64")
-    state = meta.initial_state(case.params, case.method)
+    state = outer_loop.initial_state(case.params, case.method)
     step = metabatch_gradient(settings_of(name), "tf1", "in_sequence")
     for iteration in range(case.raw["adam_steps"]):
         gradient, loss, _ = step(state.params, case.tasks(iteration))
         expected = case.golden["adam/losses"][iteration]
         assert abs(loss - expected) / expected < TOLERANCE["loss"]
-        state = meta.adam_step(state, gradient, case.config.meta_lr)
+        state = outer_loop.adam_step(state, gradient, case.config.meta_lr)
     for key, start in case.params.items():
         moved = kept(state.params[key]) - kept(start)
         expected = case.golden[f"adam/final/{key}"].astype(np.float64) - kept(start)

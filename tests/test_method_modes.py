@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from absl import flags
 
-import main
-from tf_metadrop import Config, MetaLearner, checkpoint, config, safe_pickle, table, tf1
+from tf_metadrop import Config, MetaLearner
+from tf_metadrop.analysis import tables
+from tf_metadrop.cli import main
+from tf_metadrop.config import config
 from tf_metadrop.data import DATASETS
+from tf_metadrop.runs import checkpoint, tf1_checkpoint
+from tf_metadrop.util import safe_pickle
 
 TASK = "--way=2 --shot=2 --query=1 --metabatch=2 --n_steps=1 --save_freq=1 --eval_freq=9 --n_eval_batches=1".split()
 METHODS = [  # name, second_order, tasks, the flags that make it
@@ -44,7 +48,7 @@ def test_method_in_every_mode(name, second_order, tasks, method, tmp_path, monke
     whole = checkpoint.load(savedir).state
     if name in RESUMED:
         check_resumed(whole, [*common, "--n_train_iters=1", "--savedir=cut"], tmp_path / "cut")
-    assert set(tf1.read(savedir)) == set(whole.params)  # the TF1 program finds its own variables among them
+    assert set(tf1_checkpoint.read(savedir)) == set(whole.params)  # the TF1 program finds its own variables among them
     test = [f"--savedir={savedir}", "--n_test_iters=2", "--metabatch=2", "--n_test_mc_samp=2", tasks]
     call("--mode=meta_test", *test)
     result = json.loads((savedir / "meta_test.json").read_text())
@@ -64,7 +68,7 @@ def test_float64_in_every_mode(tmp_path, monkeypatch, capsys):
     call("--dataset=strokes", *TASK, "--inner_lr=0.01", "--n_train_iters=1", "--savedir=run", "--precision=float64")
     state, cents = checkpoint.load(tmp_path / "run").state, []
     assert {w.dtype.name for w in (*state.params.values(), *state.m.values())} == {"float64"}
-    assert {w.dtype.name for w in tf1.read(tmp_path / "run").values()} == {"float32"}
+    assert {w.dtype.name for w in tf1_checkpoint.read(tmp_path / "run").values()} == {"float32"}
     for precision in ("float32", "float64"):
         call("--mode=meta_test", *test, f"--precision={precision}")
         cents.append(json.loads((tmp_path / "run" / "meta_test.json").read_text())["cent"])
@@ -163,7 +167,7 @@ def test_table_sets_runs_beside_the_published_numbers(tmp_path, capsys):
     finished(tmp_path / "runs" / "a", 96.5, second_order="tf1", seed=3)
     finished(tmp_path / "runs" / "b", 95.25, maml=True)
     finished(tmp_path / "runs" / "c", 94.0, attack=False, noise_type="fixed_gaussian", noise_variant="report")
-    assert table.main([str(tmp_path / "runs"), f"--output={tmp_path / 'out'}"]) == 0
+    assert tables.main([str(tmp_path / "runs"), f"--output={tmp_path / 'out'}"]) == 0
     printed = capsys.readouterr().out
     page = (tmp_path / "out" / "tables.md").read_text()
     assert page.startswith(printed.strip()) and page.count("](robustness_omniglot_20way1shot.png)") == 1
@@ -189,9 +193,9 @@ def test_table_sets_runs_beside_the_published_numbers(tmp_path, capsys):
 def test_table_of_nothing(pattern, content, tmp_path, capsys):
     if content:
         (tmp_path / "meta_test.json").write_text(content)
-    assert table.main([str(tmp_path)]) == 2
+    assert tables.main([str(tmp_path)]) == 2
     assert pattern in capsys.readouterr().err
-    assert table.main([str(tmp_path / "nowhere")]) == 2
+    assert tables.main([str(tmp_path / "nowhere")]) == 2
     assert "nowhere is no folder" in capsys.readouterr().err
 
 

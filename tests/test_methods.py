@@ -8,11 +8,13 @@ import plain_methods
 import pytest
 import tensorflow as tf
 
-from tf_metadrop import Config, UsageError, adapt, meta, model
-from tf_metadrop import method as methods
+from tf_metadrop import Config, UsageError
+from tf_metadrop.algorithm import inner_loop, outer_loop
 from tf_metadrop.data import DATASETS
-from tf_metadrop.random import StandardNormal, fold
-from tf_metadrop.regularizer import vib
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.methods.regularizer import vib
+from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.rng import StandardNormal, fold
 
 SPEC = dataclasses.replace(DATASETS["omniglot"], filters=5)
 OURS = "maml", "metadrop", "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive", "deterministic"
@@ -39,15 +41,15 @@ def settings(name, **changes):
 def problem(name, **changes):
     """(config, method, params, task, noise): small, float64, with weights that are not tiny."""
     config, random = settings(name, **changes), np.random.RandomState(5)
-    method = methods.load(config)
+    method = load_method(config)
     params = {}
-    for key, shape in model.shapes(SPEC, config.way, method).items():
+    for key, shape in conv4.shapes(SPEC, config.way, method).items():
         value = random.standard_normal(shape) * (0.3 if key.endswith("_w") else 0.1)
         params[key] = tf.constant(0.2 + 0.3 * value if key.startswith("metasgd/") else value)
     random = np.random.RandomState(6)  # the same images for every method
     images = lambda n: tf.constant(random.random_sample([config.way * n, 28, 28, 1]))
     labels = lambda n: tf.one_hot(np.repeat(range(config.way), n), config.way, dtype=tf.float64)
-    task = meta.Task(images(2), labels(2), images(2), labels(2))
+    task = outer_loop.Task(images(2), labels(2), images(2), labels(2))
     drawn = StandardNormal(tf.constant([3, 4]), tf.float64)
     # A plain function: each layer's noise is drawn alone, as plain_methods does.
     return config, method, params, task, lambda *where: drawn(*where)
@@ -65,8 +67,8 @@ def relative(a, b):
 def test_name_and_parameters(name):
     config = settings(name)
     assert config.method == name
-    made = model.initial(DATASETS["omniglot"], 3, tf.constant([0, 1]), methods.load(config))
-    base = model.initial(DATASETS["omniglot"], 3, tf.constant([0, 1]))
+    made = conv4.initial(DATASETS["omniglot"], 3, tf.constant([0, 1]), load_method(config))
+    base = conv4.initial(DATASETS["omniglot"], 3, tf.constant([0, 1]))
     for key, value in base.items():  # the same start for every method
         np.testing.assert_array_equal(made[key], value)
     assert all(np.all(w == np.float32(0.2)) for key, w in made.items() if key.startswith("metasgd/"))
@@ -77,7 +79,7 @@ def test_name_and_parameters(name):
 def test_forward_pass(name, sampling):
     config, method, params, task, noise = problem(name)
     draw = (lambda layer, shape: noise(0, 0, layer, shape)) if sampling else None
-    ours = model.loss(params, task.support_x, task.support_y, method, draw)
+    ours = conv4.loss(params, task.support_x, task.support_y, method, draw)
     theirs = plain_methods.loss(config, plain_name(config), params, task.support_x, task.support_y, draw)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
@@ -87,13 +89,13 @@ def test_forward_pass(name, sampling):
 def test_inner_loop_and_meta_gradient(name):
     """Against plain_methods, and the meta-gradient against finite differences of the outer loss."""
     config, method, params, task, noise = problem(name)
-    ours = adapt.adapt(params, task.support_x, task.support_y, config, method, noise).params
+    ours = inner_loop.adapt(params, task.support_x, task.support_y, config, method, noise).params
     theirs = plain_methods.adapted(config, plain_name(config), params, task.support_x, task.support_y, noise)
     for key, value in theirs.items():
         assert relative(ours[key], value) < 1e-9, key
     loss, gradient = plain_methods.outer(config, plain_name(config), params, task, noise)
-    found, _, _ = meta.task_gradient(params, task, config, method, noise)
-    value = tf.function(lambda params: meta.outer_loss(params, task, config, method, noise)[0], autograph=False)
+    found, _, _ = outer_loop.task_gradient(params, task, config, method, noise)
+    value = tf.function(lambda params: outer_loop.outer_loss(params, task, config, method, noise)[0], autograph=False)
     assert float(value(params)) == pytest.approx(float(loss), rel=1e-9)
     scale = max(np.linalg.norm(g) for g in found.values())
     for key, g in found.items():
@@ -131,19 +133,19 @@ ORDERS = [(name, "exact") for name in METHODS] + [
 def test_tasks_at_once_are_the_same_as_in_sequence(name, second_order):
     """And several noise samples at once, as in a meta-test. Not compiled: test_execution.py, test_method_modes.py."""
     config, method, params, task, _ = problem(name, second_order=second_order, n_steps=1, n_test_mc_samp=2)
-    get_task = lambda index: meta.Task(*[tf.gather(tf.stack([part, part[::-1]]), index) for part in task])
+    get_task = lambda index: outer_loop.Task(*[tf.gather(tf.stack([part, part[::-1]]), index) for part in task])
     get_noise = lambda index: StandardNormal(fold(tf.constant([1, 2]), index), tf.float64)
-    one, loss, _ = meta.meta_gradient(params, 2, get_task, config, method, get_noise)
-    every, same_loss, _ = meta.vectorised_gradient(params, 2, get_task, config, method, get_noise)
+    one, loss, _ = outer_loop.meta_gradient(params, 2, get_task, config, method, get_noise)
+    every, same_loss, _ = outer_loop.vectorised_gradient(params, 2, get_task, config, method, get_noise)
     assert float(same_loss) == pytest.approx(float(loss), rel=1e-9)
     scale = max(np.linalg.norm(g) for g in one.values())
     for key, g in one.items():
         assert np.linalg.norm(every[key] - g) < 1e-8 * max(np.linalg.norm(g), 1e-6 * scale), key
     if second_order == "exact":
-        test = lambda params, index, at_once: meta.task_loss(
+        test = lambda params, index, at_once: outer_loop.task_loss(
             params, get_task(index), config, method, get_noise(index), 2, at_once
         )[0]
-        together = test(meta.for_each_task(params, 2), tf.range(2), 2)
+        together = test(outer_loop.for_each_task(params, 2), tf.range(2), 2)
         np.testing.assert_allclose(together, [test(params, index, 1) for index in (0, 1)], rtol=1e-9)
 
 
@@ -152,7 +154,7 @@ def losses(name, noise=None, change=None, **changes):
     """Outer loss and gradient of a method; `change` edits its parameters, `noise` replaces the drawn."""
     config, method, params, task, drawn = problem(name, **changes)
     start = change(params) if change else params
-    gradient, cent, _ = meta.task_gradient(start, task, config, method, noise or drawn)
+    gradient, cent, _ = outer_loop.task_gradient(start, task, config, method, noise or drawn)
     return float(cent), gradient
 
 
@@ -214,7 +216,7 @@ def test_adversarial_training_is_training_on_pgd_examples(where, norm):
     eps = {"linf": 0.05, "l2": 1.0, "l1": 8.0}[norm]
     changes = dict(adv_train=where, adv_norm=norm, adv_eps=eps, adv_steps=3, n_steps=1)
     config, method, params, task, noise = problem("metadrop", **changes)
-    from tf_metadrop import attack
+    from tf_metadrop.methods import attack
 
     def examples(params, x, y, step):
         flat = np.reshape(x, [len(x), -1])
@@ -228,15 +230,15 @@ def test_adversarial_training_is_training_on_pgd_examples(where, norm):
         after = plain_methods.adapted(config, "metadrop", params, task.support_x, task.support_y, noise)
         by_hand = task._replace(query_x=examples(after, task.query_x, task.query_y, 1))
     plain = dataclasses.replace(config, adv_train="none")
-    expected = meta.task_gradient(params, by_hand, plain, methods.load(plain), noise)
-    found = meta.task_gradient(params, task, config, method, noise)
+    expected = outer_loop.task_gradient(params, by_hand, plain, load_method(plain), noise)
+    found = outer_loop.task_gradient(params, task, config, method, noise)
     changed = "support_x" if where == "inner" else "query_x"
     assert np.abs(getattr(by_hand, changed) - getattr(task, changed)).max() > 0.01
     assert float(found[1]) == pytest.approx(float(expected[1]), rel=1e-8)
     for key, g in expected[0].items():
         assert relative(found[0][key], g) < 1e-6, key
-    clean = meta.task_loss(params, task, config, method, noise)[0]  # a meta-test attacks no query
-    _, loss, _ = meta.task_gradient(params, task, plain, methods.load(plain), noise)
+    clean = outer_loop.task_loss(params, task, config, method, noise)[0]  # a meta-test attacks no query
+    _, loss, _ = outer_loop.task_gradient(params, task, plain, load_method(plain), noise)
     assert (float(clean) == pytest.approx(float(loss), rel=1e-9)) == (where == "query")
 
 

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from test_figures import made_task
 
-from tf_metadrop import Config, report
-from tf_metadrop.export import write_pickle
-from tf_metadrop.tracking import header
+from tf_metadrop import Config
+from tf_metadrop.analysis import report
+from tf_metadrop.modes.export import write_pickle
+from tf_metadrop.runs.train_log import header
 
 
 def make_run(folder, seed, **changes):

@@ -4,13 +4,15 @@ import json
 import threading
 import types
 
-import main as main_program
-import reproduce
-from tf_metadrop import MetaLearner, UsageError, experiments, paired
+from tf_metadrop import MetaLearner, UsageError
+from tf_metadrop.analysis import paired
+from tf_metadrop.cli import main as main_program
+from tf_metadrop.cli import reproduce
+from tf_metadrop.experiments import published
 
 
 def test_every_run_has_its_own_name_and_a_flag_file_that_says_everything(tmp_path):
-    runs = [*experiments.all_runs(), *experiments.queue()]
+    runs = [*published.all_runs(), *published.queue()]
     assert len({run.name for run in runs}) == len(runs) == len({str(run.config.as_dict()) for run in runs})
     for run in runs:
         path = tmp_path / "run.flags"
@@ -24,13 +26,11 @@ def test_every_run_has_its_own_name_and_a_flag_file_that_says_everything(tmp_pat
 
 
 def test_the_queue_lists_hours_and_how_far_each_training_is(tmp_path, monkeypatch, capsys):
-    run = experiments.queue()[0]
-    assert all(run.hours > 0 for run in experiments.queue())
+    run = published.queue()[0]
+    assert all(run.hours > 0 for run in published.queue())
     assert reproduce.main(["reproduce.py", "--queue", "--list", f"--out={tmp_path}"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert (
-        len(lines) == len(experiments.queue()) and f"{run.name} ({run.hours:g} h, waiting): python main.py" in lines[0]
-    )
+    assert len(lines) == len(published.queue()) and f"{run.name} ({run.hours:g} h, waiting): python main.py" in lines[0]
     savedir = tmp_path / run.name
     savedir.mkdir(parents=True)
     for iterations, state in ((300, "300 of 20001 iterations"), (20001, "trained")):
@@ -42,7 +42,7 @@ def test_the_queue_lists_hours_and_how_far_each_training_is(tmp_path, monkeypatc
 
 def test_the_tests_of_the_queue_are_the_releases():
     samples = {}
-    for run in experiments.queue():
+    for run in published.queue():
         steps = dict(run.steps())
         assert {"--metabatch=1", "--n_test_iters=1000", "--eval_split=test"} <= set(steps["meta_test.json"])
         assert ("meta_test_best.json" in steps) == (run.config.eval_split == "val")
@@ -52,8 +52,8 @@ def test_the_tests_of_the_queue_are_the_releases():
 
 def test_unfinished_runs_travel_in_the_repository(tmp_path, monkeypatch, capsys):
     """Their state is kept, another machine goes on from there, and what is done is no longer kept."""
-    run = experiments.Run("omniglot_5way1shot", "maml_seed3", ("--maml",), hours=1)
-    monkeypatch.setattr(experiments, "queue", lambda: (run,))
+    run = published.Run("omniglot_5way1shot", "maml_seed3", ("--maml",), hours=1)
+    monkeypatch.setattr(published, "queue", lambda: (run,))
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     here, there, kept = tmp_path / "here", tmp_path / "there", tmp_path / "checkpoints/unfinished" / run.name
     (here / run.name).mkdir(parents=True)
@@ -103,11 +103,11 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
         more = ["--attack_norms=l1", "--attack_radii=0"] if attack else []
         return [(made, [less.get(flag, flag) for flag in flags] + more) for made, flags in steps(run, attack)]
 
-    steps = experiments.Run.steps
-    monkeypatch.setattr(experiments.Run, "steps", few)
-    monkeypatch.setattr(experiments, "FLAGS", flags)
-    one = experiments.Run("tiny", "maml_seed3", ("--maml", "--seed=3"), attacked=True, weights=True)
-    monkeypatch.setattr(experiments, "all_runs", lambda: [one])
+    steps = published.Run.steps
+    monkeypatch.setattr(published.Run, "steps", few)
+    monkeypatch.setattr(published, "FLAGS", flags)
+    one = published.Run("tiny", "maml_seed3", ("--maml", "--seed=3"), attacked=True, weights=True)
+    monkeypatch.setattr(published, "all_runs", lambda: [one])
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     monkeypatch.setattr(reproduce.sweeping, "start", start)
     command = ["reproduce.py", "tiny/*", f"--out={tmp_path / 'out'}"]
@@ -136,14 +136,14 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
 
 
 def test_reproduce_goes_on_after_any_failure_and_not_after_the_end(tmp_path, monkeypatch, capsys):
-    runs = [experiments.Run("omniglot_5way1shot", f"maml_seed{seed}", ("--maml", f"--seed={seed}")) for seed in (3, 4)]
+    runs = [published.Run("omniglot_5way1shot", f"maml_seed{seed}", ("--maml", f"--seed={seed}")) for seed in (3, 4)]
     tried = []
 
     def start(arguments, savedir, before):
         tried.append(savedir.name)
         raise OSError("no space left")
 
-    monkeypatch.setattr(experiments, "all_runs", lambda: runs)
+    monkeypatch.setattr(published, "all_runs", lambda: runs)
     monkeypatch.setattr(reproduce.sweeping, "start", start)
     assert reproduce.main(["reproduce.py", f"--out={tmp_path}"]) == 2
     said = capsys.readouterr()
@@ -156,7 +156,7 @@ def test_reproduce_goes_on_after_any_failure_and_not_after_the_end(tmp_path, mon
 
 def test_attacks_wait_for_their_models(tmp_path, monkeypatch):
     """Several workers: none attacks what another still trains, nor what failed."""
-    runs = [experiments.Run("omniglot_5way1shot", label, (), attacked=True) for label in ("slow", "broken", "quick")]
+    runs = [published.Run("omniglot_5way1shot", label, (), attacked=True) for label in ("slow", "broken", "quick")]
     attacked, done = threading.Event(), []
 
     def perform(jobs, run, attack, cores):
@@ -169,7 +169,7 @@ def test_attacks_wait_for_their_models(tmp_path, monkeypatch):
             attacked.set()
 
     monkeypatch.setattr(reproduce.Jobs, "_perform", perform)
-    monkeypatch.setattr(experiments.Run, "summary", lambda run, savedir: "")
+    monkeypatch.setattr(published.Run, "summary", lambda run, savedir: "")
     jobs = reproduce.Jobs(runs, tmp_path, types.SimpleNamespace(write=lambda *_, **__: None))
     workers = [threading.Thread(target=jobs.work, args=(set(),)) for _ in range(2)]
     for worker in workers:
@@ -181,7 +181,7 @@ def test_attacks_wait_for_their_models(tmp_path, monkeypatch):
 
 
 def test_reproduce_counts_the_images_of_trainings_under_way(tmp_path):
-    run = experiments.Run("omniglot_5way1shot", "maml_seed3", ("--maml",))
+    run = published.Run("omniglot_5way1shot", "maml_seed3", ("--maml",))
     c = run.config
     assert run.n_images() == 3001 * 4 * 5 * (c.n_steps * 1 + 15) and run.n_images_so_far(tmp_path) == 0
     lines = '{"iter": 0, "split": "train", "secs": 1.5}\n{"iter": 1500, "split": "train", "secs": 9.5}\n'

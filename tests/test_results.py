@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks import mimgnet_images
-from tf_metadrop import Config, learning_table, paired, record, table, table_figures
+from tf_metadrop import Config
+from tf_metadrop.analysis import learning_table, paired, table_figures, tables
 from tf_metadrop.data import load_split
 from tf_metadrop.figures import learning, style
+from tf_metadrop.runs import record
 
 ROOT = pathlib.Path(__file__).parent.parent
 LOG = "way: 5\nmetabatch: 4\n\n" + "".join(
@@ -36,22 +38,22 @@ def test_an_unfinished_run_is_shown_with_what_it_has_done_and_compared_with_none
     finished(tmp_path / "maml", np.full(4, 0.5), maml=True)
     finished(tmp_path / "drop", np.full(4, 0.75))
     record.Record(tmp_path / "drop", 0).write(31, 1)
-    runs = table.find([tmp_path])
-    found = table.accuracy_rows(runs, table.MAIN.__contains__)
+    runs = tables.find([tmp_path])
+    found = tables.accuracy_rows(runs, tables.MAIN.__contains__)
     assert {row["method"]: row["iterations"] for row in found if row["ours"]} == {"maml": 60000, "metadrop": 30}
     assert paired.rows(runs) == []
     tested = tmp_path / "drop" / "meta_test.json"  # says itself of which iteration its weights were
     result = json.loads(tested.read_text())
     tested.write_text(json.dumps(result | dict(trained_with=result["trained_with"] | dict(iteration=20))))
-    assert table.load(tmp_path / "drop").iterations == 20
+    assert tables.load(tmp_path / "drop").iterations == 20
 
 
 def test_curves_on_other_classes_have_a_figure_of_their_own(tmp_path):
     finished(tmp_path / "val", np.full(4, 0.5))
     finished(tmp_path / "test", np.full(4, 0.5), eval_split="test")
-    assert table_figures.draw(table.find([tmp_path]), {}, tmp_path).keys() == {"omniglot 5-way 1-shot, gradients"}
+    assert table_figures.draw(tables.find([tmp_path]), {}, tmp_path).keys() == {"omniglot 5-way 1-shot, gradients"}
     (tmp_path / "test" / "meta_train.log").write_text(LOG.replace("meta_val", "meta_test"))
-    titles = [*table_figures.draw(table.find([tmp_path]), {}, tmp_path)]
+    titles = [*table_figures.draw(tables.find([tmp_path]), {}, tmp_path)]
     assert titles == [f"omniglot 5-way 1-shot, gradients{where}" for where in ("", ", evaluated on test classes")]
 
 
@@ -61,7 +63,7 @@ def test_noise_types_stand_beside_runs_by_their_own_gradient(tmp_path):
         finished(tmp_path / f"{gradient} 20", np.full(4, 0.5), second_order=gradient, test={"way": 20}.items())
         finished(tmp_path / f"{gradient} 10", np.full(4, 0.5), second_order=gradient, test={"way": 10}.items())
     finished(tmp_path / "additive", np.full(4, 0.5), second_order="exact", noise_type="additive")
-    rows = [row for row in table.tables(table.find([tmp_path]))["Noise types"] if row["ours"]]
+    rows = [row for row in tables.tables(tables.find([tmp_path]))["Noise types"] if row["ours"]]
     of_task = lambda way: [(row["method"], row["gradient"]) for row in rows if f" {way}-way" in row["task"]]
     assert of_task(5) == [("additive", "exact"), ("metadrop", "exact")]
     assert of_task(20) == [("metadrop", "exact"), ("metadrop", "tf1")]  # beside the published noise types
@@ -73,7 +75,7 @@ def test_a_run_is_shown_as_its_test_was_made_though_attacked_in_another_state(tm
     config = Config(dataset="omniglot", way=5, inner_lr=0.4).as_dict()
     attacked = dict(rows=[], config=config, trained_with=config | dict(iteration=7))
     (tmp_path / "run" / "attack.json").write_text(json.dumps(attacked))
-    (run,) = table.find([tmp_path])
+    (run,) = tables.find([tmp_path])
     assert run.config.inner_lr == run.trained_with["inner_lr"] == 0.2 and run.iterations == 60000
 
 
@@ -92,7 +94,7 @@ def test_tables_of_broken_files(name, broken, pattern, tmp_path, capsys):
     finished(tmp_path / "run", np.full(4, 0.5))
     path = tmp_path / "run" / name
     path.write_text(broken(path.read_text() if path.exists() else ""))
-    assert table.main([str(tmp_path)]) == 2
+    assert tables.main([str(tmp_path)]) == 2
     err = capsys.readouterr().err
     assert re.search(pattern, err) and err.count("\n") == 1
 
@@ -100,7 +102,7 @@ def test_tables_of_broken_files(name, broken, pattern, tmp_path, capsys):
 def test_of_several_learning_rates_the_one_of_most_runs_is_the_method_s(tmp_path):
     for name, seed, rate in (("a", 0, 0.05), ("b", 1, 0.05), ("c", 0, 0.1)):
         finished(tmp_path / name, np.full(4, 0.5), seed=seed, inner_lr=rate)
-    runs = table.find([tmp_path])
+    runs = tables.find([tmp_path])
     names = lambda runs: [curve.colour for curve in table_figures.evaluations(runs, "meta_val", False)]
     assert names(runs) == ["metadrop", "metadrop (inner_lr 0.1)", "metadrop"]
     assert names(runs[1:]) == ["metadrop (inner_lr 0.1)", "metadrop (inner_lr 0.05)"] and names(runs[2:]) == [
@@ -113,7 +115,7 @@ def test_runs_on_other_images_or_episodes_than_most_are_lines_of_their_own(key, 
     usual, other = Config.__dataclass_fields__[key].default, "shared_classes"  # a folder may be called so too
     for name, seed, value in (("a", 0, usual), ("b", 1, usual), ("c", 0, other)):
         finished(tmp_path / name, np.full(4, 0.5), seed=seed, **{key: value})
-    runs = table.find([tmp_path])
+    runs = tables.find([tmp_path])
     labels = lambda runs: [curve.label for curve in table_figures.evaluations(runs, "meta_val", False)]
     assert labels(runs) == ["metadrop", f"metadrop ({other})", "metadrop"]
     assert labels(runs[1:]) == [f"metadrop ({other})", f"metadrop ({usual})"] and labels(runs[2:]) == ["metadrop"]
@@ -127,7 +129,7 @@ def test_a_run_that_does_not_say_its_images_or_episodes_is_one_of_the_others(key
     test = json.loads(path.read_text())
     del test["trained_with"][key]
     path.write_text(json.dumps(test))
-    runs = table.find([tmp_path])
+    runs = tables.find([tmp_path])
     for some in (runs, runs[2:]):
         assert {curve.label for curve in table_figures.evaluations(some, "meta_val", False)} == {"metadrop"}
     assert not learning_table.told_apart(runs[0], runs[2])
@@ -141,7 +143,7 @@ def test_attacked_runs_are_told_apart(tmp_path):
         trained = config | dict(iteration=iterations)
         (tmp_path / name).mkdir()
         (tmp_path / name / "attack.json").write_text(json.dumps(dict(rows=rows, config=config, trained_with=trained)))
-    runs = table.find([tmp_path])
+    runs = tables.find([tmp_path])
     names = ["maml (20 steps)", "maml (1 step)", "metadrop (c)", "metadrop (d)", "metadrop (8 its, 20 steps)"]
     assert [*table_figures.labels(runs)] == names and [*table_figures.labels(runs[1:3])] == ["maml", "metadrop"]
 
@@ -189,7 +191,7 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
     record.Record(runs / "drop", 0).write(60001, 12_345_678_901)
     (tmp_path / "learned.md").write_text("# Learned\n")
     pages = [f"--output={out}", "--page=README.md", f"--preface={tmp_path / 'learned.md'}"]
-    assert table.main([str(runs), *pages]) == 0
+    assert tables.main([str(runs), *pages]) == 0
     page = (out / "README.md").read_text()
     assert page.startswith("# Learned\n") and capsys.readouterr().out.strip() in page
     swept = page.split("## Sweep lr")[1]
@@ -208,7 +210,7 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
         learned = {row["method"]: row for row in csv.DictReader(file)}["metadrop"]
     assert [learned[name] for name in ("half way", "end", "steepest fall", "level")] == ["75.00", "80.00", "0.00", "80"]
     assert learned["iterations"] == "100" and learned["classes"] == "validation"
-    assert table.main([str(runs), f"--preface={tmp_path / 'none.md'}"]) == 2
+    assert tables.main([str(runs), f"--preface={tmp_path / 'none.md'}"]) == 2
     assert "none.md cannot be used" in capsys.readouterr().err
 
 
@@ -216,20 +218,20 @@ def test_the_level_is_that_of_the_exact_and_the_tf1_gradient(tmp_path):
     for gradient, best in ("exact", 0.83), ("tf1", 0.805), ("first", 0.795):
         finished(tmp_path / gradient, np.full(4, 0.75), second_order=gradient)
         (tmp_path / gradient / "meta_train.log").write_text(LOG.rsplit("acc ", 1)[0] + f"acc {best}\n")
-    found = {row["gradient"]: row for row in learning_table.rows(table.find([tmp_path]))}
+    found = {row["gradient"]: row for row in learning_table.rows(tables.find([tmp_path]))}
     assert {row["level"] for row in found.values()} == {80}
     assert [found[g]["iterations"] for g in ("exact", "tf1", "first")] == [100, 100, "not"]
     for accuracy, level in ((0.29, 29), (0.57, 57), (0.5799, 57)):
         (tmp_path / "first" / "meta_train.log").write_text(
             LOG.rsplit("acc ", 1)[0].replace("acc 0.7", "acc 0.1") + f"acc {accuracy}\n"
         )
-        assert learning_table.rows(table.find([tmp_path / "first"]))[0]["level"] == level
+        assert learning_table.rows(tables.find([tmp_path / "first"]))[0]["level"] == level
     (tmp_path / "first" / "meta_train.log").write_text(LOG.rsplit("acc ", 1)[0] + "acc 0.795\n")
-    (alone,) = learning_table.rows(table.find([tmp_path / "first"]))
+    (alone,) = learning_table.rows(tables.find([tmp_path / "first"]))
     assert (alone["level"], alone["iterations"]) == (79, 100)
     finished(tmp_path / "other images", np.full(4, 0.75), data_dir="other")  # no repetition of the others
     (tmp_path / "other images" / "meta_train.log").write_text(LOG.rsplit("\nIter", 1)[0])  # its best is 75 %
-    levels = {row["run"].rsplit("/")[-1]: row["level"] for row in learning_table.rows(table.find([tmp_path]))}
+    levels = {row["run"].rsplit("/")[-1]: row["level"] for row in learning_table.rows(tables.find([tmp_path]))}
     assert levels == {"exact": 80, "tf1": 80, "first": 80, "other images": 75}
 
 

@@ -10,10 +10,11 @@ import sys
 import pytest
 import yaml
 
-import main as main_program
-import sweep
-from tf_metadrop import Config, UsageError, sweep_definition, sweeping
-from tf_metadrop.config import define_flags
+from tf_metadrop import Config, UsageError
+from tf_metadrop.cli import main as main_program
+from tf_metadrop.cli import sweep
+from tf_metadrop.config.config import define_flags
+from tf_metadrop.experiments import sweep, sweep_definition
 from tf_metadrop.figures import style, sweep_curves
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -65,13 +66,13 @@ def test_a_hopeless_trial_is_stopped(tmp_path, monkeypatch):
         def should_prune(self):
             return bool(self.reports)
 
-    monkeypatch.setattr(sweeping, "POLL", 0.05)
+    monkeypatch.setattr(sweep, "POLL", 0.05)
     flags = [f"--{flag}" for flag in QUICK.split()] + [
         f"--savedir={tmp_path}",
         "--eval_split=val",
         "--n_train_iters=9999",
     ]
-    assert sweeping.train(Trial(), flags, tmp_path) is False
+    assert sweep.train(Trial(), flags, tmp_path) is False
     last = max(Trial.reports)
     assert 0 <= last < 9999 and not (tmp_path / "meta_val.json").exists()
 
@@ -100,7 +101,7 @@ def swept(tmp_path, monkeypatch, capsys):
             trial.set_user_attr("savedir", "S")
             return tried[-1]
 
-        monkeypatch.setattr(sweeping, "train_and_test", train_and_test)
+        monkeypatch.setattr(sweep, "train_and_test", train_and_test)
         code = sweep.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}", *options])
         return code, tried, capsys.readouterr()
 
@@ -143,11 +144,11 @@ def test_a_trial_that_fails_ends_no_sweep_and_is_tried_again_at_the_next_start(s
 
 @pytest.mark.parametrize("method", ["grid", "random"])
 def test_the_trial_of_a_process_that_was_killed_is_taken_up(method, swept, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweeping, "STALE", 2)
+    monkeypatch.setattr(sweep, "STALE", 2)
     _, first, _ = swept(nothing, method, "--n_trials=3")
     found = sweep_definition.load(tmp_path / "sweep.yaml")
-    study = sweeping.open_study(found, tmp_path / "out", None, True, 0)
-    study.sampler = sweeping.sampler(found, 0, len(study.trials))
+    study = sweep.open_study(found, tmp_path / "out", None, True, 0)
+    study.sampler = sweep.sampler(found, 0, len(study.trials))
     trial = study.ask()  # as a process that ended before it could tell
     killed = sweep_definition.suggest(trial, found.parameters)["inner_lr"]
     study._storage.record_heartbeat(trial._trial_id)
@@ -245,7 +246,7 @@ def test_random_and_tpe_sweeps_draw_from_their_ranges(tmp_path):
     }
     for method in ("random", "bayes"):
         found = sweep_definition.Definition(method, parameters, [])
-        study = sweeping.open_study(found, tmp_path, f"sqlite:///{tmp_path}/{method}.db", True, 0)
+        study = sweep.open_study(found, tmp_path, f"sqlite:///{tmp_path}/{method}.db", True, 0)
         drawn = [sweep_definition.suggest(study.ask(), parameters) for _ in range(30)]
         assert all(0.001 <= d["inner_lr"] <= 1 and d["n_steps"] in range(1, 6) for d in drawn)
         assert any(d["mixup_alpha"] % 1 for d in drawn) and sum(d["seed"] < 100 for d in drawn) > 5

@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 from golden_case import GoldenCase
 
-from tf_metadrop import Config, MetaLearner, UsageError, checkpoint, tf1
-from tf_metadrop.comparison import load_like
-from tf_metadrop.tracking import header
+from tf_metadrop import Config, MetaLearner, UsageError
+from tf_metadrop.modes.compare import load_like
+from tf_metadrop.runs import checkpoint, tf1_checkpoint
+from tf_metadrop.runs.train_log import header
 
 WRITTEN_BY_TF1 = pathlib.Path(__file__).parent / "golden" / "tf1_checkpoint"
 HEADER = (
@@ -44,7 +45,7 @@ def test_settings_come_from_the_header_of_the_log(savedir):
         "maml",
     )
     assert MetaLearner.load(str(savedir), n_steps=3).config.n_steps == 3
-    assert "second_order" not in tf1.settings(savedir)  # which the TF1 program does not know
+    assert "second_order" not in tf1_checkpoint.settings(savedir)  # which the TF1 program does not know
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_settings_of_the_report_s_program(maml, noise_type, method, savedir, tmp
     """Its header has the noise type, without a variant, besides what the release's has (TF1_BEHAVIOUR)."""
     lines = f"maml: {maml}\nnoise_type: {noise_type}\n"
     (savedir / "meta_train.log").write_text(HEADER.replace("maml: True\n", lines))
-    config = Config().inherit(tf1.settings(savedir), given=set())
+    config = Config().inherit(tf1_checkpoint.settings(savedir), given=set())
     assert config.method == method
     assert config.noise_variant == ("report" if method.endswith("report") else "ours")
     if method == "maml":
@@ -74,38 +75,38 @@ def test_settings_of_ours_come_from_the_header_too(savedir):
     config = Config(dataset="mimgnet", way=5, noise_type="additive", second_order="first", seed=3, wandb="disabled")
     log = header(config).decode()
     (savedir / "meta_train.log").write_text(log)
-    assert config.differences(tf1.settings(savedir)) == []
+    assert config.differences(tf1_checkpoint.settings(savedir)) == []
     (savedir / "meta_train.log").write_text(log.replace("way: 5", "way: five").replace("seed: 3", "seed: -3"))
-    found = tf1.settings(savedir)
+    found = tf1_checkpoint.settings(savedir)
     assert found.keys().isdisjoint({"way", "seed"}) and found["second_order"] == "first"
 
 
 def test_what_we_write_is_the_same_bundle(savedir, tmp_path, capsys):
     out = tmp_path / "out"
-    assert tf1.main(["export", str(savedir), str(out)]) == 0
+    assert tf1_checkpoint.main(["export", str(savedir), str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == ["checkpoint", "model.data-00000-of-00001", "model.index"]
     assert (out / "checkpoint").read_bytes() == (savedir / "checkpoint").read_bytes()
-    for suffix in tf1.SUFFIXES:
+    for suffix in tf1_checkpoint.SUFFIXES:
         assert (out / f"model{suffix}").read_bytes() == (savedir / f"model{suffix}").read_bytes()
-    assert tf1.main(["export", str(savedir), str(out)]) == 2
+    assert tf1_checkpoint.main(["export", str(savedir), str(out)]) == 2
     assert "exists and is a file or holds a checkpoint" in capsys.readouterr().err
-    assert tf1.main(["export", str(tmp_path / "nowhere"), str(tmp_path / "new")]) == 2
+    assert tf1_checkpoint.main(["export", str(tmp_path / "nowhere"), str(tmp_path / "new")]) == 2
     assert not (tmp_path / "new").exists() and "does not exist" in capsys.readouterr().err
 
 
 def test_what_the_tf1_program_wrote_is_kept_once(tmp_path):
     log, ours = tmp_path / "meta_test.log", tmp_path / "meta_test.json"
     log.write_text("theirs")
-    tf1.keep_theirs(log, ours)
+    tf1_checkpoint.keep_theirs(log, ours)
     log.write_text("ours")
     ours.write_text("{}")
-    tf1.keep_theirs(log, ours)
+    tf1_checkpoint.keep_theirs(log, ours)
     ours.unlink()  # whoever deletes the one may keep the other
-    tf1.keep_theirs(log, ours)
+    tf1_checkpoint.keep_theirs(log, ours)
     assert (tmp_path / "meta_test.tf1.log").read_text() == "theirs" and log.read_text() == "ours"
 
 
 def test_checkpoint_that_is_no_bundle(tmp_path):
     (tmp_path / "model.index").write_bytes(b"nothing")
     with pytest.raises(UsageError, match="not a readable TensorFlow checkpoint"):
-        tf1.read(tmp_path)
+        tf1_checkpoint.read(tmp_path)

@@ -8,8 +8,9 @@ import types
 
 import pytest
 
-import plot
-from tf_metadrop import Config, tracking
+from tf_metadrop import Config
+from tf_metadrop.cli import plot
+from tf_metadrop.runs import train_log
 
 
 @pytest.fixture
@@ -21,16 +22,16 @@ def no_key(monkeypatch, tmp_path):
 
 
 def test_auto_is_online_only_with_a_key(no_key, monkeypatch):
-    assert tracking.wandb_mode("auto") == "offline"
+    assert train_log.wandb_mode("auto") == "offline"
     (no_key / ".netrc").write_text("machine api.wandb.ai login user password secret\n")
     (no_key / ".netrc").chmod(0o600)
-    assert tracking.wandb_mode("auto") == "online"
+    assert train_log.wandb_mode("auto") == "online"
     (no_key / ".netrc").unlink()
     monkeypatch.setenv("WANDB_API_KEY", "k")
-    assert tracking.wandb_mode("auto") == "online"
+    assert train_log.wandb_mode("auto") == "online"
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert tracking.wandb_mode("auto") == "disabled"
-    assert tracking.wandb_mode("offline") == "offline"
+    assert train_log.wandb_mode("auto") == "disabled"
+    assert train_log.wandb_mode("offline") == "offline"
 
 
 class FakeRun:
@@ -62,7 +63,7 @@ def fake_wandb(monkeypatch):
 
 def test_names_of_the_report_and_one_run_for_all_modes(fake_wandb, tmp_path):
     config = Config(wandb="offline", log_freq=1, savedir=str(tmp_path), n_train_iters=1, metabatch=3)
-    with tracking.TrainLog(tmp_path, config) as log:
+    with train_log.TrainLog(tmp_path, config) as log:
         log.trained(0, (2.0, 0.5))
         log.trained(1, (1.0, 0.75))
         log.evaluated(1, "test", 0.5, 0.9)
@@ -75,12 +76,12 @@ def test_names_of_the_report_and_one_run_for_all_modes(fake_wandb, tmp_path):
         {"iter": 1, "episode": 3, "test_cent": 0.5, "test_acc": 0.9},
     ]
     assert run.finished
-    tracking.Wandb(tmp_path, config)
+    train_log.Wandb(tmp_path, config)
     assert fake_wandb[1][0]["id"] == "abc" and "config" not in fake_wandb[1][0]  # a test keeps its training's
 
 
 def test_figures_and_tables(fake_wandb, tmp_path):
-    tracker = tracking.Wandb(tmp_path, Config(wandb="offline"))
+    tracker = train_log.Wandb(tmp_path, Config(wandb="offline"))
     tracker.table("attack", [{"norm": "l1", "epsilon": 0.0}, {"norm": "l1", "epsilon": 1.0}])
     tracker.figures({"figures/plot/a.png": tmp_path / "a.png", "figures/plot/b.gif": tmp_path / "b.gif"})
     table, figures = fake_wandb[0][1].logged
@@ -90,7 +91,7 @@ def test_figures_and_tables(fake_wandb, tmp_path):
 
 def test_plot_shows_its_figures_in_the_run_that_wandb_tracks(fake_wandb, tmp_path, monkeypatch):
     config = Config(wandb="offline", log_freq=1, savedir=str(tmp_path), n_train_iters=1)
-    with tracking.TrainLog(tmp_path, config) as log:
+    with train_log.TrainLog(tmp_path, config) as log:
         log.trained(0, (2.0, 0.5))
         log.trained(1, (1.0, 0.75))
     for mode, tracked in (("disabled", 1), ("offline", 2)):
@@ -114,7 +115,7 @@ def test_the_documented_report_can_be_built(monkeypatch, capsys):
 
 def test_wandb_that_fails_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "wandb", None)  # import raises ImportError
-    tracker = tracking.Wandb(tmp_path, Config(wandb="offline"))
+    tracker = train_log.Wandb(tmp_path, Config(wandb="offline"))
     assert capsys.readouterr().err.count("\n") == 1
     tracker.log({"iter": 1})
     tracker.finish()
@@ -124,7 +125,7 @@ def test_wandb_that_fails_later_is_one_line(fake_wandb, tmp_path, capsys):
     def fail(*_, **__):
         raise RuntimeError("its process ended")
 
-    tracker = tracking.Wandb(tmp_path, Config(wandb="offline"))
+    tracker = train_log.Wandb(tmp_path, Config(wandb="offline"))
     fake_wandb[0][1].log = fail
     tracker.log({"iter": 1})
     tracker.table("attack", [{"norm": "l1"}])
@@ -134,28 +135,28 @@ def test_wandb_that_fails_later_is_one_line(fake_wandb, tmp_path, capsys):
 
 def test_disabled_does_not_import_wandb(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "wandb", raising=False)
-    tracking.Wandb(tmp_path, Config(wandb="disabled"))
+    train_log.Wandb(tmp_path, Config(wandb="disabled"))
     assert "wandb" not in sys.modules
 
 
 def test_logs_shorter_than_recorded_are_not_padded(tmp_path):
     config = Config(wandb="disabled", savedir=str(tmp_path))
-    with tracking.TrainLog(tmp_path, config) as log:
+    with train_log.TrainLog(tmp_path, config) as log:
         log.trained(0, (1.0, 0.1))
         progress = log.progress()
     (tmp_path / "metrics.jsonl").unlink()
-    with tracking.TrainLog(tmp_path, config, progress):
+    with train_log.TrainLog(tmp_path, config, progress):
         assert (tmp_path / "metrics.jsonl").read_bytes() == b""
 
 
 def test_means_since_the_last_line_survive_a_resume(tmp_path):
     config = Config(wandb="disabled", log_freq=2, savedir=str(tmp_path), n_train_iters=4)
-    with tracking.TrainLog(tmp_path, config) as log:
+    with train_log.TrainLog(tmp_path, config) as log:
         log.trained(0, (1.0, 0.1))
         log.trained(1, (2.0, 0.2))
         progress = log.progress()
         log.trained(2, (9.0, 0.9))  # will be lost
-    with tracking.TrainLog(tmp_path, config, progress) as log:
+    with train_log.TrainLog(tmp_path, config, progress) as log:
         log.trained(2, (4.0, 0.4))
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == 2 and '"cent": 3.0' in lines[1]
@@ -163,7 +164,7 @@ def test_means_since_the_last_line_survive_a_resume(tmp_path):
 
 
 def test_an_evaluation_that_is_no_number_is_null_in_the_json(tmp_path):
-    with tracking.TrainLog(tmp_path, Config(wandb="disabled", savedir=str(tmp_path))) as log:
+    with train_log.TrainLog(tmp_path, Config(wandb="disabled", savedir=str(tmp_path))) as log:
         log.evaluated(0, "val", float("nan"), 0.5)
     assert json.loads((tmp_path / "metrics.jsonl").read_text()) == dict(iter=0, episode=0, val_cent=None, val_acc=0.5)
     assert "cent nan" in (tmp_path / "meta_train.log").read_text()

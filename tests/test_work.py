@@ -6,15 +6,16 @@ import json
 import pytest
 import tensorflow as tf
 
-from tf_metadrop import cost, table, work
-from tf_metadrop.config import Config
-from tf_metadrop.train import meta_train
+from tf_metadrop.algorithm import flops
+from tf_metadrop.analysis import cost, tables
+from tf_metadrop.config.config import Config
+from tf_metadrop.modes.train import meta_train
 
 FIRST = 2 * 28 * 28 * 9 * 64  # of a convolution of theta or phi on one Omniglot image
 REST = 2 * (14 * 14 + 7 * 7 + 3 * 3) * 9 * 64 * 64
 LAST = 2 * 64 * 5  # theta's dense layer; phi's takes one column for another
 
-counted = functools.cache(work.train_step_flop)
+counted = functools.cache(flops.train_step_flop)
 
 
 def config(**more):
@@ -67,7 +68,7 @@ def attack(where):
 
 
 def test_every_sample_of_a_test_counts_but_the_first_layer_s_maps_once():
-    one, four = [work.test_step_flop(config(mode="meta_test", n_test_mc_samp=n)) for n in (1, 4)]
+    one, four = [flops.test_step_flop(config(mode="meta_test", n_test_mc_samp=n)) for n in (1, 4)]
     again = 2 * 2 * (2 * REST + (2 + 1) * REST)  # forward; input gradients of both and theta's kernel gradient
     assert in_millions(four - one) == pytest.approx(3 * again / 1e6, rel=0.01)
 
@@ -82,14 +83,14 @@ def test_only_what_is_needed_counts_and_an_unknown_loop_once():
         grown, _ = tf.while_loop(less, lambda b, i: (tf.matmul(tf.matmul(b, a, transpose_b=True), a), i), (a, 0))
         return tf.matmul(grown, a, transpose_a=True)
 
-    assert work.flop(function.get_concrete_function(a).graph) == 2 * (3 * 3 * 4 + 3 * 4 * 3 + 4 * 4 * 3)
+    assert flops.flop(function.get_concrete_function(a).graph) == 2 * (3 * 3 * 4 + 3 * 4 * 3 + 4 * 4 * 3)
 
 
 def test_what_has_no_fixed_shape_is_not_counted():
     product = tf.function(tf.matmul, autograph=False)
     graph = product.get_concrete_function(tf.TensorSpec([None, 4]), tf.TensorSpec([4, 2])).graph
-    with pytest.raises(work.Uncounted, match="shape of MatMul:0 is not known"):
-        work.flop(graph)
+    with pytest.raises(flops.Uncounted, match="shape of MatMul:0 is not known"):
+        flops.flop(graph)
 
 
 def tiny_run(savedir, tasks="in_sequence"):
@@ -107,17 +108,17 @@ def said(savedir):
 def test_a_run_says_the_work_of_its_steps(tmp_path, tasks):
     c = tiny_run(tmp_path, tasks)
     meta_train(c)
-    assert said(tmp_path) == pytest.approx(work.train_step_flop(c) / 1e9, abs=0.001) and said(tmp_path) > 0.01
+    assert said(tmp_path) == pytest.approx(flops.train_step_flop(c) / 1e9, abs=0.001) and said(tmp_path) > 0.01
 
 
 def test_a_run_whose_work_cannot_be_counted_goes_on_and_says_so(tmp_path, monkeypatch, capsys):
     def uncounted(graph):
-        raise work.Uncounted("the shape of x is not known")
+        raise flops.Uncounted("the shape of x is not known")
 
-    monkeypatch.setattr(work, "flop", uncounted)
+    monkeypatch.setattr(flops, "flop", uncounted)
     c = tiny_run(tmp_path)
     meta_train(c)
     assert said(tmp_path) is None and (tmp_path / "state.npz").exists()
     assert "will not say the arithmetic of a step: the shape of x is not known." in capsys.readouterr().out
-    (row,) = cost.rows([table.Run(tmp_path, c, c.as_dict(), None, [])])
+    (row,) = cost.rows([tables.Run(tmp_path, c, c.as_dict(), None, [])])
     assert row["GFLOP per iteration"] == row["TFLOP"] == "" and row["iterations"] == 1

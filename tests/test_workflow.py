@@ -15,8 +15,9 @@ import time
 import numpy as np
 import pytest
 
-import main
-from tf_metadrop import Config, interruption
+from tf_metadrop import Config
+from tf_metadrop.cli import main
+from tf_metadrop.util import signals
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = (
@@ -194,12 +195,12 @@ def test_runs_are_made_by_the_seed(trained, tmp_path):
 def test_an_interrupt_that_gets_lost_is_remembered():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run where it is ignored
     try:
-        with interruption.watched():
+        with signals.watched():
             with contextlib.suppress(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
             with pytest.raises(KeyboardInterrupt):
-                interruption.check()
-        interruption.check()
+                signals.check()
+        signals.check()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)

@@ -12,8 +12,9 @@ import pytest
 from test_errors import save_run
 from test_workflow import SMALL, arrays, call, run, start
 
-import main
-from tf_metadrop import UsageError, checkpoint
+from tf_metadrop import UsageError
+from tf_metadrop.cli import main
+from tf_metadrop.runs import checkpoint
 
 
 @contextlib.contextmanager

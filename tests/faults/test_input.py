@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from test_errors import save_run, snapshot
 
-import get_data
-import main
-import plot
-from tf_metadrop import Config, UsageError, checkpoint, model, tf1
-from tf_metadrop import method as methods
+from tf_metadrop import Config, UsageError
+from tf_metadrop.cli import get_data, main, plot
 from tf_metadrop.data import DATASETS, load_split
 from tf_metadrop.data.mimgnet_pickle import load as load_mimgnet
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.runs import checkpoint, tf1_checkpoint
 
 SENTENCE = r"[^\n]+[.]"
 OMNIGLOT = DATASETS["omniglot"]
@@ -189,12 +189,12 @@ def test_states_of_any_kind(sound_run, tmp_path, data, change):
 
     def load():
         params, _ = checkpoint.load_params(folder)
-        return model.fitting(params, DATASETS["strokes"], 5, str(folder), methods.load(config))
+        return conv4.fitting(params, DATASETS["strokes"], 5, str(folder), load_method(config))
 
     params = usable_or_a_sentence(load)
     assert snapshot(tmp_path) == before
     if params is not None:
-        shapes = model.shapes(DATASETS["strokes"], 5)
+        shapes = conv4.shapes(DATASETS["strokes"], 5)
         assert {key: tuple(w.shape) for key, w in params.items()} == shapes
 
 
@@ -203,9 +203,9 @@ def test_states_of_any_kind(sound_run, tmp_path, data, change):
 def test_checkpoints_of_the_tf1_program_of_any_kind(sound_run, tmp_path, data, change, way):
     params = {name[7:]: value for name, value in sound_run.items() if name.startswith("params/")}
     name = data.draw(st.sampled_from(sorted(params)))
-    tf1.write(tmp_path, changed(params, name, change))
+    tf1_checkpoint.write(tmp_path, changed(params, name, change))
     found = usable_or_a_sentence(
-        lambda: model.fitting(checkpoint.load_params(tmp_path)[0], DATASETS["strokes"], way, "run")
+        lambda: conv4.fitting(checkpoint.load_params(tmp_path)[0], DATASETS["strokes"], way, "run")
     )
     fits = way == 5 and (change == "extra" or (change == "flat" and params[name].ndim == 1))
     assert (found is not None) == fits
@@ -215,12 +215,12 @@ def test_checkpoints_of_the_tf1_program_of_any_kind(sound_run, tmp_path, data, c
 @cases(60)
 def test_bytes_in_a_checkpoint_of_the_tf1_program(sound_run, tmp_path, noise, place, name):
     params = {key[7:]: value for key, value in sound_run.items() if key.startswith("params/")}
-    tf1.write(tmp_path, params)
+    tf1_checkpoint.write(tmp_path, params)
     path = tmp_path / name
     content = bytearray(path.read_bytes())
     content[place : place + len(noise)] = noise
     path.write_bytes(content)
-    read = usable_or_a_sentence(lambda: tf1.read(tmp_path))
+    read = usable_or_a_sentence(lambda: tf1_checkpoint.read(tmp_path))
     if read is not None:  # TensorFlow's own checksums have passed
         assert all(np.array_equal(read[key], value) for key, value in params.items() if key in read)
 

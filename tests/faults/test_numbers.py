@@ -7,8 +7,9 @@ import pytest
 from test_errors import TASK
 from test_method_modes import stop_after_one
 
-import main
-from tf_metadrop import checkpoint, faults
+from tf_metadrop.cli import main
+from tf_metadrop.modes import replay
+from tf_metadrop.runs import checkpoint
 
 WILD = [*TASK, "--inner_lr=1e36", "--n_eval_batches=1", "--save_freq=1", "--log_freq=1"]
 
@@ -46,7 +47,7 @@ def test_skipped_steps_are_kept_and_replayed(tmp_path, capsys):
     assert main.main(["main.py", f"--replay={savedir / 'fault_1.npz'}"]) == 0
     out = capsys.readouterr().out
     assert "iteration 1, metadrop, second_order exact" in out and " after it" in out
-    rows = faults.replay(savedir / "fault_1.npz")
+    rows = replay.replay(savedir / "fault_1.npz")
     assert [(row["precision"], row["task"]) for row in rows] == [
         ("float32", 0), ("float32", 1), ("float64", 0), ("float64", 1),
     ]  # fmt: skip

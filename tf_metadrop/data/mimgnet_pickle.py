@@ -4,8 +4,8 @@ import pathlib
 
 import numpy as np
 
-from tf_metadrop import safe_pickle
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import safe_pickle
 
 
 def load(path: pathlib.Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -8,9 +8,9 @@ import pathlib
 
 import numpy as np
 
-from tf_metadrop import safe_pickle
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import style
+from tf_metadrop.util import safe_pickle
 
 ARRAYS = {"htr": 3, "hte": 3, "w": 3, "b": 2, "ytr": 1, "yte": 1}  # and how many axes each has
 CLASS_COLOURS = style.BLUE, style.VERMILLION

@@ -24,20 +24,21 @@ def sampled_maps(config, given=None) -> tuple[np.ndarray, dict[int, np.ndarray]]
     """
     import tensorflow as tf
 
-    from tf_metadrop import method as methods
-    from tf_metadrop import model, random
-    from tf_metadrop.evaluate import load_run, test_split
+    from tf_metadrop.methods.method import load_method
+    from tf_metadrop.modes.evaluate import load_run, test_split
+    from tf_metadrop.nn import rng
+    from tf_metadrop.nn.backbones import conv4
 
     config, params, _ = load_run(config, given)
     if config.noise_name in ("maml", "deterministic"):
         raise UsageError(f"{config.directory} is a run of {config.method}, which has no noise to show: give another.")
     split = test_split(config)[:IMAGES, 0]
     x = tf.cast(split, config.dtype) / (255 if split.dtype == np.uint8 else 1)
-    method, kept = methods.load(config), {}
-    draw = random.StandardNormal(random.fold(random.key(config.seed, random.EXPORT), len(split)), x.dtype)
+    method, kept = load_method(config), {}
+    draw = rng.StandardNormal(rng.fold(rng.key(config.seed, rng.EXPORT), len(split)), x.dtype)
     for sample in range(SAMPLES):
         recorder = Recorder(method.noise)
-        model.hidden(params, x, method._replace(noise=recorder), partial(draw, 0, sample))
+        conv4.hidden(params, x, method._replace(noise=recorder), partial(draw, 0, sample))
         for layer in LAYERS:
             kept.setdefault(layer, []).append(recorder.maps[layer].numpy())
     return x.numpy(), {layer: liveliest(np.stack(maps)) for layer, maps in kept.items()}

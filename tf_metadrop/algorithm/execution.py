@@ -1,0 +1,79 @@
+"""How the steps run: tasks in sequence or at once, with XLA or without, and how exact products are."""
+
+import contextlib
+import functools
+import os
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_metadrop.cli import program
+
+# Triton ends the process on some products ("triton_tiling_propagation", TensorFlow 2.21), and cuBLAS is as fast. With
+# CUDA graphs (command buffers) an omniglot 20-way 1-shot step took 18.8 ms on an H200, without them 17.4 ms.
+XLA_FLAGS = "--xla_gpu_enable_triton_gemm=false --xla_gpu_enable_command_buffer= --xla_cpu_prefer_vector_width=512"
+MOST_IN_FLIGHT = 4  # each takes memory
+# A pass of TensorFlow's graph optimizer that gains nothing on a CPU here and takes half a second of the first call. The
+# others stay: without "remapping" a later pass ends the process on two devices ("MergeConv2DWithBiasAdd", 2.21).
+IDLE_PASSES = ("constant_folding",)
+SAMPLES_AT_ONCE = 64  # tasks times noise samples, where tasks run at once
+
+
+class Execution(NamedTuple):
+    """What --tasks and --xla come to on this machine."""
+
+    at_once: bool  # all tasks as one batch, memory growing with their number; else one after the other
+    xla: bool  # the whole step compiled by XLA, which takes minutes on a GPU
+    in_flight: int  # tasks, or noise samples of one task, that a test has under way at a time, where not at once
+
+    def samples(self, n_tasks: int, n_samples: int) -> int:
+        """Noise samples that go through the network together: a divisor of n_samples."""
+        most = max(1, SAMPLES_AT_ONCE // n_tasks) if self.at_once else 1
+        return next(n for n in range(min(most, n_samples), 0, -1) if n_samples % n == 0)
+
+
+def execution(config) -> Execution:
+    """Where a flag says `auto`: at once and with XLA on a GPU, neither on a CPU (both are slower there)."""
+    gpu = bool(tf.config.get_visible_devices("GPU"))
+    at_once = gpu if config.tasks == "auto" else config.tasks == "at_once"
+    in_flight = 1 if gpu or config.mode != "meta_test" else min(cores(), MOST_IN_FLIGHT)
+    return Execution(at_once, gpu if config.xla == "auto" else config.xla == "on", in_flight)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare(config) -> None:
+    """Sets TensorFlow up for this config, before its first operation: memory of GPUs, threads, and --precision."""
+    if (in_flight := execution(config).in_flight) > 1:  # each has a thread of its own: no waiting for one another
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_inter_op_parallelism_threads(in_flight)
+            tf.config.threading.set_intra_op_parallelism_threads(cores() // in_flight)
+    gpus = tf.config.get_visible_devices("GPU")
+    if not gpus:
+        tf.config.optimizer.set_experimental_options(dict.fromkeys(IDLE_PASSES, False))
+    for gpu in gpus:
+        with contextlib.suppress(RuntimeError):  # TensorFlow is in use already
+            tf.config.experimental.set_memory_growth(gpu, True)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+        add_xla_flags("--xla_gpu_deterministic_ops=true")
+    add_xla_flags(XLA_FLAGS)
+    tf.config.experimental.enable_tensor_float_32_execution(config.precision == "tf32")
+    compile_first()
+
+
+def add_xla_flags(flags: str) -> None:
+    """Before those of the user, who wins by being later; XLA reads them at the first compilation."""
+    given = os.environ.get("XLA_FLAGS", "")
+    if flags not in given:
+        os.environ["XLA_FLAGS"] = f"{flags} {given}".strip()
+
+
+@functools.cache
+def compile_first() -> None:
+    """Compiles something: TensorFlow 2.20 tells of the first time on stderr, whatever its log level."""
+    with program.quiet():
+        tf.function(lambda: tf.zeros([]), jit_compile=True)()

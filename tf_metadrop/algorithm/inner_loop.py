@@ -1,0 +1,100 @@
+"""The inner loop: Algorithm 1 of the paper, lines 5 to 9."""
+
+from functools import partial
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_metadrop.nn.backbones import conv4
+
+ZERO = tf.UnconnectedGradients.ZERO
+
+
+class Adapted(NamedTuple):
+    """What `adapt` returns: the adapted parameters, and what happened on the way."""
+
+    params: dict  # all parameters, theta adapted
+    inner_losses: tf.Tensor  # [n_steps, n_samples], before each step, with the regulariser's penalty
+    path: list  # theta after 0..n_steps steps, n_steps + 1 dicts
+    support_logits: list  # n_steps tensors [support, way]; only with one sample
+
+
+def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_once=1, in_flight=1):
+    """theta_k+1 = theta_k - inner_lr * d/dtheta mean_j CE(support; theta_k, noise_kj), n_steps times.
+
+    So with --inner=sgd and without a regulariser or adversary; see `tf_metadrop.method` for these.
+
+    Args:
+      params: dict of parameters; those under theta/ are adapted, from where they are.
+      support_x: [way * shot, height, width, channels] in [0, 1]; or [tasks, ...], with tasks in theta/'s shapes too.
+      support_y: one-hot, [way * shot, way]; or [tasks, ...].
+      config: inner_lr, n_steps and second_order are read.
+      method: see `tf_metadrop.method`.
+      noise: function (step, sample, layer, shape) -> standard normal noise, see `random.StandardNormal`.
+      n_samples: Monte Carlo samples of the noise per step; with more than one, no meta-gradient can be taken.
+      at_once: how many of them go through the network together; divides n_samples.
+      in_flight: how many such groups may be under way at a time.
+    Returns:
+      Adapted.
+    """
+    theta = {name: params[name] for name in conv4.adapted_names(params)}
+    samples = n_samples, at_once, in_flight
+    path, losses, logits = [theta], [], []
+    for step in range(config.n_steps):
+
+        def support_gradient(sample, watched=theta, method=method, theta=theta, step=step):
+            (x, y), draw = for_each(sample, support_x, support_y), partial(noise, step, sample)
+            x = method.adversary.support({**params, **theta}, x, y, method, draw)
+            with tf.GradientTape() as tape:
+                tape.watch(watched)
+                loss, out = conv4.loss({**params, **theta}, x, y, method, draw, config.second_order)
+            return tape.gradient(loss, watched, unconnected_gradients=ZERO), loss, out
+
+        if n_samples == 1:
+            gradient, loss, out = support_gradient(0)
+            loss = loss[..., tf.newaxis]
+            logits.append(out)
+        elif method.same_first_maps():
+            gradient, loss = through_first_maps(support_gradient, params, theta, support_x, method, samples)
+        else:
+            gradient, loss = mean_over_samples(support_gradient, theta, *samples)
+        if config.second_order == "first":
+            gradient = tf.nest.map_structure(tf.stop_gradient, gradient)
+        theta = method.inner.step(theta, gradient, params, config)
+        path.append(theta)
+        losses.append(loss)
+    return Adapted({**params, **theta}, tf.stack(losses), path, logits)
+
+
+def through_first_maps(support_gradient, params, theta, x, method, samples):
+    """`mean_over_samples` where all samples have the first block's maps in common: these are computed once."""
+    with tf.GradientTape() as tape:
+        tape.watch(theta)
+        mu, alpha = method.noise.maps({**params, **theta}, 1, x)
+    rest_of_network = partial(support_gradient, watched=(theta, mu), method=method.with_first_maps(mu, alpha))
+    (gradient, by_mu), loss = mean_over_samples(rest_of_network, (theta, mu), *samples)
+    first = tape.gradient(mu, theta, by_mu, unconnected_gradients=ZERO)
+    return {name: gradient[name] + first[name] for name in theta}, loss
+
+
+def mean_over_samples(support_gradient, like, n_samples, at_once, in_flight):
+    """Mean gradient over the samples, `at_once` together: memory does not grow with the number of all."""
+    rounds, dtype = n_samples // at_once, tf.nest.flatten(like)[0].dtype
+
+    def body(index, total, losses):
+        sample = index if at_once == 1 else index * at_once + tf.range(at_once)
+        gradient, loss, _ = support_gradient(sample)
+        total = tf.nest.map_structure(lambda t, g: t + g / n_samples, total, gradient)
+        return index + 1, total, losses.write(index, loss[..., tf.newaxis] if at_once == 1 else loss)
+
+    start = 0, tf.nest.map_structure(tf.zeros_like, like), tf.TensorArray(dtype, rounds)
+    _, total, losses = tf.while_loop(lambda index, *_: index < rounds, body, start, parallel_iterations=in_flight)
+    return total, tf.concat(tf.unstack(losses.stack(), rounds), -1)
+
+
+def for_each(sample, x, y):
+    """Images and labels once for each of several samples, on an axis before the batch's; as they are for one."""
+    if not isinstance(sample, tf.Tensor) or sample.shape.rank == 0:
+        return x, y
+    axis, times = x.shape.rank - 4, sample.shape[0]
+    return tf.stack([x] * times, axis), tf.stack([y] * times, axis)

@@ -1,0 +1,93 @@
+"""One training step on several devices: which they are, and each one's share of the tasks."""
+
+import contextlib
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_metadrop.algorithm.execution import execution
+from tf_metadrop.algorithm.outer_loop import meta_gradient, vectorised_gradient
+from tf_metadrop.algorithm.workers import Team, adder, cluster
+from tf_metadrop.cli.program import quiet
+from tf_metadrop.errors import UsageError
+
+
+def join(config) -> Team:
+    """The devices that --devices and TF_CONFIG ask for; waits until all workers of TF_CONFIG are there.
+
+    Raises:
+      UsageError: there are not as many, TF_CONFIG cannot be used, or they cannot share --metabatch evenly.
+    """
+    workers = cluster()
+    n_workers = len(workers.addresses) if workers else 1
+    if config.metabatch % (config.devices * n_workers):
+        raise UsageError(
+            f"--metabatch={config.metabatch} cannot be shared evenly by {config.devices * n_workers} devices "
+            f"(--devices={config.devices}, workers: {n_workers}): give a multiple as --metabatch, or other --devices."
+        )
+    if not workers and config.devices == 1:
+        return Team(None, True, 1, None)
+    names = local_devices(config.devices, bool(workers))
+    chief = not workers or workers.index == 0
+    if workers and chief:
+        print(f"waiting for the {n_workers - 1} other workers of TF_CONFIG", flush=True)
+    try:
+        with quiet():
+            strategy = tf.distribute.MultiWorkerMirroredStrategy() if workers else tf.distribute.MirroredStrategy(names)
+    except (tf.errors.OpError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise UsageError(f"the workers of TF_CONFIG cannot be joined ({reason}): mend the addresses.") from error
+    return Team(strategy, chief, n_workers, adder(strategy) if workers else None)
+
+
+def local_devices(n: int, several_workers: bool) -> list[str]:
+    """Names of n GPUs of this machine or, if it has none, of n logical CPU devices, which are made."""
+    gpus, cpus = tf.config.list_physical_devices("GPU"), tf.config.list_physical_devices("CPU")
+    if gpus and len(gpus) < n:
+        raise UsageError(
+            f"--devices={n} but from --gpu_id on this machine has {len(gpus)} GPUs: lower --devices, or give "
+            "--gpu_id=-1 for the CPU."
+        )
+    if several_workers and n > 1 and not gpus:  # TensorFlow takes one CPU device of each worker
+        raise UsageError(f"--devices={n} needs GPUs where TF_CONFIG names several workers: leave --devices out.")
+    kind = "GPU" if gpus else "CPU"
+    with contextlib.suppress(RuntimeError):  # TensorFlow is in use already, maybe with enough devices
+        if gpus:
+            tf.config.set_visible_devices(gpus[:n], "GPU")
+        else:
+            tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * n)
+    if not several_workers and len(tf.config.list_logical_devices(kind)) < n:
+        raise UsageError(f"--devices={n} comes after TensorFlow was used: restart Python, and train before all else.")
+    return [f"{kind}:{index}" for index in range(n)]
+
+
+def sharded(strategy, config) -> Callable | None:
+    """`meta.meta_gradient` with the tasks dealt out: replica r takes tasks r * share to (r + 1) * share - 1.
+
+    Every replica adds up all replicas' results, so that all go on with the same numbers. strategy None: None.
+    """
+    if strategy is None:
+        return None
+    replicas, home, how = strategy.num_replicas_in_sync, strategy.extended.worker_devices[0], execution(config)
+    gradient_of = vectorised_gradient if how.at_once else meta_gradient
+    gradient_of = tf.function(gradient_of, autograph=False, jit_compile=how.xla)
+
+    def gradient(params, n_tasks, get_task, config, method, get_noise):
+        share = n_tasks // replicas
+
+        def one_replica(params):
+            context = tf.distribute.get_replica_context()
+            number = tf.cast(context.replica_id_in_sync_group, tf.int32)
+            with tf.device(home):  # where the images are: only this replica's own travel
+                tasks = get_task(number * share + tf.range(share))
+            task = lambda index: tf.nest.map_structure(lambda part: tf.gather(part, index), tasks)
+            noise = lambda index: get_noise(number * share + index)
+            gradient, loss, accs = gradient_of(params, share, task, config, method, noise)
+            in_place = tf.reshape(tf.one_hot(number, replicas, dtype=accs.dtype)[:, None] * accs, [n_tasks])
+            part = {name: g / replicas for name, g in gradient.items()}, loss / replicas, in_place
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, part)
+
+        results = strategy.run(one_replica, (params,))
+        return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], results)
+
+    return gradient

@@ -1,0 +1,144 @@
+"""Differences between runs that were tested on the same tasks: what a method, or a meta-gradient, changes."""
+
+import csv
+import pathlib
+
+import numpy as np
+
+from tf_metadrop.config.config import Config
+
+FILE = "meta_test.csv"
+SAME_TEST = "query", "metabatch", "seed", "eval_split", "n_steps"
+SAME_TRAINING = "metabatch", "query", "meta_lr", "n_steps", "episodes"
+COEFFICIENTS = {  # of the methods whose names have this: told apart where they are not the defaults
+    "manifold_mixup": "mixup_alpha",
+    "vib": "vib_beta",
+    "info_dropout": "info_beta",
+    "adv_": "adv_steps",
+}
+LEGEND = (
+    "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
+    "its 95 % interval over tasks, which knows nothing of other training seeds: each seed's own difference stands "
+    "beside it. shown: two training seeds or more, all to the same side, and zero outside the interval. The two had "
+    "the same images (in brackets after the task where most have others), iterations, metabatch and outer rate; where "
+    "they had not the same inner learning rate, lr has both."
+)
+
+
+def interval(values: np.ndarray) -> float:
+    """Half of the 95 % interval of their mean, as the TF1 program's: 1.96 * std / sqrt(n)."""
+    return 1.96 * float(values.std()) / len(values) ** 0.5
+
+
+def accuracies(directory: pathlib.Path) -> np.ndarray | None:
+    """Accuracy in per cent of every task of a meta-test, [tasks]; None if it was not kept."""
+    try:
+        with open(directory / FILE, newline="") as file:
+            return 100 * np.array([float(row["accuracy"]) for row in csv.DictReader(file)])
+    except (FileNotFoundError, KeyError, ValueError):
+        return None
+
+
+def rows(runs: list) -> list[dict]:
+    """Rows of the table: every method against maml, and every meta-gradient against exact.
+
+    Compared are runs of as many iterations on the same images that are alike in SAME_TRAINING; their inner learning
+    rates may differ, and runs of several are compared each for itself.
+
+    Args:
+      runs: `table.Run`s.
+    """
+    tasks = {}
+    for run in runs:
+        tasks.setdefault(run.config.task_name, []).append(run)
+    found = [row for name, of in tasks.items() for where, same in by_images(of) for row in compared(name + where, same)]
+    return sorted(found, key=lambda row: (row["task"], row["of"] != "method", row["second"]))
+
+
+def by_images(runs: list) -> list[tuple[str, list]]:
+    """[(what to add to the task's name, runs)] of a task's runs: those `alike`, named but for the largest group."""
+    groups = []
+    for run in runs:
+        group = next((group for group in groups if all(alike(run, other) for other in group)), None)
+        if group is None:
+            groups.append(group := [])
+        group.append(run)
+    largest = max(groups, key=len)
+    known = lambda group, key: next(filter(None, (run.trained_with.get(key) for run in group)), None)
+    named = []
+    for group in groups:
+        folder = known(group, "data_dir")
+        other = folder if folder != known(largest, "data_dir") else f"images {known(group, 'images')}"
+        named.append(("" if group is largest else f" ({other})", group))
+    return named
+
+
+def compared(task: str, runs: list) -> list[dict]:
+    """Rows of a task's runs on the same images."""
+    groups = {}  # (test, training but for what is compared) -> {(method, gradient, rate): {seed: accuracies}}
+    for run in runs:
+        each = accuracies(run.directory) if run.test else None
+        if each is None or len(each) != run.test["episodes"]:
+            continue
+        config, trained_with = run.test["config"], run.trained_with
+        test = *(config[name] for name in SAME_TEST), config["metabatch"] > 1 and config.get("episodes")
+        training = run.iterations, *(trained_with.get(name) for name in SAME_TRAINING)
+        key = *test, len(each), *training
+        kind = method(run), run.gradient, run.rate
+        groups.setdefault(key, {}).setdefault(kind, {}).setdefault(run.seed, each)
+    found = []
+    for _, group in sorted(groups.items(), key=lambda item: str(item[0])):
+        for second, tested in group.items():
+            for what, base in (("method", ("maml", second[1])), ("gradient", (second[0], "exact"))):
+                for first in group if base != second[:2] else ():
+                    if first[:2] == base:
+                        found += row(task, what, first, second, group[first], tested)
+    return found
+
+
+def method(run) -> str:
+    """Name of its method, with a coefficient of it that is not the default."""
+    found = run.config.method
+    for part, name in COEFFICIENTS.items():
+        value = run.trained_with.get(name)
+        if part in found and value not in (None, getattr(Config, name)):
+            found += f" ({name} {value:g})"
+    return found
+
+
+def shown(differences: np.ndarray) -> str:
+    """What differences [seeds, tasks] show: see LEGEND."""
+    if len(differences) == 1:
+        return "one seed"
+    mean, sides = differences.mean(0), np.sign(differences.mean(1))
+    return "yes" if abs(mean.mean()) > interval(mean) and len(set(sides)) == 1 else "no"
+
+
+def alike(one, other) -> bool:
+    """Whether two runs were trained on the same images, as far as that is known: by their digest or else the folder."""
+    for key in "images", "data_dir":
+        values = [run.trained_with.get(key) for run in (one, other)]
+        if None not in values:
+            return values[0] == values[1]
+    return True
+
+
+def row(task: str, what: str, first: tuple, second: tuple, runs_1: dict, runs_2: dict) -> list[dict]:
+    """One row; none if the two have no training seed in common."""
+    seeds = sorted(runs_1.keys() & runs_2.keys(), key=str)
+    if not seeds:
+        return []
+    seeds_1, seeds_2 = (np.stack([of[seed] for seed in seeds]) for of in (runs_1, runs_2))  # [seeds, tasks]
+    every = seeds_2 - seeds_1
+    mean = every.mean(0)
+    names = [f"{method}, {gradient}" for method, gradient, _ in (first, second)]
+    return [
+        {
+            "task": task, "of": what, "first": names[0], "second": names[1],
+            "lr": " / ".join(dict.fromkeys(rate for *_, rate in (first, second))),
+            "accuracies": f"{np.mean(seeds_1):.2f}, {np.mean(seeds_2):.2f}",
+            "difference": f"{mean.mean():+.2f} ± {interval(mean):.2f}",
+            "by seed": ", ".join(f"{difference.mean():+.2f}" for difference in every),
+            "tasks": len(mean), "shown": shown(every),
+        }
+    ]  # fmt: skip

@@ -1,0 +1,146 @@
+"""One page of HTML with everything that a set of runs has: settings, curves, tables beside paper and report, figures.
+
+python -m tf_metadrop.report DIR ... [--output report.html]
+
+Takes every savedir under the folders, finished or not. The page needs no network and no other file.
+"""
+
+import argparse
+import base64
+import dataclasses
+import json
+import pathlib
+import sys
+import tempfile
+
+from tf_metadrop.analysis import table_figures, tables
+from tf_metadrop.cli import program
+from tf_metadrop.config.config import Config
+from tf_metadrop.errors import UsageError
+from tf_metadrop.figures import boundary, curves
+
+TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
+MARKS = curves.LOG, "meta_test.json", "attack.json", "export.pkl"  # what makes a folder a savedir
+LOCAL = "savedir", "gpu_id", "mode", "name", "wandb", "resume", "data_dir", "maml"  # settings that say nothing of a run
+SHOWN_TASKS = 3  # whose decision boundaries are shown
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """A figure of the page."""
+
+    title: str
+    data: str  # the file, base64
+    kind: str  # png or gif
+
+
+def savedirs(folders: list[pathlib.Path]) -> dict[str, pathlib.Path]:
+    """Every savedir under the folders, by a name of its own.
+
+    Raises:
+      UsageError: a folder is missing, or there is none.
+    """
+    found = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder: give folders of savedirs.")
+        for directory in sorted({path.parent for mark in MARKS for path in folder.rglob(mark)}):
+            found[directory.resolve()] = directory
+    if not found:
+        raise UsageError(f"{folders[0]} holds no savedir: train first (main.py --mode=meta_train).")
+    names = [directory.name for directory in found]
+    return {
+        directory.name if names.count(directory.name) == 1 else str(shown): shown for directory, shown in found.items()
+    }
+
+
+def settings(runs: dict[str, pathlib.Path]) -> tuple[list[dict], dict]:
+    """(rows of the settings that differ, a row for each run; those that all runs share)."""
+    of_run = {}
+    for label, directory in runs.items():
+        path = directory / curves.LOG
+        head = path.read_text(errors="replace").split("\n\n")[0] if path.exists() else ""
+        pairs = [line.split(": ", 1) for line in head.splitlines() if ": " in line]
+        of_run[label] = {name: value for name, value in pairs if name not in LOCAL}
+        if not pairs and (directory / "meta_test.json").exists():
+            known = json.loads((directory / "meta_test.json").read_text())["trained_with"]
+            of_run[label] = {name: str(value) for name, value in known.items() if name not in LOCAL}
+    names = list(dict.fromkeys([field.name for field in dataclasses.fields(Config)]))
+    names = [name for name in names if any(name in values for values in of_run.values())]
+    alike = lambda name: len({values.get(name) for values in of_run.values()}) == 1
+    differing = [name for name in names if not alike(name)]
+    rows = [{"run": label, **{name: values.get(name, "") for name in differing}} for label, values in of_run.items()]
+    first = next(iter(of_run.values()))
+    return rows, {name: first[name] for name in names if alike(name)}
+
+
+def figures(runs: dict[str, pathlib.Path], tested: list) -> list[Shown]:
+    """Everything that can be drawn of the runs; in time for the page, not kept as files."""
+    shown = []
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder)
+        logged = curves.load_all(runs)
+        if logged:
+            shown.append(read("Training: loss and accuracy", curves.draw(out / "curves.png", logged)))
+            if any(curves.seconds_per_iteration(found) for found in logged.values()):
+                shown.append(read("Cost of training", curves.draw_cost(out / "cost.png", logged)))
+        for path in table_figures.draw_attacks(tested, out):
+            shown.append(read("Robustness", path))
+        for label, directory in runs.items():
+            if (directory / "export.pkl").exists():
+                for number, task in enumerate(boundary.load(directory / "export.pkl")[:SHOWN_TASKS]):
+                    row = boundary.draw_row(out / f"row{number}.png", boundary.projections(task, 0), task)
+                    shown.append(read(f"{label}: decision boundary along the inner loop, task {number}", row))
+            for path in sorted((directory / "plot" / "noise").glob("layer*.*")):
+                shown.append(read(f"{label}: features under noise, block {path.stem.removeprefix('layer')}", path))
+    return shown
+
+
+def read(title: str, path: pathlib.Path) -> Shown:
+    """A figure from its file."""
+    return Shown(title, base64.b64encode(path.read_bytes()).decode(), path.suffix[1:])
+
+
+def page(folders: list[pathlib.Path]) -> str:
+    """The report as HTML; raises UsageError."""
+    import jinja2
+
+    runs = savedirs(folders)
+    finished = lambda path: (path / "meta_test.json").exists() or (path / "attack.json").exists()
+    tested = [tables.load(path) for path in runs.values() if finished(path)]
+    tasks = {run.config.task_name for run in tested}
+    found = {title: [row for row in rows if row["task"] in tasks] for title, rows in tables.tables(tested).items()}
+    differing, shared = settings(runs)
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(TEMPLATE.read_text())
+    tables = {title: rows for title, rows in found.items() if rows}
+    return template.render(
+        runs=runs,
+        differing=differing,
+        shared=shared,
+        tables=tables,
+        figures=figures(runs, tested),
+        legend=tables.LEGEND,
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tf_metadrop.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="+", type=pathlib.Path, help="folders of savedirs, however deep")
+    parser.add_argument("--output", type=pathlib.Path, default="report.html", help="default: report.html")
+    args = parser.parse_args(arguments)
+
+    def act():
+        text = page(args.folders)
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        args.output.write_text(text)
+        print(f"wrote {args.output}")
+
+    return program.guard("tf_metadrop.report", act)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

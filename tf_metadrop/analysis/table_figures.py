@@ -1,0 +1,110 @@
+"""The figures beside the tables: learning curves of the runs, and how they withstand attacks."""
+
+import collections
+import pathlib
+from collections.abc import Iterable
+
+from tf_metadrop.analysis.learning_table import TOLD
+from tf_metadrop.figures import curves, learning, robustness
+from tf_metadrop.figures.style import COMPARED
+
+HELD_OUT = {"meta_val": "accuracy on validation classes (%)", "meta_test": "accuracy on test classes (%)"}
+
+
+def draw(runs: list, published: dict, output: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Everything that can be drawn of these `table.Run`s: {title: file}.
+
+    Args:
+      published: `table.published()`.
+    """
+    written = {}
+    for task in sorted({run.task for run in runs}):
+        name, title = "{}_{}way{}shot".format(*task), "{} {}-way {}-shot".format(*task)
+        known = [known for method in COMPARED for known in numbers(published, task, method)]
+        same = [run for run in runs if run.task == task]
+        compared = [run for run in same if run.config.method in COMPARED]
+        main = main_rates(same)
+        exact = [run for run in same if run.gradient == "exact" and run.config.inner_lr in main[kind(run)]]
+        pairs = [("gradients", compared)]
+        if len({run.config.method for run in exact} - set(COMPARED)) > 0:
+            pairs.append(("methods", exact))
+        for what, chosen in pairs:
+            for split, y_label in HELD_OUT.items():
+                if found := evaluations(chosen, split, what == "gradients"):
+                    path, heading = f"learning_{name}_{what}", f"{title}, {what}"
+                    if heading in written:
+                        path, heading = f"{path}_on_test_classes", f"{heading}, evaluated on test classes"
+                    written[heading] = learning.draw(output / f"{path}.png", found, known, y_label)
+    return written | {f"{path.stem.replace('_', ' ')}": path for path in draw_attacks(runs, output)}
+
+
+def numbers(published: dict, task: tuple, method: str) -> list[learning.Published]:
+    """What others published for a task and method."""
+    cells = published.get((*task, method), {})
+    return [learning.Published(source, method, float(text.split()[0])) for source, text in cells.items()]
+
+
+def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]:
+    """The curves of those runs that were evaluated on this split while they trained.
+
+    Labels are of the method (and the inner learning rate, if it is not its only `main_rates`, and what of TOLD most
+    runs have otherwise) and, if they are asked for, of the gradients.
+    """
+    main, found = main_rates(runs), []
+    drawn = [(run, curve) for run in runs if (curve := curves.load_any(run.directory).get(split))]
+    told = lambda run: [run.trained_with.get(key) for key in TOLD]
+    usual = [most(values) for values in zip(*(told(run) for run, _ in drawn), strict=True)]
+    for run, curve in sorted(drawn, key=lambda each: (each[0].config.method, each[0].gradient, str(each[0].seed))):
+        line = run.gradient if run.config.method in COMPARED else "exact"
+        rate = run.config.inner_lr
+        name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
+        others = [value for value, common in zip(told(run), usual, strict=True) if value and common != {value}]
+        name += "".join(f" ({value})" for value in others)
+        label = f"{name}, {run.gradient}" if gradients else name
+        found.append(learning.Curve(label, line, name, curve["iter"], curve["hours"], curve["acc"]))
+    return found
+
+
+def kind(run) -> tuple[str, str]:
+    """(method, gradient)."""
+    return run.config.method, run.gradient
+
+
+def main_rates(runs: list) -> dict[tuple[str, str], set[float]]:
+    """The inner learning rate that most runs of each `kind` have; several rates, if as many have each."""
+    rates = {}
+    for run in runs:
+        rates.setdefault(kind(run), []).append(run.config.inner_lr)
+    return {of: most(found) for of, found in rates.items()}
+
+
+def most(values: Iterable) -> set:
+    """The most frequent of the values; several, if they are as frequent."""
+    counts = collections.Counter(value for value in values if value is not None)  # None: not known
+    return {value for value, n in counts.items() if n == max(counts.values())}
+
+
+def draw_attacks(runs: list, output: pathlib.Path) -> list[pathlib.Path]:
+    """A robustness figure for each task of the attacked runs among these; returns the files written."""
+    attacked, written = [run for run in runs if run.attack], []
+    for task in sorted({run.task for run in attacked}):
+        same = [run for run in attacked if run.task == task]
+        written.append(output / "robustness_{}_{}way{}shot.png".format(*task))
+        robustness.draw(written[-1], labels(same), same[0].config)
+    return written
+
+
+def labels(runs: list) -> dict[str, list[dict]]:
+    """{label: rows} of attacked runs: the method, where that is not enough also steps, iterations, or the folder."""
+
+    def names(run):
+        steps = run.attack[0]["steps"]
+        steps = f"{steps} step{'s' * (steps > 1)}"
+        return [f"{run.config.method}{more}" for more in ("", f" ({steps})", f" ({run.iterations} its, {steps})")]
+
+    every = [name for run in runs for name in names(run)]
+    found = {}
+    for run in runs:
+        alone = [name for name in names(run) if every.count(name) == 1]
+        found[alone[0] if alone else f"{run.config.method} ({run.directory.name})"] = run.attack
+    return found

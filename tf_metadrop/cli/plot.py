@@ -1,0 +1,153 @@
+"""Draws the figures of runs, from what their savedirs hold.
+
+python plot.py --savedir checkpoints/try
+python plot.py --savedir checkpoints/maml --savedir checkpoints/metadrop --figure=curves --out=figures
+
+  boundary    decision boundaries from export.pkl, this program's or the TF1 program's: plot/step{k}/{i}.png in the
+              savedir for every inner step k and task i, and plot/steps/{i}.png with all steps of a task
+  noise       features under repeated noise: plot/noise/layer{1,2}.png and .gif in the savedir
+  curves      loss and accuracy over iterations and time, all runs in one figure: curves.png
+  cost        seconds per iteration of each run: cost.png
+  robustness  accuracy over the attack's radius beside the paper's curves: robustness_<task>.png
+
+Without --figure: every one for which there is something in the savedirs, but noise, which needs the dataset. Where the
+training was tracked by W&B, the figures go into the same W&B run (--wandb); those of several runs into the first one's.
+"""
+
+import os
+import pathlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from absl import flags
+
+from tf_metadrop.analysis import table_figures, tables
+from tf_metadrop.cli import program
+from tf_metadrop.config import config
+from tf_metadrop.errors import UsageError
+from tf_metadrop.figures import boundary, curves, noise_maps
+from tf_metadrop.runs.train_log import Wandb, progress
+
+NEEDS = {"boundary": "export.pkl", "curves": curves.LOG, "cost": curves.LOG, "robustness": "attack.json"}
+KINDS = (*NEEDS, "noise")
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Declares the program's flags."""
+    flags.DEFINE_multi_string("savedir", [], "A run's savedir; may be given several times.", flag_values=values)
+    flags.DEFINE_multi_enum("figure", [], KINDS, "What to draw; may be given several times.", flag_values=values)
+    out = "Folder of curves, cost and robustness; default: plot/ in the first savedir."
+    flags.DEFINE_string("out", None, out, flag_values=values)
+    data_dir = "Folder of the datasets, for noise; default: the run's."
+    flags.DEFINE_string("data_dir", config.Config().data_dir, data_dir, flag_values=values)
+    modes = "auto", "online", "offline", "disabled"
+    flags.DEFINE_enum("wandb", "auto", modes, "W&B, for runs that it tracks.", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Of t-SNE and of the noise.", 0, 2**32 - 1, flag_values=values)
+
+
+def act(values) -> None:
+    """Draws what the flags ask for, and prints what was written."""
+    folders = [pathlib.Path(folder) for folder in values.savedir]
+    if not folders:
+        raise UsageError("--savedir is missing: give the folder of a run.")
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"--savedir={folder} is no folder: give the folder of a run.")
+    runs = dict(zip(labels(folders), folders, strict=True))
+    having = lambda kind: {label: folder for label, folder in runs.items() if (folder / NEEDS[kind]).exists()}
+    kinds = list(dict.fromkeys(values.figure)) or [kind for kind in NEEDS if having(kind)]
+    if not kinds:
+        files = ", ".join(dict.fromkeys(NEEDS.values()))
+        raise UsageError(f"{folders[0]} has none of {files}: train, export or attack first (main.py --mode).")
+    out, some = pathlib.Path(values.out) if values.out else folders[0] / "plot", False
+    logged = {} if values.figure else curves.load_all(runs)
+    for kind in kinds:
+        for drawn in draw(kind, runs if values.figure else having(kind), logged, out, values):
+            some = True
+            for line in drawn.said:
+                print(f"wrote {line}")
+            track(drawn, values.wandb)
+    if not some:
+        raise UsageError(f"{folders[0]} has nothing to draw yet: train further, export or attack (main.py --mode).")
+
+
+def labels(folders: list[pathlib.Path]) -> list[str]:
+    """The folders' names; their whole paths where two have the same."""
+    names = [folder.resolve().name for folder in folders]
+    return [str(folder) if names.count(name) > 1 else name for folder, name in zip(folders, names, strict=True)]
+
+
+class Drawn(NamedTuple):
+    """Figures, and where they belong."""
+
+    folder: pathlib.Path  # the savedir whose W&B run takes them
+    paths: list[pathlib.Path]  # those to show there
+    said: list  # what the terminal hears of them
+
+
+def draw(kind: str, runs: dict[str, pathlib.Path], logged: dict, out: pathlib.Path, values) -> Iterator[Drawn]:
+    """Draws one kind of figure; curves and cost, where no figure was asked for, of what is `logged`."""
+    if kind in ("boundary", "noise"):
+        of_one = draw_boundaries if kind == "boundary" else draw_noise
+        yield from (of_one(folder, values) for folder in runs.values())
+        return
+    if kind == "robustness":
+        paths = draw_robustness(runs.values(), out)
+    else:
+        of_all = curves.draw if kind == "curves" else curves.draw_cost
+        if values.figure:
+            loaded = {label: curves.load(folder) for label, folder in runs.items()}
+        else:
+            loaded, enough = logged, bool if kind == "curves" else curves.seconds_per_iteration
+            if not any(map(enough, loaded.values())):
+                return
+        paths = [of_all(out / f"{kind}.png", loaded)]
+    yield Drawn(next(iter(runs.values())), paths, paths)
+
+
+def track(drawn: Drawn, mode: str) -> None:
+    """Logs the figures into the W&B run of the savedir, if it has one."""
+    if (drawn.folder / Wandb.KEPT).exists():
+        tracker = Wandb(drawn.folder, config.Config(savedir=str(drawn.folder), wandb=mode))
+        kind = {path: path.parent.name if path.parent.name in ("steps", "noise") else "plot" for path in drawn.paths}
+        tracker.figures({f"figures/{kind[path]}/{path.name}": path for path in drawn.paths})
+        tracker.finish()
+
+
+def draw_boundaries(folder: pathlib.Path, values) -> Drawn:
+    """See boundary.py."""
+    paths = boundary.draw(folder, values.seed, lambda tasks: progress(tasks, "task"))
+    rows = [path for path in paths if path.parent.name == "steps"]
+    return Drawn(folder, rows, [f"{len(paths) - len(rows)} figures and {len(rows)} rows to {folder / 'plot'}"])
+
+
+def draw_noise(folder: pathlib.Path, values) -> Drawn:
+    """See noise_maps.py."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a few small images
+    with program.importing_tensorflow():
+        import tensorflow  # noqa: F401
+    settings = config.Config(mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed)
+    given = {"data_dir"} if values["data_dir"].present else set()  # else the run's own
+    paths = noise_maps.draw(settings, {"seed", "savedir", *given})
+    return Drawn(folder, paths, paths)
+
+
+def draw_robustness(folders, out: pathlib.Path) -> list[pathlib.Path]:
+    """A figure for each task that was attacked."""
+    for folder in folders:
+        if not (folder / NEEDS["robustness"]).exists():
+            raise UsageError(f"{folder} was not attacked: run main.py --mode=attack --savedir={folder}.")
+    found = [tables.load(folder) for folder in folders]
+    out.mkdir(parents=True, exist_ok=True)
+    return table_figures.draw_attacks(found, out)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
+    return program.run(argv, __doc__, define_flags, act)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,125 @@
+"""What the programs share: flags in, one sentence and exit code 2 when they cannot be used."""
+
+import contextlib
+import importlib.util
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from tf_metadrop.errors import UsageError
+from tf_metadrop.util import signals
+
+HELP = ("--helpfull", "--helpshort", "-help", "-?")  # absl's other names for it
+
+
+@contextlib.contextmanager
+def quiet():
+    """Holds back what C++ libraries write to stderr, and prints it only if an exception leaves the block.
+
+    TensorFlow writes some lines while it is imported and looks for devices, before its own log level counts.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+@contextlib.contextmanager
+def importing_tensorflow():
+    """For the first import of TensorFlow: `quiet`, and without Keras, which is two fifths of the time it takes.
+
+    TensorFlow imports Keras if it is installed, and nothing of it is used here. `tf.keras` and `import
+    tensorflow.keras` still load it.
+    """
+    absent = sys.modules.setdefault("keras", None) is None  # so that to import it is an ImportError
+    try:
+        with quiet():
+            yield
+    finally:
+        if absent:
+            sys.modules.pop("keras", None)
+            if "tensorflow" in sys.modules and (keras := importlib.util.find_spec("keras")):
+                folder = os.path.join(os.path.dirname(keras.origin), "_tf_keras")  # where TensorFlow looks for it
+                sys.modules["tensorflow"].__path__.insert(0, folder)
+
+
+def run(
+    argv: Sequence[str], doc: str, define: Callable[[flags.FlagValues], None], act: Callable[[flags.FlagValues], None]
+) -> int:
+    """Parses `argv` (argv[0] is the program's name) and acts.
+
+    Args:
+      doc: printed by --help, above the flags.
+      define: declares the program's flags.
+      act: does the work; may raise UsageError.
+    Returns:
+      The exit code: 0 done, 2 not usable input (one sentence on stderr says what, and the mend), 130 interrupted,
+        143 terminated, 141 nobody reads stdout.
+    """
+    program = argv[0].rsplit("/", 1)[-1]
+    values = flags.FlagValues()
+    define(values)
+    flags.DEFINE_boolean("help", False, "Show this help.", short_name="h", flag_values=values)
+
+    def parse_and_act():
+        rest = values(["--help" if argument in HELP else argument for argument in argv])[1:]
+        if values.help:
+            print(f"{doc}\nFlags:\n{values.get_help()}")
+            return
+        if rest:
+            raise UsageError(f"{rest[0]!r} is not a flag: give every value as --flag value (see --help).")
+        act(values)
+
+    return guard(program, parse_and_act)
+
+
+def guard(program: str, act: Callable[[], None]) -> int:
+    """Calls `act` and returns the exit code; what a user can cause is said in one sentence on stderr."""
+    try:
+        with signals.watched():
+            act()
+            sys.stdout.flush()
+        return 0
+    except BrokenPipeError:  # who read stdout is gone, as in main.py --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still flushes at its end
+        return 128 + signal.SIGPIPE
+    except flags.Error as error:
+        sentence = f"{' '.join(str(error).split()).rstrip('.')}: see {program} --help for the flags."
+    except UsageError as error:
+        sentence = str(error)
+    except UnicodeDecodeError:
+        sentence = "the --flagfile is not a text file: give one with a flag per line."
+    except ModuleNotFoundError as error:
+        if (error.name or "tf_metadrop").startswith("tf_metadrop"):  # a mistake in the code
+            raise
+        sentence = (
+            f"the package {error.name} is not installed in {sys.prefix}: install as the README says, or take .venv's "
+            "python, which `make env` sets up."
+        )
+    except MemoryError:
+        sentence = "the memory is not enough: lower --metabatch, --way, --shot or --query."
+    except OSError as error:  # a folder that may not be looked into, a full disk, and the like
+        sentence = (
+            f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): mend it or give another one."
+        )
+    except signals.Terminated:
+        print(f"{program}: terminated.", file=sys.stderr)
+        return 143
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted.", file=sys.stderr)
+        return 130
+    print(f"{program}: {' '.join(sentence.split())}", file=sys.stderr)  # a value may hold line breaks
+    return 2

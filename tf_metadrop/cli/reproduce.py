@@ -1,0 +1,206 @@
+"""Trains and tests the runs behind results/, several at a time; started again, it goes on where it was.
+
+python reproduce.py [--workers N] [--out FOLDER] [--list] [PATTERN ...]     PATTERN: of names, as 'omniglot_5way1shot/*'
+python reproduce.py --queue ...                     the long trainings of flags/results/queue.yaml instead
+python reproduce.py --queue --keep_unfinished       copies the state of unfinished ones to checkpoints/unfinished
+
+Every run is an ordinary savedir in --out (default checkpoints/results). What is small of a finished one is copied to
+results/, from which the command on results/README.md makes that page; the weights of some to checkpoints/trained/, as
+the TF1 program reads them. Each of N workers has its share of the cores: two runs on a core each take less time than
+one after the other. A run that another machine left unfinished goes on from its state in checkpoints/unfinished.
+"""
+
+import argparse
+import collections
+import fnmatch
+import os
+import pathlib
+import shutil
+import sys
+import threading
+
+from tf_metadrop.cli import program
+from tf_metadrop.errors import UsageError
+from tf_metadrop.experiments import published, sweep
+from tf_metadrop.runs import tf1_checkpoint
+
+ROOT = pathlib.Path(__file__).parent
+KEPT = "meta_train.log", "metrics.jsonl", "timing.jsonl", "run.json"
+TESTS = "meta_test", "meta_test_best", "meta_val", "attack"
+KEPT_IF_THERE = [f"{stem}{suffix}" for stem in TESTS for suffix in (".json", ".csv")]
+UNFINISHED = *KEPT, "state.npz", "best.npz"
+LOOK = 30  # seconds between two looks at how far the trainings are
+
+
+class Jobs:
+    """Runs that wait, and the processes of those under way; attacks come last, each after its run's training and test.
+
+    Args:
+      runs: in order.
+      out: folder of the savedirs.
+      bar: a tqdm, to write beside.
+    """
+
+    def __init__(self, runs: list[published.Run], out: pathlib.Path, bar):
+        self._waiting = collections.deque((run, False) for run in runs)  # (run, whether to attack it)
+        self._out, self._bar = out, bar
+        self._processes, self._stopped, self.failed = {}, False, []
+
+    def work(self, cores: set[int]) -> None:
+        """Performs jobs until none are left, on these cores."""
+        while True:
+            try:
+                run, attack = self._waiting.popleft()
+            except IndexError:
+                return
+            self._bar.write(f"{run.name}: {'attack' if attack else 'start'}ed", file=sys.stdout)
+            try:
+                self._perform(run, attack, cores)
+                said = run.summary(self._out / run.name)
+                if run.attacked and not attack:
+                    self._waiting.append((run, True))
+            except Exception as error:  # whatever it is, as a full disk: the other runs are not to be lost with it
+                self.failed.append(run.name)
+                said = error if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
+            self._bar.write(f"{run.name}: {said}", file=sys.stdout)
+
+    def _perform(self, run: published.Run, attack: bool, cores: set[int]) -> None:
+        """Trains and tests, or attacks what was trained; what was done already is left out."""
+        savedir = self._out / run.name
+        savedir.mkdir(parents=True, exist_ok=True)
+        left = unfinished(run)
+        if left.exists() and not (savedir / "state.npz").exists():
+            copy(left, savedir, UNFINISHED)
+        (savedir / "run.flags").write_text(run.flag_file())
+        common = [f"--flagfile={savedir / 'run.flags'}", f"--savedir={savedir}"]
+        pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
+        for made, flags in run.steps(attack):
+            if self._stopped:
+                raise UsageError("stopped; the same command goes on from here.")
+            if made is None or not published.has_made(savedir / made, [*common, *flags]):
+                process = self._processes[run.name, attack] = sweep.start([*common, *flags], savedir, pin)
+                sweep.finish(process, savedir)
+        publish(savedir, ROOT / "results" / run.name)
+        shutil.rmtree(left, ignore_errors=True)
+        if run.weights:
+            publish_weights(savedir, ROOT / "checkpoints" / "trained" / run.name)
+
+    def stop(self) -> None:
+        """Starts no more, and lets those under way save what they have reached."""
+        self._stopped = True
+        self._waiting.clear()
+        for process in [*self._processes.values()]:
+            process.terminate()  # nothing where it has ended
+
+
+def publish(savedir: pathlib.Path, folder: pathlib.Path) -> None:
+    """Copies what is small."""
+    copy(savedir, folder, ("run.flags", *KEPT, *KEPT_IF_THERE))
+
+
+def copy(source: pathlib.Path, folder: pathlib.Path, names) -> None:
+    """Copies those of these files that are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)
+
+
+def unfinished(run: published.Run) -> pathlib.Path:
+    """Where the repository keeps the state of a run that is not done."""
+    return ROOT / "checkpoints" / "unfinished" / run.name
+
+
+def keep_unfinished(runs: list[published.Run], out: pathlib.Path) -> None:
+    """Copies what an unfinished training has reached to `unfinished`, in the place of what is there."""
+    for run in runs:
+        savedir = out / run.name
+        if (savedir / "state.npz").exists() and run.state(savedir) != "done":
+            copy(savedir, unfinished(run), UNFINISHED)
+            print(f"{run.name}: kept, {run.state(savedir)}")
+
+
+def publish_weights(savedir: pathlib.Path, folder: pathlib.Path) -> None:
+    """Copies the weights, and the log that says what they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (
+        "meta_train.log",
+        "checkpoint",
+        *[tf1_checkpoint.PREFIX + suffix for suffix in tf1_checkpoint.SUFFIXES],
+    ):
+        shutil.copyfile(savedir / name, folder / name)
+
+
+def shares(workers: int) -> list[set[int]]:
+    """The cores of each worker."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return [set(cores[worker::workers]) or set(cores) for worker in range(workers)]
+
+
+def perform(runs: list[published.Run], out: pathlib.Path, workers: int) -> None:
+    """Performs all of these runs.
+
+    Raises:
+      UsageError: some failed.
+    """
+    from tqdm import tqdm
+
+    def images():
+        return sum(run.n_images_so_far(out / run.name) for run in runs)
+
+    total = sum(run.n_images() for run in runs)
+    with tqdm(total=total, initial=images(), unit=" images", unit_scale=True, smoothing=0) as bar:
+        found = Jobs(runs, out, bar)
+        threads = [threading.Thread(target=found.work, args=(cores,)) for cores in shares(workers)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(LOOK)
+                    bar.update(images() - bar.n)
+        finally:
+            found.stop()
+    if found.failed:
+        raise UsageError(f"{', '.join(found.failed)} failed: see above; the same command tries again.")
+
+
+def line(run: published.Run, out: pathlib.Path) -> str:
+    """A run in the list: its name, of a long one expected hours and state, and its command."""
+    about = f" ({run.hours:g} h, {run.state(out / run.name)})" if run.hours else ""
+    return f"{run.name}{about}: python main.py {' '.join(run.flags)}"
+
+
+def main(argv: list[str]) -> int:
+    """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="reproduce.py", description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser.add_argument("patterns", nargs="*", default=["*"], help="which runs; default: all")
+    parser.add_argument("--out", default="checkpoints/results", type=pathlib.Path, help="folder of the savedirs")
+    parser.add_argument("--workers", default=1, type=int, help="runs at a time")
+    parser.add_argument("--queue", action="store_true", help="the long trainings of flags/results/queue.yaml")
+    parser.add_argument(
+        "--keep_unfinished", action="store_true", help="copy states to checkpoints/unfinished, and do nothing else"
+    )
+    parser.add_argument("--list", action="store_true", help="print the runs and their commands, and do nothing")
+    args = parser.parse_args(argv[1:])
+
+    def act():
+        every = published.queue() if args.queue else published.all_runs()
+        runs = [run for run in every if any(fnmatch.fnmatch(run.name, p) for p in args.patterns)]
+        if args.workers < 1:
+            raise UsageError(f"--workers={args.workers} is too small: give at least 1.")
+        if not runs:
+            raise UsageError(f"{' '.join(args.patterns)} names no run: see --list.")
+        if args.list:
+            print("\n".join(line(run, args.out) for run in runs))
+        elif args.keep_unfinished:
+            keep_unfinished(runs, args.out)
+        else:
+            perform(runs, args.out, args.workers)
+
+    return program.guard("reproduce.py", act)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

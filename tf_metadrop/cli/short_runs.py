@@ -1,0 +1,68 @@
+"""Trains every method for a few iterations on generated strokes and tests it on the same tasks: does each learn?
+
+python short_runs.py [--out FOLDER] [--methods NAME ...] [-- FLAGS OF main.py]     settings: flags/short.flags
+
+Then: python -m tf_metadrop.table FOLDER. Started again, it goes on where it was.
+"""
+
+import argparse
+import pathlib
+import sys
+
+from tf_metadrop.cli import program
+from tf_metadrop.cli.quickstart import ROOT, run
+from tf_metadrop.experiments import published
+
+NOISE = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
+METHODS = {
+    "maml": ["--noise_type=maml"],
+    "metadrop": [],
+    "deterministic": ["--noise_type=deterministic"],
+    **{name: [f"--noise_type={name}"] for name in NOISE},
+    **{f"{name}_report": [f"--noise_type={name}", "--noise_variant=report"] for name in NOISE},
+    "metasgd": ["--noise_type=maml", "--inner=metasgd"],
+    "metasgd_metadrop": ["--inner=metasgd"],
+    "maml_manifold_mixup": ["--noise_type=maml", "--regularizer=manifold_mixup"],
+    "maml_vib": ["--noise_type=maml", "--regularizer=vib"],
+    "maml_info_dropout": ["--noise_type=maml", "--regularizer=info_dropout"],
+    "maml_adv_inner_linf_0.02": ["--noise_type=maml", "--adv_train=inner"],
+    "maml_adv_query_linf_0.02": ["--noise_type=maml", "--adv_train=query"],
+}
+TEST = ["--n_test_iters=200", "--n_test_mc_samp=5"]
+ATTACK = ["--n_test_iters=10", "--n_test_mc_samp=5", "--metabatch=1", "--attack_steps=10"]
+ATTACKED = "maml", "metadrop", "maml_adv_inner_linf_0.02", "maml_adv_query_linf_0.02"
+
+
+def train_and_test(name: str, savedir: pathlib.Path, flags: list[str]) -> None:
+    """Trains, tests and perhaps attacks with one method; what was done with the same flags is not done again."""
+    common = [f"--flagfile={ROOT / 'flags/short.flags'}", *METHODS[name], f"--savedir={savedir}", *flags]
+    run(common)  # which knows itself how far it is
+    split = published.settings(common)[0].eval_split
+    steps = {f"meta_{split}.json": [*common, "--mode=meta_test", *TEST]}
+    if name in ATTACKED:
+        steps["attack.json"] = [*common, "--mode=attack", *ATTACK]
+    for made, arguments in steps.items():
+        if not published.has_made(savedir / made, arguments):
+            run(arguments)
+
+
+def main(argv: list[str]) -> int:
+    """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="short_runs.py", description=__doc__, formatter_class=form, allow_abbrev=False
+    )
+    parser.add_argument("--out", default="checkpoints/short", type=pathlib.Path, help="folder of the savedirs")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="default: all")
+    parser.add_argument("flags", nargs="*", help="flags of main.py, after --; they replace those of flags/short.flags")
+    args = parser.parse_args(argv[1:])
+
+    def act():
+        for name in args.methods:
+            train_and_test(name, args.out / name, args.flags)
+
+    return program.guard("short_runs.py", act)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

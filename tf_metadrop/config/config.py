@@ -1,0 +1,309 @@
+"""Every setting, declared once: the absl flags, the log header and W&B's config are all made from `Config`."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+from absl import flags
+
+from tf_metadrop.data.spec import DATASETS
+from tf_metadrop.errors import UsageError
+from tf_metadrop.methods import adversary, attack, inner, noise, regularizer
+
+METHOD_FLAGS = ("maml", "noise_type")  # two flags, one decision: see Config.noise_name
+INHERITED = (  # by a test, from the run: see Config.inherit
+    "dataset", "way", "shot", "query", "inner_lr", "n_steps", "data_dir", "noise_variant", "inner", "regularizer",
+    "mixup_alpha", "vib_beta", "info_beta", "adv_train", "adv_norm", "adv_eps", "adv_steps",
+)  # fmt: skip
+
+MODES = "meta_train", "meta_test", "export", "attack"
+LARGE = 2**32  # also what the legacy NumPy generator takes as a seed
+FLOAT32_MAX = 3e38
+
+
+def setting(default, help, choices=None, minimum=None, above=None, below=None, defines_run=True):
+    """A field of Config: `defines_run` says that a run with another value is another run (see `differences`)."""
+    metadata = dict(help=help, choices=choices, minimum=minimum, above=above, below=below, defines_run=defines_run)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The settings of one run, with the names, types and defaults of the TF1 program (TF1_BEHAVIOUR, "Command line").
+
+    Raises:
+      UsageError: on construction, if a value is impossible; the sentence names the flag.
+    """
+
+    gpu_id: int = setting(0, "GPU to use; sets CUDA_VISIBLE_DEVICES", defines_run=False)
+    mode: str = setting("meta_train", "what to do", choices=MODES, defines_run=False)
+    savedir: str | None = setting(
+        None, "where the run lives; default checkpoints/<dataset>_<way>way<shot>shot_<method>", defines_run=False
+    )
+    save_freq: int = setting(1000, "iterations between checkpoints", minimum=1, defines_run=False)
+    n_train_iters: int = setting(60000, "last meta-training iteration (they count from 0)", minimum=0)
+    n_test_iters: int = setting(1000, "number of meta-test tasks", minimum=1, defines_run=False)
+    dataset: str = setting("omniglot", "dataset; strokes needs no files", choices=tuple(DATASETS))
+    way: int = setting(20, "classes of a task", minimum=2)
+    shot: int = setting(1, "support examples of a class", minimum=1)
+    query: int = setting(5, "query examples of a class", minimum=1)
+    metabatch: int = setting(16, "tasks of a meta-iteration", minimum=1)
+    meta_lr: float = setting(1e-3, "learning rate of the outer loop (Adam)", above=0.0)
+    inner_lr: float = setting(0.1, "learning rate of the inner loop (SGD)", above=0.0)
+    n_steps: int = setting(5, "steps of the inner loop", minimum=1, below=2**13)  # the limits are random.py's
+    n_test_mc_samp: int = setting(1, "noise samples of an inner step in meta-testing", minimum=1, below=2**14)
+    maml: bool = setting(False, "plain MAML, no noise; the same as --noise_type=maml")
+    noise_type: str = setting("metadrop", "distribution of the noise in the inner loop", choices=noise.names)
+    noise_variant: str = setting(
+        "ours",
+        "definition of the noise type; report: what the reproducibility report's program computes under its name",
+        choices=noise.VARIANTS,
+    )
+    inner: str = setting(
+        "sgd", "step of the inner loop; metasgd: learned rates, which start at --inner_lr", choices=inner.names
+    )
+    regularizer: str = setting("none", "regulariser of the inner loop", choices=regularizer.names)
+    mixup_alpha: float = setting(2.0, "of manifold_mixup: lambda ~ Beta(alpha, alpha)", above=0.0)
+    vib_beta: float = setting(1e-3, "of vib: weight of the KL divergence", minimum=0.0)
+    info_beta: float = setting(1e-6, "of info_dropout: weight of the KL divergence", minimum=0.0)
+    adv_train: str = setting(
+        "none", "adversarial training: on support images (inner) or on query images (query)", choices=adversary.names
+    )
+    adv_norm: str = setting("linf", "of adversarial training: norm of the perturbations", choices=attack.names)
+    adv_eps: float = setting(0.02, "of adversarial training: radius, for images in [0, 1]", minimum=0.0)
+    adv_steps: int = setting(5, "of adversarial training: steps of PGD", minimum=1)
+    second_order: str = setting(
+        "exact",
+        "meta-gradient: exact (the paper's mathematics), tf1 (what the 2020 release computes), first (first order)",
+        choices=("exact", "tf1", "first"),
+    )
+    episodes: str = setting(
+        "independent",
+        "classes drawn for every task, or shared_classes: once for all tasks of a metabatch, as the 2020 release does",
+        choices=("independent", "shared_classes"),
+    )
+    seed: int = setting(0, "seed of everything random: initial weights, episodes, noise", minimum=0)
+    data_dir: str = setting("data", "folder with <dataset>/train.npy and test.npy", defines_run=False)
+    eval_split: str = setting(
+        "test", "classes to evaluate on; val: held out from the training classes", choices=("test", "val")
+    )
+    log_freq: int = setting(50, "iterations between the log's lines", minimum=1)
+    eval_freq: int = setting(1000, "iterations between evaluations while training", minimum=1)
+    n_eval_batches: int = setting(50, "metabatches of such an evaluation", minimum=1)
+    weights: str = setting(
+        "last",
+        "weights to test, attack or export: of the last iteration, or the best on validation classes, which a training "
+        "with --eval_split=val keeps in best.npz; what is made of them has _best in its name",
+        choices=("last", "best"),
+        defines_run=False,
+    )
+    name: str | None = setting(None, "name of the W&B run; default: the savedir's", defines_run=False)
+    wandb: str = setting(
+        "auto",
+        "W&B: auto is online where a key is configured, offline elsewhere",
+        choices=("auto", "online", "offline", "disabled"),
+        defines_run=False,
+    )
+    on_nan: str = setting(
+        "stop",
+        "at an iteration whose loss or gradient is no number: stop, or skip it; either keeps it for --replay",
+        choices=("stop", "skip"),
+        defines_run=False,
+    )
+    replay: str | None = setting(
+        None, "look at an iteration that was kept (fault_<iteration>.npz), and do nothing else", defines_run=False
+    )
+    deterministic: bool = setting(
+        False,
+        "the same bits in every run also on a GPU, at a cost; a CPU's are anyway (others than without this flag)",
+    )
+    resume: bool = setting(True, "go on with an unfinished run in savedir", defines_run=False)
+    devices: int = setting(
+        1, "devices of this machine that share the tasks of a metabatch in training", minimum=1, defines_run=False
+    )
+    tasks: str = setting(
+        "auto",
+        "tasks of a metabatch one after the other, or at once (fast on a GPU, more memory); auto: at once on a GPU",
+        choices=("auto", "in_sequence", "at_once"),
+        defines_run=False,
+    )
+    xla: str = setting(
+        "auto", "compile whole steps by XLA; auto: on a GPU", choices=("auto", "on", "off"), defines_run=False
+    )
+    precision: str = setting(
+        "float32",
+        "of the computation; tf32: inputs of matrix products rounded to 10 bits, on an NVIDIA GPU; float64: to compare "
+        "runs in, several times slower",
+        choices=("float32", "tf32", "float64"),
+    )
+    attack_norms: str = setting("l1,l2,linf", "norms to attack under, with commas between them", defines_run=False)
+    attack_radii: str | None = setting(
+        None,
+        "radii to attack with, for one norm, as 0,0.02,0.1; default: those of the paper's figure",
+        defines_run=False,
+    )
+    attack_steps: int = setting(50, "steps of the attack (PGD)", minimum=1, defines_run=False)
+    attack_restarts: int = setting(
+        1, "random starts; an image counts as correct if it withstands all", minimum=1, below=2**14, defines_run=False
+    )
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            value = os.fspath(value) if isinstance(value, os.PathLike) else value
+            value = value.item() if hasattr(value, "item") else value  # NumPy's numbers
+            object.__setattr__(self, field.name, value)
+            check(field, value)
+        if self.maml and self.noise_type not in ("maml", "metadrop"):
+            raise UsageError(f"--maml means no noise but --noise_type={self.noise_type} asks for it: drop one.")
+        if self.noise_variant == "report" and self.noise_name not in noise.REPORTED:
+            raise UsageError(
+                f"--noise_variant=report has no --noise_type={self.noise_name}: choose one of "
+                f"{', '.join(noise.REPORTED)}."
+            )
+
+    @property
+    def dtype(self) -> str:
+        """Of weights, images and noise: what --precision asks for."""
+        return "float64" if self.precision == "float64" else "float32"
+
+    @property
+    def noise_name(self) -> str:
+        """The noise type in force: `maml` if either flag says so."""
+        return "maml" if self.maml else self.noise_type
+
+    @property
+    def method(self) -> str:
+        """Name of the whole method: maml, metadrop, metasgd (whose noise is maml's), metasgd_metadrop, maml_vib ..."""
+        report = "_report" if self.noise_variant == "report" and self.noise_name not in ("maml", "metadrop") else ""
+        parts = [self.noise_name + report]
+        if self.inner != "sgd":
+            parts = [self.inner, *(parts if self.noise_name != "maml" else [])]
+        if self.regularizer != "none":
+            parts.append(self.regularizer)
+        if self.adv_train != "none":
+            parts.append(f"adv_{self.adv_train}_{self.adv_norm}_{self.adv_eps:g}")
+        return "_".join(parts)
+
+    @property
+    def task_name(self) -> str:
+        """Kind of the tasks, as "omniglot 5-way 1-shot"."""
+        return f"{self.dataset} {self.way}-way {self.shot}-shot"
+
+    @property
+    def directory(self) -> pathlib.Path:
+        """The savedir, by default named after dataset, way, shot and method."""
+        name = self.savedir or f"checkpoints/{self.dataset}_{self.way}way{self.shot}shot_{self.method}"
+        return pathlib.Path(name)
+
+    def of_weights(self, stem: str) -> str:
+        """A file's name without its suffix, of what is made of these weights: `stem`, or stem_best."""
+        return stem if self.weights == "last" else f"{stem}_{self.weights}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings, defaults filled in, in the TF1 program's order: for the log header, W&B and checkpoints."""
+        filled = dict(savedir=str(self.directory), maml=self.noise_name == "maml", noise_type=self.noise_name)
+        return {**dataclasses.asdict(self), **filled}
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Flags, among those that define a run, whose value differs from `other` (a dict of another run)."""
+        mine = self.as_dict()
+        fields = [field for field in dataclasses.fields(self) if field.metadata["defines_run"]]
+        return [f.name for f in fields if other.get(f.name, f.default) != mine[f.name]]  # missing: before the flag was
+
+    def inherit(self, run: dict[str, Any], given: set[str] | None) -> "Config":
+        """This config with the task, inner loop and method of a run wherever they were not given.
+
+        Args:
+          run: settings of the run, as far as they are known.
+          given: names of the settings that were asked for; None: those that differ from the defaults.
+        """
+        if given is None:
+            fields = dataclasses.fields(self)
+            given = {field.name for field in fields if getattr(self, field.name) != field.default}
+        taken = {name: run[name] for name in INHERITED if name in run and name not in given}
+        if "maml" in run and not given & set(METHOD_FLAGS):
+            taken |= {"maml": run["maml"], "noise_type": run.get("noise_type", "maml" if run["maml"] else "metadrop")}
+        return dataclasses.replace(self, savedir=str(self.directory), **taken)
+
+
+def check(field: dataclasses.Field, value: Any) -> None:
+    """Raises UsageError if `value` is not possible for this field of Config."""
+    kind, rule = scalar_type(field), field.metadata
+    optional = field.default is None
+    accepts = (int, float) if kind is float else kind
+    if optional and value is None:
+        return
+    if not isinstance(value, accepts) or (kind is not bool and isinstance(value, bool)):
+        raise UsageError(f"--{field.name}={value!r} is not a value of type {kind.__name__}: give one.")
+    if value == "":
+        raise UsageError(f"--{field.name} is empty: give a value, or leave it out.")
+    if kind is int and value >= LARGE:
+        raise UsageError(f"--{field.name}={value} is too large: give less than 2**32.")
+    if rule["choices"]:
+        known = rule["choices"]() if callable(rule["choices"]) else rule["choices"]
+        if value not in known:
+            raise UsageError(f"--{field.name}={value} is not known: choose one of {', '.join(known)}.")
+    if rule["minimum"] is not None and kind is int and value < rule["minimum"]:
+        raise UsageError(f"--{field.name}={value} is too small: give at least {rule['minimum']}.")
+    if rule["minimum"] is not None and kind is float and not rule["minimum"] <= value < FLOAT32_MAX:
+        raise UsageError(
+            f"--{field.name}={value} is not a number of at least {rule['minimum']:g}: give for example "
+            f"{field.default:g}."
+        )
+    if rule["below"] is not None and value >= rule["below"]:
+        raise UsageError(f"--{field.name}={value} is too large: give less than {rule['below']}.")
+    if rule["above"] is not None and not rule["above"] < value < FLOAT32_MAX:
+        raise UsageError(
+            f"--{field.name}={value} is not a number above {rule['above']:g}: give for example {field.default:g}."
+        )
+
+
+def scalar_type(field: dataclasses.Field) -> type:
+    """int, float, bool or str, also for `str | None`."""
+    return str if field.default is None else type(field.default)
+
+
+def of_texts(texts: dict[str, str]) -> dict[str, Any]:
+    """Those of these settings that define a run, from how a log shows them; what cannot be read is left out."""
+    read = {int: int, float: float, str: str, bool: {"True": True, "False": False}.__getitem__}
+    found = {}
+    for field in dataclasses.fields(Config):
+        if field.name in texts and field.metadata["defines_run"]:
+            with contextlib.suppress(ValueError, KeyError, UsageError):  # a log edited by hand
+                value = read[scalar_type(field)](texts[field.name])
+                check(field, value)
+                found[field.name] = value
+    return found
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Declares one absl flag for each setting. Values are checked by Config, in one sentence each."""
+    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
+    for field in dataclasses.fields(Config):
+        text, choices = field.metadata["help"], field.metadata["choices"]
+        if choices:
+            text += f" ({' | '.join(choices() if callable(choices) else choices)})"
+        define[scalar_type(field)](field.name, field.default, text, flag_values=flag_values)
+
+
+def from_flags(flag_values: flags.FlagValues) -> Config:
+    """The Config that the parsed flags describe.
+
+    Raises:
+      UsageError: if a value is impossible, or --maml and --noise_type contradict each other.
+    """
+    values = {field.name: flag_values[field.name].value for field in dataclasses.fields(Config)}
+    given = given_flags(flag_values)
+    if set(METHOD_FLAGS) <= given and values["maml"] != (values["noise_type"] == "maml"):
+        raise UsageError(
+            f"--maml={values['maml']} and --noise_type={values['noise_type']} contradict each other: give one of them."
+        )
+    return Config(**values)
+
+
+def given_flags(flag_values: flags.FlagValues) -> set[str]:
+    """Names of the settings that stand on the command line or in a flag file."""
+    return {field.name for field in dataclasses.fields(Config) if flag_values[field.name].present}

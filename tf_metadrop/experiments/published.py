@@ -1,0 +1,203 @@
+"""The runs whose results are published in results/: names, settings, and what is done with each."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+
+import yaml
+
+from tf_metadrop.config.config import Config, define_flags, from_flags, given_flags
+from tf_metadrop.runs import record
+
+FLAGS = pathlib.Path(__file__).parent.parent / "flags" / "results"
+GRADIENTS = "exact", "tf1", "first"
+SEEDS = 0, 1
+INNER_LR = {  # chosen on validation classes after 300 iterations: results/sweeps
+    ("metadrop", "exact"): 0.05,
+    ("maml", "exact"): 0.1,
+    ("metadrop", "tf1"): 0.05,
+    ("maml", "tf1"): 0.1,
+    ("metadrop", "first"): 0.1,
+    ("maml", "first"): 0.05,
+}
+NOISE = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
+SAMPLES = 10  # of the noise in a test, where there is any that is sampled
+RELEASE_SAMPLES = 30  # in the tests of the queue, which are the 2020 release's
+QUEUE = "queue.yaml"
+NOT_SAMPLED = "maml", "deterministic"
+CHANGES_NOTHING = {"savedir", "wandb", "name", "gpu_id", "save_freq", "resume"}  # of what a test or an attack gives
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run, its test and perhaps its attack.
+
+    Args:
+      task: name of its flag file in flags/results, without the suffix.
+      label: its own name.
+      method: flags besides the file's.
+      attacked: whether its robustness is measured.
+      weights: whether its weights are published.
+      hours: what its training is expected to take on 2 cores; None: it is not in the queue of long trainings.
+    """
+
+    task: str
+    label: str
+    method: tuple[str, ...]
+    attacked: bool = False
+    weights: bool = False
+    hours: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of its folder: task/label."""
+        return f"{self.task}/{self.label}"
+
+    @property
+    def flags(self) -> list[str]:
+        """All flags of main.py that define it."""
+        return [f"--flagfile=flags/results/{self.task}.flags", *self.method]
+
+    @property
+    def config(self) -> Config:
+        """Its Config."""
+        return settings([f"--flagfile={FLAGS / self.task}.flags", *self.method])[0]
+
+    def flag_file(self) -> str:
+        """The flag file's own lines and `method`: everything in one file."""
+        head = f"# {self.name}: python main.py --flagfile=results/{self.name}/run.flags --savedir=...\n"
+        lines = (FLAGS / f"{self.task}.flags").read_text().splitlines()
+        return head + "\n".join([*[line for line in lines if line.startswith("--")], *self.method]) + "\n"
+
+    def steps(self, attack: bool = False) -> list[tuple[str | None, list[str]]]:
+        """(file that it makes, or None: it knows itself; its flags) of each step: training and test, or the attack."""
+        sampled = SAMPLES if self.hours is None else RELEASE_SAMPLES
+        samples = 1 if self.config.noise_name in NOT_SAMPLED else sampled
+        once = ["--metabatch=1", f"--n_test_mc_samp={samples}", "--seed=0"]  # the same tasks for every run
+        if attack:
+            steps = "--mode=attack", "--eval_split=test", "--n_test_iters=30", "--attack_steps=20"
+            return [("attack.json", [*once, *steps])] if self.attacked else []
+        test = [*once, "--mode=meta_test", "--eval_split=test", "--n_test_iters=1000"]
+        steps = [(None, ["--mode=meta_train"]), ("meta_test.json", test)]
+        if self.hours and self.config.eval_split == "val":
+            steps.append(("meta_test_best.json", [*test, "--weights=best"]))
+        return steps
+
+    def n_images(self) -> int:
+        """How many images its training sends through the network, those of an inner step and of the query set."""
+        return (self.config.n_train_iters + 1) * self._images_per_iteration()
+
+    def n_images_so_far(self, savedir: pathlib.Path) -> int:
+        """How many of them a training has done, as far as it has logged or saved."""
+        path = savedir / "timing.jsonl"
+        whole = path.read_text().split("\n")[:-1] if path.exists() else []  # a line that is being written waits
+        logged = json.loads(whole[-1])["iter"] + 1 if whole else 0
+        return max(logged, record.read(savedir).get("iterations", 0)) * self._images_per_iteration()
+
+    def state(self, savedir: pathlib.Path) -> str:
+        """How far it is, for a list: done, waiting, or the iterations that are saved."""
+        saved, wanted = record.read(savedir).get("iterations", 0), self.config.n_train_iters + 1
+        if saved < wanted:
+            return f"{saved} of {wanted} iterations" if saved else "waiting"
+        last = [made for made, _ in self.steps() if made][-1]
+        return "done" if (savedir / last).exists() else "trained"
+
+    def _images_per_iteration(self) -> int:
+        c = self.config
+        return c.metabatch * c.way * (c.n_steps * c.shot + c.query)
+
+    def summary(self, savedir: pathlib.Path) -> str:
+        """One line about its test."""
+        found = json.loads((savedir / "meta_test.json").read_text())
+        return f"{found['accuracy']:.2f} +- {found['interval']:.2f}"
+
+
+def settings(arguments: list[str]) -> tuple[Config, set[str]]:
+    """What these flags of main.py come to, and the names of those given.
+
+    Raises:
+      UsageError, absl.flags.Error: they cannot be used.
+    """
+    from absl import flags
+
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["main.py", *arguments])
+    return from_flags(values), given_flags(values)
+
+
+def has_made(path: pathlib.Path, arguments: list[str]) -> bool:
+    """Whether this JSON file is of a step with these flags of main.py, taken with the weights of the last iteration.
+
+    Of the best weights it is not known which iteration they are of: those of the last training are.
+    """
+    config, given = settings(arguments)
+    try:
+        found = json.loads(path.read_text())
+        last = config.weights == "best" or found["trained_with"]["iteration"] == config.n_train_iters
+        theirs = {**found["config"]}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
+    ours = config.as_dict()
+    return last and all(theirs.get(name) == ours[name] for name in given - CHANGES_NOTHING)
+
+
+def gradients(task: str, seed: int) -> list[Run]:
+    """MAML and Meta-dropout by each meta-gradient."""
+    found = []
+    for gradient in GRADIENTS:
+        for noise in ("metadrop", "maml"):
+            weights = gradient == "exact" and seed == 0
+            attacked = weights and task == "omniglot_5way1shot"
+            label = f"{noise}_{gradient}_seed{seed}"
+            found.append(Run(task, label, flags(noise, gradient, seed), attacked, weights))
+    return found
+
+
+def flags(noise: str, gradient: str = "exact", seed: int = 0, *more: str, inner_lr=None) -> tuple[str, ...]:
+    """Flags of a run; its inner learning rate is that of Meta-dropout where noise is learned from the features."""
+    kind = "metadrop" if noise in ("metadrop", "additive", "deterministic") else "maml"
+    rate = f"--inner_lr={inner_lr or INNER_LR[kind, gradient]}"
+    return (f"--noise_type={noise}", f"--second_order={gradient}", rate, f"--seed={seed}", *more)
+
+
+@functools.cache
+def queue() -> tuple[Run, ...]:
+    """The long trainings, in the order of flags/results/queue.yaml, whose head describes it."""
+    entries = yaml.safe_load((FLAGS / QUEUE).read_text(encoding="utf-8"))
+    return tuple(Run(method=tuple(entry.pop("flags")), **entry) for entry in entries)
+
+
+def all_runs() -> list[Run]:
+    """Every run, in the order in which they are performed."""
+    one, five, long = "omniglot_5way1shot", "omniglot_5way5shot", "omniglot_20way1shot"
+    runs = [run for seed in SEEDS for run in gradients(one, seed)]
+    for gradient in ("exact", "tf1"):  # with the published inner learning rate
+        for noise in ("metadrop", "maml"):
+            weights = gradient == "exact"
+            runs.append(Run(long, f"{noise}_{gradient}_seed0", flags(noise, gradient, inner_lr=0.1), weights=weights))
+    runs += [run for seed in SEEDS for run in gradients(five, seed)]
+    for variant in ("ours", "report"):
+        for noise in NOISE:
+            runs.append(Run(one, f"{noise}_{variant}_seed0", flags(noise, "exact", 0, f"--noise_variant={variant}")))
+    runs.append(Run(one, "deterministic_seed0", flags("deterministic")))
+    for noise in ("maml", "metadrop"):
+        runs.append(Run(one, f"metasgd_{noise}_seed0", flags(noise, "exact", 0, "--inner=metasgd")))
+    for where in ("inner", "query"):
+        adversary = f"--adv_train={where}", "--adv_norm=linf", "--adv_eps=0.1"
+        runs.append(Run(one, f"maml_adv_{where}_seed0", flags("maml", "exact", 0, *adversary), attacked=True))
+    for noise, rate in (("maml", 0.05), ("metadrop", 0.1)):  # what the comparison owes to the other's learning rate
+        runs.append(Run(one, f"{noise}_exact_lr{rate:g}_seed0", flags(noise, inner_lr=rate)))
+    again = ("fixed_gaussian", "ours"), ("fixed_gaussian", "report"), ("independent_gaussian", "report")
+    for noise, variant in again:
+        runs.append(Run(one, f"{noise}_{variant}_seed1", flags(noise, "exact", 1, f"--noise_variant={variant}")))
+    runs.append(Run(one, "deterministic_seed1", flags("deterministic", seed=1)))
+    for gradient in ("exact", "tf1"):
+        for noise in ("metadrop", "maml"):
+            runs.append(Run(long, f"{noise}_{gradient}_seed1", flags(noise, gradient, 1, inner_lr=0.1)))
+        # whether MAML's falls there are the published rate's
+        runs.append(Run(long, f"maml_{gradient}_lr0.05_seed0", flags("maml", gradient, inner_lr=0.05)))
+    shared = flags("maml", "tf1", 0, "--episodes=shared_classes", inner_lr=0.1)  # what the release's classes change
+    runs.append(Run(long, "maml_tf1_shared_classes_seed0", shared))
+    return runs

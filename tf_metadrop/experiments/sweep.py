@@ -1,0 +1,264 @@
+"""Sweeps of main.py on Optuna; see sweep.py."""
+
+import csv
+import hashlib
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+
+from tf_metadrop.errors import UsageError
+from tf_metadrop.experiments.sweep_definition import Definition, suggest
+
+MAIN = pathlib.Path(__file__).parent.parent / "main.py"
+DEFAULT_TRIALS = 20
+POLL = 1.0  # seconds between two looks at a trial's metrics
+STALE = 60  # seconds after which a trial of a process that died is taken up again
+STARTUP = 4  # trials that are never stopped early
+
+
+def run(definition: Definition, out: pathlib.Path, storage: str | None, n_trials, pruning: bool, seed: int) -> None:
+    """Runs trials until the grid, or their number, is done; then writes and prints what was found.
+
+    Raises:
+      UsageError: the folder or the database cannot be used, or trials failed; the others are written all the same.
+    """
+    import optuna
+    from tqdm import tqdm
+
+    from tf_metadrop.figures import sweep_curves
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # of a failure we say the reason ourselves
+    out.mkdir(parents=True, exist_ok=True)
+    study = open_study(definition, out, storage, pruning, seed)
+    total = size(definition)
+    if n_trials is not None:
+        total = min(begun(study) + n_trials, total if definition.method == "grid" else sys.maxsize)
+    with tqdm(total=total, initial=min(begun(study) - len(failed(study)), total), unit="trial") as bar:
+
+        def tell(study, trial):
+            bar.update()
+            bar.write(sentence(trial), file=sys.stdout)
+
+        perform(study, definition, out, seed, total, tell)
+    if broken := failed(study):
+        reason = broken[-1].user_attrs.get("failed", "it was interrupted")
+        message = f"{len(broken)} trial(s) in {out} failed, the last: {reason}; the same command tries again."
+        if not finished(study):
+            raise UsageError(message)
+    rows = write(study, definition, out)
+    sweep_curves.draw(out / "sweep.png", rows, list(definition.parameters))
+    best = max(rows, key=lambda row: row["val_accuracy"])
+    chosen = ", ".join(f"{name}={best[name]}" for name in definition.parameters)
+    print(f"wrote {out}/results.csv and sweep.png ({len(rows)} trials to the end)")
+    print(
+        f"chosen on val: {chosen} (val {best['val_accuracy']:.2f} +- {best['val_interval']:.2f}): "
+        f"test {best['test_accuracy']:.2f} +- {best['test_interval']:.2f}"
+    )
+    if broken:
+        raise UsageError(message)
+
+
+def perform(study, definition: Definition, out: pathlib.Path, seed: int, total: int, tell) -> None:
+    """Trials until `total` are begun, here or by others; then those once more that an earlier start left undone."""
+    import optuna
+
+    earlier, patience = failed(study), time.monotonic() + STALE + 2 * POLL
+    while True:
+        optuna.storages.fail_stale_trials(study)  # and puts them on the queue, as WAITING
+        states = {trial.state.name for trial in study.trials}
+        if begun(study) >= total and "WAITING" not in states:
+            left = {key(trial): trial for trial in failed(study)}
+            again = next((trial for trial in earlier if key(trial) in left), None)
+            if again:
+                earlier.remove(again)
+                study.add_trial(optuna.create_trial(state=optuna.trial.TrialState.WAITING, **what_makes(again)))
+            elif "RUNNING" in states and time.monotonic() < patience:  # perhaps of a process that was killed
+                time.sleep(POLL)
+                continue
+            else:
+                return
+        study.sampler = sampler(definition, seed, len(study.trials))
+        study.optimize(lambda t: objective(t, definition, out), n_trials=1, callbacks=[tell], catch=(UsageError,))
+        if failed(study) and not finished(study):
+            return  # rather than the same sentence for every trial
+
+
+def size(definition: Definition) -> int:
+    """How many trials a sweep has."""
+    if definition.method != "grid":
+        return DEFAULT_TRIALS
+    return math.prod(len(wanted["values"]) for wanted in definition.parameters.values())
+
+
+def sampler(definition: Definition, seed: int, number: int):
+    """Optuna's sampler for trial `number`: with another seed for each, so that a sweep which goes on repeats none."""
+    from optuna import samplers
+
+    if definition.method == "grid":
+        return samplers.GridSampler({name: w["values"] for name, w in definition.parameters.items()}, seed=seed)
+    of_trial = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    return (samplers.RandomSampler if definition.method == "random" else samplers.TPESampler)(seed=of_trial)
+
+
+def open_study(definition: Definition, out: pathlib.Path, storage, pruning: bool, seed: int):
+    """The sweep's Optuna study, new or as it was left."""
+    import optuna
+
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the heartbeat
+    try:
+        kept = optuna.storages.RDBStorage(
+            storage or f"sqlite:///{out / 'study.db'}",
+            heartbeat_interval=STALE // 2,
+            grace_period=STALE,
+            heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
+        )
+    except Exception as error:  # whatever the database's driver raises
+        raise UsageError(f"--storage={storage} cannot be used ({' '.join(str(error).split())[:200]}).") from error
+    pruner = optuna.pruners.MedianPruner(STARTUP) if pruning else optuna.pruners.NopPruner()
+    text = json.dumps([definition.method, definition.parameters, definition.fixed])
+    study = optuna.create_study(
+        storage=kept, sampler=sampler(definition, seed, 0), pruner=pruner, study_name=out.name, direction="maximize",
+        load_if_exists=True,
+    )  # fmt: skip
+    if study.user_attrs.setdefault("definition", text) != text:
+        raise UsageError(f"{out} holds another sweep: give a new --out, or the definition that it was made with.")
+    study.set_user_attr("definition", text)
+    return study
+
+
+def finished(study) -> list:
+    """The trials that need not be run again: done, or stopped early."""
+    return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
+
+
+def failed(study) -> list:
+    """Of every set of flags that failed or was interrupted, and was not taken up again since, the last trial."""
+    last = {key(trial): trial for trial in study.trials}
+    done = {key(trial) for trial in finished(study)}
+    return [trial for name, trial in last.items() if trial.state.name == "FAIL" and name not in done]
+
+
+def begun(study) -> int:
+    """How many sets of flags there are trials of, whatever became of them."""
+    return len({key(trial) for trial in study.trials})
+
+
+def key(trial):
+    """What a trial and its repetitions have in common."""
+    return trial.system_attrs.get("grid_id", trial.system_attrs.get("failed_trial", trial.number))
+
+
+def what_makes(trial) -> dict[str, Any]:
+    """What a repetition of a trial has from it."""
+    attributes = {"failed_trial": trial.number, **trial.system_attrs}
+    return dict(params=trial.params, distributions=trial.distributions, system_attrs=attributes)
+
+
+def objective(trial, definition: Definition, out: pathlib.Path) -> float:
+    """Trains, then tests on val and on test; returns the accuracy on val."""
+    try:
+        return train_and_test(trial, definition, out)
+    except UsageError as error:
+        trial.set_user_attr("failed", str(error).rstrip("."))
+        raise
+
+
+def train_and_test(trial, definition: Definition, out: pathlib.Path) -> float:
+    """`objective`. The trial's savedir is named by its flags."""
+    import optuna
+
+    flags = [*definition.fixed, *[f"--{k}={v}" for k, v in suggest(trial, definition.parameters).items()]]
+    savedir = out / hashlib.sha256(json.dumps(flags).encode()).hexdigest()[:12]
+    trial.set_user_attr("savedir", str(savedir))
+    savedir.mkdir(exist_ok=True)
+    common = [*flags, f"--savedir={savedir}", "--eval_split=val"]
+    if not train(trial, common, savedir):
+        raise optuna.TrialPruned
+    for split in ("val", "test"):
+        path = savedir / f"meta_{split}.json"
+        if not path.exists():
+            finish(start([*common, "--mode=meta_test", f"--eval_split={split}"], savedir), savedir)
+        result = json.loads(path.read_text())
+        trial.set_user_attr(f"{split}_accuracy", result["accuracy"])
+        trial.set_user_attr(f"{split}_interval", result["interval"])
+    return trial.user_attrs["val_accuracy"]
+
+
+def train(trial, flags: list[str], savedir: pathlib.Path) -> bool:
+    """Trains and tells Optuna the accuracy on val at each evaluation; False if it says that the trial is hopeless."""
+    process, told = start([*flags, "--mode=meta_train"], savedir), set()
+    try:
+        while True:
+            ended = process.poll() is not None
+            for iteration, accuracy in evaluations(savedir):
+                if iteration not in told:
+                    told.add(iteration)
+                    trial.report(accuracy, iteration)
+            if ended:
+                finish(process, savedir)
+                return True
+            if trial.should_prune():
+                return False
+            time.sleep(POLL)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def evaluations(savedir: pathlib.Path) -> list[tuple[int, float]]:
+    """(iteration, accuracy on val) so far; a line that is being written waits."""
+    path = savedir / "metrics.jsonl"
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    numbers = [json.loads(line) for line in lines]
+    return [(found["iter"], found["val_acc"]) for found in numbers if "val_acc" in found]
+
+
+def start(flags: list[str], savedir: pathlib.Path, before=None) -> subprocess.Popen:
+    """main.py in a process of its own, which calls `before` first; it prints to output.log in its savedir."""
+    with open(savedir / "output.log", "a") as log:
+        return subprocess.Popen([sys.executable, MAIN, *flags], stdout=log, stderr=subprocess.STDOUT, preexec_fn=before)
+
+
+def finish(process: subprocess.Popen, savedir: pathlib.Path) -> None:
+    """Waits for it; raises UsageError with its last line if it failed."""
+    if process.wait():
+        last = (savedir / "output.log").read_text(errors="replace").strip().rsplit("\n", 1)[-1]
+        raise UsageError(f"a run ended with code {process.returncode}, see {savedir}/output.log: {last}")
+
+
+def sentence(trial) -> str:
+    """What became of a trial, for the terminal."""
+    flags = ", ".join(f"{name}={value}" for name, value in trial.params.items())
+    if trial.state.name == "PRUNED":
+        return f"trial {trial.number}: {flags}: stopped at iteration {trial.last_step}, below the others' median"
+    if trial.state.name == "FAIL":
+        return f"trial {trial.number}: {flags}: failed: {trial.user_attrs['failed']}"
+    accuracies = (f"{split} {trial.user_attrs[f'{split}_accuracy']:.2f}" for split in ("val", "test"))
+    return f"trial {trial.number}: {flags}: {', '.join(accuracies)} %"
+
+
+def write(study, definition: Definition, out: pathlib.Path) -> list[dict[str, Any]]:
+    """results.csv: a row for each set of flags that was trained to the end, in the order of the flags."""
+    rows = {}
+    for trial in study.trials:
+        if trial.state.name == "COMPLETE":
+            numbers = {
+                f"{s}_{n}": trial.user_attrs[f"{s}_{n}"] for s in ("val", "test") for n in ("accuracy", "interval")
+            }
+            rows[tuple(trial.params.values())] = {**trial.params, **numbers, "savedir": trial.user_attrs["savedir"]}
+    if not rows:
+        raise UsageError(f"no trial in {out} was trained to its end: start the sweep again, or with --no_pruning.")
+    ordered = sorted(rows.values(), key=lambda row: [(str(type(row[n])), row[n]) for n in definition.parameters])
+    with open(out / "results.csv", "w", newline="") as file:
+        table = csv.DictWriter(file, list(ordered[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(ordered)
+    return ordered

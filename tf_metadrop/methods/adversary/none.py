@@ -1,0 +1,45 @@
+"""No adversarial training, and what one can change: see Adversary."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_metadrop.methods import attack, pgd
+from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.layers import cross_entropy
+
+NUMBER = 12  # what random.py counts as a layer: of the attack's random start
+
+
+class Adversary(NamedTuple):
+    """Which images are replaced by adversarial ones. This one replaces none.
+
+    The attack is PGD (pgd.py) on the cross-entropy of the current weights, not sampling. To the meta-gradient
+    its result is a constant.
+    """
+
+    norm: str  # of tf_metadrop.attack
+    eps: float  # radius, for images in [0, 1]
+    steps: int  # of PGD
+
+    def support(self, params, x, y, method, normal):
+        """The support images to learn from in an inner step; normal(layer, shape) draws standard normal noise."""
+        return x
+
+    def query(self, params, x, y, method, normal):
+        """The query images that the outer loss is taken on, in training."""
+        return x
+
+    def perturb(self, params, x, y, method, normal):
+        """Adversarial images against these parameters."""
+        if self.eps == 0:
+            return x
+        fixed = tf.nest.map_structure(tf.stop_gradient, params)
+        loss = lambda x: cross_entropy(conv4.forward(fixed, x, method), y)
+        norm, start = attack.load(self.norm), lambda shape: normal(NUMBER, shape)
+        return pgd.perturb(tf.stop_gradient(x), loss, norm, self.eps, self.steps, start)
+
+
+def make(config):
+    """The Adversary of this config."""
+    return Adversary(config.adv_norm, config.adv_eps, config.adv_steps)

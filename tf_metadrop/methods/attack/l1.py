@@ -1,0 +1,41 @@
+"""The sum of all changes: |d|_1 = sum |d_i|."""
+
+import math
+
+import tensorflow as tf
+
+from tf_metadrop.methods.pgd import radius
+
+RADII = 0.0, 20.0, 40.0, 60.0, 80.0, 100.0
+QUANTILE = 0.99
+
+
+def project(d, eps):
+    """sign(d) * max(|d| - t, 0) with the t that makes it of size eps (Duchi et al., 2008); d itself if it is inside.
+
+    Of the sorted u_1 >= u_2 >= ..., r is the last j with u_j > (u_1 + ... + u_j - eps) / j; t is that fraction there.
+    """
+    size = tf.abs(d)
+    u = tf.sort(size, -1, "DESCENDING")
+    j = tf.cast(tf.range(1, d.shape[-1] + 1), d.dtype)
+    fraction = (tf.cumsum(u, -1) - eps) / j
+    r = tf.maximum(tf.reduce_sum(tf.cast(u > fraction, tf.int32), -1, keepdims=True), 1)
+    t = tf.gather(fraction, r - 1, batch_dims=d.shape.rank - 1)
+    inside = tf.reduce_sum(size, -1, keepdims=True) <= eps
+    return tf.where(inside, d, tf.sign(d) * tf.maximum(size - t, 0))
+
+
+def ascent(g):
+    """Equal steps on the pixels whose |g| is at or above the QUANTILE of the image's: on one alone it is too weak."""
+    pixels = g.shape[-1]
+    kept = pixels - math.ceil(QUANTILE * (pixels - 1))
+    size = tf.abs(g)
+    chosen = tf.sign(g) * tf.cast(size >= tf.math.top_k(size, kept).values[..., -1:], g.dtype)
+    return tf.math.divide_no_nan(chosen, tf.reduce_sum(tf.abs(chosen), -1, keepdims=True))
+
+
+def start(normal, eps):
+    """Uniform in the ball: a Laplace distribution's direction, from the Gaussian's by its quantiles, and a radius."""
+    z = normal[..., 1:]
+    direction = -tf.sign(z) * tf.math.log(tf.maximum(tf.math.erfc(tf.abs(z) / 2**0.5), 1e-30))
+    return direction / tf.reduce_sum(tf.abs(direction), -1, keepdims=True) * eps * radius(normal)

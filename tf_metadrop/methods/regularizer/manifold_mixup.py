@@ -1,0 +1,51 @@
+"""Manifold mixup in the inner loop (Verma et al., 2019).
+
+In every pass that samples: l uniform over {1..4}, lambda ~ Beta(alpha, alpha), p a permutation of the batch; what
+enters block l becomes lambda * h + (1 - lambda) * h[p], and the labels likewise. Not sampling (the query): nothing is
+mixed.
+"""
+
+import tensorflow as tf
+
+from tf_metadrop.methods.regularizer.none import Regularizer
+from tf_metadrop.nn.backbones.conv4 import LAYERS
+from tf_metadrop.nn.layers import permute
+
+
+class ManifoldMixup(Regularizer):
+    """alpha: of the Beta distribution; the larger, the closer lambda is to 1/2."""
+
+    def __init__(self, alpha):
+        self.alpha = alpha
+
+    def mix(self, y, normal):
+        """The mixed labels; l and lambda, [tasks, samples], and p, [tasks, samples, batch]."""
+        if normal is None:
+            return y, None
+        import tensorflow_probability as tfp  # seconds to import, so only where it is used
+
+        *outer, batch, _ = y.shape
+        drawn = normal(self.NUMBERS[0], [*outer, batch + 2])
+        uniform = tf.math.erfc(-drawn[..., :2] / 2**0.5) / 2
+        layer = tf.minimum(tf.cast(uniform[..., 0] * len(LAYERS), tf.int32) + 1, len(LAYERS))
+        alpha = tf.constant(self.alpha, drawn.dtype)
+        share, order = tfp.math.betaincinv(alpha, alpha, uniform[..., 1]), tf.argsort(drawn[..., 2:], -1)
+        return mix(y, share, order), (layer, share, order)
+
+    def enter(self, layer, h, mixing):
+        """The mixed h if the pass mixes at this layer, else h."""
+        if mixing is None:
+            return h
+        at, share, order = mixing
+        return mix(h, tf.where(at == layer, share, tf.ones_like(share)), order)
+
+
+def mix(x, share, order):
+    """share * x + (1 - share) * x[order], along the batch."""
+    share = tf.reshape(share, [*share.shape, *[1] * (x.shape.rank - share.shape.rank)])
+    return share * x + (1 - share) * permute(x, order)
+
+
+def make(config):
+    """The Regularizer of this config."""
+    return ManifoldMixup(config.mixup_alpha)

@@ -1,0 +1,46 @@
+"""Variational information bottleneck at the last hidden features (Alemi et al., 2017).
+
+  z ~ N(f, s^2),   s = softplus(f R + r - 5),   loss = CE + beta * KL(N(f, s^2) || N(0, I))
+  KL = sum_d (f^2 + s^2 - 1) / 2 - log s,   mean over examples
+
+of the inner and the outer loop. Not sampling: z = f. R and r are adapted with theta. The paper's setting could not be
+read; f as the mean, and R and r, are our choice.
+"""
+
+import tensorflow as tf
+
+from tf_metadrop.methods.regularizer.none import Regularizer
+from tf_metadrop.nn.backbones.conv4 import n_features
+from tf_metadrop.nn.layers import dense
+
+SHIFT = 5.0
+LINEAR = -17.0  # below, log(softplus(x)) is x to 2e-8
+
+
+class VIB(Regularizer):
+    """beta: weight of the KL, in nats per nat."""
+
+    def __init__(self, beta):
+        self.beta = beta
+
+    def parameters(self, spec):
+        """theta/vib_w, [features, features], and theta/vib_b."""
+        return {"theta/vib_w": (n_features(spec),) * 2, "theta/vib_b": (n_features(spec),)}
+
+    def last(self, params, f, normal):
+        """z and beta * KL."""
+        rho = dense(f, params["theta/vib_w"], params["theta/vib_b"]) - SHIFT
+        s = tf.math.softplus(rho)  # of a relative precision that the noise's own, ops.softplus, does not need
+        kl = tf.reduce_mean(tf.reduce_sum((f**2 + s**2 - 1) / 2 - log_softplus(rho), -1), -1)
+        z = f if normal is None else f + s * normal(self.NUMBERS[0], f.shape)
+        return z, self.beta * kl
+
+
+def log_softplus(x):
+    """log(softplus(x)), and its slope, also where softplus(x) is 0 in float32: there it is x."""
+    return tf.where(x < LINEAR, x, tf.math.log(tf.math.softplus(tf.maximum(x, LINEAR))))
+
+
+def make(config):
+    """The Regularizer of this config."""
+    return VIB(config.vib_beta)

@@ -1,0 +1,177 @@
+"""--mode=attack: how the accuracy of a trained model falls under adversarial attacks on the query images.
+
+The tasks, and the noise that the model adapts under, are those of --mode=meta_test with the same seed, so that radius 0
+gives its accuracy, and every method and radius is attacked on the same images from the same random starts.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metadrop.algorithm.execution import execution
+from tf_metadrop.algorithm.inner_loop import adapt
+from tf_metadrop.algorithm.outer_loop import for_each_task, task_getter
+from tf_metadrop.analysis.paired import interval
+from tf_metadrop.config.config import Config
+from tf_metadrop.errors import UsageError
+from tf_metadrop.figures import robustness
+from tf_metadrop.methods import attack, pgd
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.modes.evaluate import count_batches, load_run, test_images
+from tf_metadrop.nn import rng
+from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.layers import cross_entropy
+from tf_metadrop.runs.train_log import Wandb, progress
+from tf_metadrop.util import lock, signals
+from tf_metadrop.util.provenance import about
+
+START = 13  # what random.py counts as a layer: of the random starts
+
+
+def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
+    """Attacks the model of a savedir; writes attack.csv, attack.json and attack.png there.
+
+    n_test_iters tasks in batches of metabatch; untargeted PGD with attack_steps steps from attack_restarts random
+    starts (pgd.py), under each of attack_norms, at each of attack_radii, on all query images of a task together, since
+    they share their batch statistics. An image counts as correct if it is classified correctly after every start.
+
+    Args, Raises: as for `meta_test`.
+    Returns:
+      The rows of attack.csv: dicts of norm, epsilon, accuracy_percent, ci95 (half of the interval, as for `meta_test`),
+      tasks, steps and restarts.
+    """
+    grid = radii(config)
+    config, params, run = load_run(dataclasses.replace(config, mode="attack"), given)
+    n_batches = count_batches(config)
+    with lock.held(config.directory, config.mode):
+        rows = attacked(config, params, grid, n_batches)
+        write(config, run, rows)
+    return rows
+
+
+def attacked(config: Config, params, grid, n_batches: int) -> list[dict]:
+    """The rows of `attack_model`."""
+    images = test_images(config)
+    step, key = make_attack_step(config, load_method(config), grid), rng.key(config.seed, rng.META_TEST)
+    generator, found = np.random.RandomState(config.seed), []
+    with signals.deferred():
+        for batch in progress(range(n_batches), "batch"):
+            signals.check()
+            first = tf.constant(batch * config.metabatch)
+            found.append(step(params, *images.batch(*images.episodes(generator)), key, first).numpy())
+    accuracies = 100 * np.concatenate(found)  # [tasks, rows]
+    half = [interval(of_radius) for of_radius in accuracies.T]
+    fixed = dict(tasks=len(accuracies), steps=config.attack_steps, restarts=config.attack_restarts)
+    pairs = [(norm, eps) for norm, every in grid.items() for eps in every]
+    return [
+        dict(norm=norm, epsilon=eps, accuracy_percent=round(float(mean), 4), ci95=round(float(h), 4), **fixed)
+        for (norm, eps), mean, h in zip(pairs, accuracies.mean(0), half, strict=True)
+    ]
+
+
+def radii(config: Config) -> dict[str, tuple[float, ...]]:
+    """The radii to attack with, by norm.
+
+    Raises:
+      UsageError: attack_norms or attack_radii cannot be used.
+    """
+    norms = [name.strip() for name in config.attack_norms.split(",")]
+    for name in norms:
+        if name not in attack.names():
+            raise UsageError(
+                f"--attack_norms={config.attack_norms} names {name!r}: choose among {', '.join(attack.names())}."
+            )
+    if config.attack_radii is None:
+        return {name: attack.load(name).RADII for name in norms}
+    if len(norms) > 1:
+        raise UsageError(f"--attack_radii={config.attack_radii} is for one norm: give one in --attack_norms.")
+    try:
+        given = tuple(float(text) for text in config.attack_radii.split(","))
+    except ValueError:
+        given = (-1.0,)
+    if not all(0 <= eps < float("inf") for eps in given):
+        raise UsageError(f"--attack_radii={config.attack_radii} is no list of radii: give for example 0,0.02,0.1.")
+    return {norms[0]: given}
+
+
+def make_attack_step(config: Config, method, grid):
+    """The compiled attack: (params, images, support, query, key, first) -> accuracies [metabatch, norms and radii].
+
+    Arguments as for `meta.make_test_step`. Radii are attacked all at once where tasks are, and one after the other
+    where tasks are: on a CPU all radii of a task at once take the same time (docs/methods.md) and more memory.
+    """
+    how, c = execution(config), config
+
+    def accuracies(params, task, noise):
+        samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
+        adapted = adapt(params, task.support_x, task.support_y, c, method, noise, *samples).params
+        found = [withstand(adapted, task, noise, norm, eps) for norm, eps in grid.items()]
+        return tf.concat(found, -1)
+
+    def withstand(adapted, task, noise, norm, every):
+        """Share of the query images that are correct after the attack at every radius, [..., radii]."""
+        radii = tf.constant(every, task.query_x.dtype)
+        if how.at_once:
+            return share(adapted, task, noise, norm, radii)
+        one = lambda eps: share(adapted, task, noise, norm, eps)
+        return tf.map_fn(one, radii, parallel_iterations=1)
+
+    def share(adapted, task, noise, norm, eps):
+        x, y = (spread(t, eps, axis) for t, axis in ((task.query_x, -4), (task.query_y, -2)))
+        batches = x.shape[:-4]
+        correct = tf.ones(x.shape[:-3], tf.bool)
+        for restart in range(c.attack_restarts):
+
+            def start(shape, restart=restart):  # the same for every radius
+                drawn = noise(c.n_steps, restart, START, [*task.query_x.shape[:-4], *shape[len(batches) :]])
+                return spread(drawn, eps, -2)
+
+            loss = lambda x: cross_entropy(conv4.forward(adapted, x, method), y)
+            found = pgd.perturb(x, loss, attack.load(norm), tf.broadcast_to(eps, batches), c.attack_steps, start)
+            logits = conv4.forward(adapted, found, method)
+            correct &= tf.equal(tf.argmax(logits, -1), tf.argmax(y, -1))
+        return tf.reduce_mean(tf.cast(correct, x.dtype), -1)
+
+    @tf.function(autograph=False, jit_compile=how.xla)
+    def step(params, images, support, query, key, first):
+        dtype = conv4.dtype_of(params)
+        get_task = task_getter(images, support, query, c, dtype)
+        get_noise = lambda index: rng.StandardNormal(rng.fold(key, first + index), dtype)
+        if how.at_once:
+            numbers = tf.range(c.metabatch)
+            return accuracies(for_each_task(params, c.metabatch), get_task(numbers), get_noise(numbers))
+        one = lambda index: accuracies(params, get_task(index), get_noise(index))
+        return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=dtype, parallel_iterations=1)
+
+    return step
+
+
+def spread(x, eps, axis):
+    """x repeated for each of several radii, on a new axis before `axis`; as it is for one."""
+    return x if eps.shape.rank == 0 else tf.stack([x] * eps.shape[0], x.shape.rank + axis)
+
+
+def write(config: Config, run: dict, rows: list[dict]) -> None:
+    """The files, the lines on the terminal and in W&B."""
+    directory = config.directory
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    stem = config.of_weights("attack")
+    (directory / f"{stem}.csv").write_text(text.getvalue())
+    made = dict(seed=config.seed, **about(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run)
+    (directory / f"{stem}.json").write_text(json.dumps({"rows": rows, **made}, indent=1) + "\n")
+    robustness.draw(directory / f"{stem}.png", {config.method: rows}, config)
+    for row in rows:
+        print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {row['accuracy_percent']:f} +- {row['ci95']:f}")
+    print(f"wrote {directory}/{stem}.csv, .json and .png")
+    tracker = Wandb(directory, config)
+    tracker.log({f"attack-{row['norm']}-{row['epsilon']:g}-acc": row["accuracy_percent"] for row in rows})
+    tracker.table("attack", rows)
+    tracker.figures({"figures/attack": directory / f"{stem}.png"})
+    tracker.finish()

@@ -1,0 +1,118 @@
+"""Two savedirs side by side, one of them the TF1 program's or not: weights, training curves, and the same test."""
+
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metadrop.algorithm.outer_loop import task_getter, task_loss
+from tf_metadrop.analysis.paired import interval
+from tf_metadrop.config.config import Config
+from tf_metadrop.errors import UsageError
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.modes.evaluate import MODEL_FLAGS, count_batches, fitted, load_run, test_images
+from tf_metadrop.nn import rng
+from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.rng import StandardNormal, fold
+from tf_metadrop.runs import checkpoint
+from tf_metadrop.runs.train_log import progress
+
+
+class Tested(NamedTuple):
+    """Both models on the same tasks, adapted under the same noise."""
+
+    accuracy: np.ndarray  # [2, tasks], in [0, 1]
+    cent: np.ndarray  # [2, tasks], nats
+    logit_difference: float  # mean of |difference| over tasks, query images and classes
+    agreement: float  # share of query images that both give the same class
+
+
+def weights(one: dict[str, tf.Tensor], other: dict[str, tf.Tensor]) -> list[dict[str, Any]]:
+    """A row for each parameter that both have: its norms and the distance, absolute and in parts of the first norm.
+
+    relative is None where the first norm is zero.
+    """
+    rows = []
+    for name in one:
+        if name in other and one[name].shape == other[name].shape:
+            a, b = (np.asarray(params[name], np.float64) for params in (one, other))
+            norm, distance = np.linalg.norm(a), np.linalg.norm(a - b)
+            relative = distance / norm if norm else None
+            rows.append(
+                dict(parameter=name, first=norm, second=np.linalg.norm(b), distance=distance, relative=relative)
+            )
+    return rows
+
+
+def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tuple[Tested, Config]:
+    """Meta-tests the models of two savedirs on the same episodes with the same noise.
+
+    Args:
+      first: a savedir.
+      config: of the test, with the other savedir; what was not `given` is taken from that one's run.
+    Returns:
+      (Tested, the config of the test).
+    Raises:
+      UsageError: a model is missing, does not fit, or the two cannot be tested in the same way.
+    """
+    config, other, _ = load_run(config, given)
+    one, method = load_like(first, config), load_method(config)
+    images, n_batches = test_images(config), count_batches(config)
+    key, generator = rng.key(config.seed, rng.META_TEST), np.random.RandomState(config.seed)
+
+    @tf.function(autograph=False)
+    def test(params, pictures, support, query, number):
+        task = task_getter(pictures, support, query, config, config.dtype)(0)
+        noise = StandardNormal(fold(key, number), config.dtype)
+        return task_loss(params, task, config, method, noise, config.n_test_mc_samp)[:3]
+
+    found = {"acc": [], "cent": [], "difference": [], "same": []}
+    for batch in progress(range(n_batches), "batch"):
+        support, query = images.episodes(generator)
+        for task in range(len(support)):
+            number = tf.constant(batch * config.metabatch + task)
+            episode = [tf.constant(part) for part in images.batch(support[task : task + 1], query[task : task + 1])]
+            (cent_1, acc_1, logits_1), (cent_2, acc_2, logits_2) = (test(p, *episode, number) for p in (one, other))
+            found["acc"].append([acc_1, acc_2])
+            found["cent"].append([cent_1, cent_2])
+            found["difference"].append(np.mean(np.abs(logits_1 - logits_2)))
+            found["same"].append(np.mean(np.argmax(logits_1, -1) == np.argmax(logits_2, -1)))
+    arrays = {name: np.array(values, np.float64) for name, values in found.items()}
+    return Tested(arrays["acc"].T, arrays["cent"].T, arrays["difference"].mean(), arrays["same"].mean()), config
+
+
+def load_like(savedir: pathlib.Path, config: Config) -> dict[str, tf.Tensor]:
+    """The weights of a savedir, if it was trained with the same dataset, way and method and can be tested the same."""
+    params, run = checkpoint.load_params(savedir)
+    wanted = config.as_dict()
+    if different := [name for name in MODEL_FLAGS if run.get(name, wanted[name]) != wanted[name]]:
+        theirs = ", ".join(f"--{name}={run[name]}" for name in different)
+        raise UsageError(
+            f"{savedir} was trained with {theirs}, {config.directory} was not: compare runs that are alike."
+        )
+    return conv4.cast(fitted(savedir, params, run, config), config.dtype)
+
+
+def summary(tested: Tested, names: tuple[str, str]) -> dict[str, Any]:
+    """What a test of both says: each model's accuracy, and the paired difference of the second to the first."""
+    models = {
+        name: dict(accuracy=100 * float(acc.mean()), interval=100 * interval(acc), cent=float(cent.mean()))
+        for name, acc, cent in zip(names, tested.accuracy, tested.cent, strict=True)
+    }
+    paired = 100 * (tested.accuracy[1] - tested.accuracy[0])
+    difference = dict(accuracy=float(paired.mean()), interval=interval(paired), tasks=len(paired))
+    difference |= dict(logits=float(tested.logit_difference), agreement=float(tested.agreement))
+    return dict(models=models, difference=difference, verdict=verdict(difference, names))
+
+
+def verdict(difference: dict, names: tuple[str, str]) -> str:
+    """One line: whether one model is better, judged by the paired differences of the tasks."""
+    mean, half, tasks = (difference[name] for name in ("accuracy", "interval", "tasks"))
+    if difference["logits"] == 0:
+        return f"verdict: {names[0]} and {names[1]} compute the same."
+    if abs(mean) <= half:
+        mean = round(mean, 2) + 0.0  # no -0.00
+        return f"verdict: no difference in accuracy is shown ({mean:+.2f} +- {half:.2f} points over {tasks} tasks)."
+    better, worse = names if mean < 0 else names[::-1]
+    return f"verdict: {better} is better than {worse} by {abs(mean):.2f} +- {half:.2f} points over {tasks} tasks."

@@ -1,0 +1,116 @@
+"""Hidden features along the inner loop, for the figures of decision boundaries (TF1_BEHAVIOUR, mode export)."""
+
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import pickle
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tf_metadrop.algorithm.inner_loop import adapt
+from tf_metadrop.algorithm.outer_loop import gather_task
+from tf_metadrop.config.config import Config
+from tf_metadrop.errors import UsageError
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.modes.evaluate import load_run, test_split
+from tf_metadrop.nn import rng
+from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.runs import tf1_checkpoint
+from tf_metadrop.runs.train_log import has_terminal
+from tf_metadrop.util import lock
+from tf_metadrop.util.provenance import commit
+
+N_PAIRS, DISTANCE, N_SAMPLES = 10, 5, 10  # pairs of classes c and c + 5; noisy copies of the support features
+ADAPTING, SAMPLING = range(2)  # two independent noises
+
+
+def export_features(config: Config, given: set[str] | None = None) -> list[dict[str, np.ndarray]]:
+    """Adapts to 10 two-way tasks and writes their features before and after every inner step to export.pkl.
+
+    Task c is the evaluation classes c and c + 5; the model's first two dense columns are used. The file is a pickled
+    list of 10 dicts of arrays, which also Python 2 and old NumPy read:
+      htr [n_steps+1, support, features], hte [n_steps+1, query, features]: last hidden features, not sampled
+      htr_sample [n_steps+1, 10, support, features]: sampled; absent for MAML
+      w [n_steps+1, features, 2], b [n_steps+1, 2]: dense layer
+      ytr [support], yte [query]: class, 0 or 1
+
+    export.json beside it says how it was made.
+
+    Args, Raises: as for `meta_test`.
+    Returns:
+      The list.
+    """
+    config, params, run = load_run(dataclasses.replace(config, mode="export"), given)
+    images = test_split(config)
+    n_classes, n_instances = images.shape[:2]
+    if n_classes < N_PAIRS + DISTANCE or n_instances < config.shot + config.query:
+        raise UsageError(
+            f"--mode=export needs {N_PAIRS + DISTANCE} classes of {config.shot + config.query} images (--shot plus "
+            f"--query), but the split has {n_classes} of {n_instances}: lower --query or take a larger dataset."
+        )
+    with lock.held(config.directory, config.mode):
+        exported = features_of_pairs(config, conv4.narrow(params, 2), images)
+        path, about = (config.directory / f"{config.of_weights('export')}{suffix}" for suffix in (".pkl", ".json"))
+        tf1_checkpoint.keep_theirs(path, ours=about)
+        about.write_text(json.dumps(dict(commit=commit(), config=config.as_dict(), trained_with=run), indent=1) + "\n")
+        write_pickle(path, exported)
+    print(f"wrote {len(exported)} tasks to {path}")
+    return exported
+
+
+def features_of_pairs(config, params, images) -> list[dict[str, np.ndarray]]:
+    """What `export_features` writes."""
+    flat, n_instances = tf.constant(images.reshape(-1, *images.shape[2:])), images.shape[1]
+    generator = np.random.RandomState(config.seed)
+    method = load_method(config)
+    features = lambda params, task, key: task_features(params, task, config, method, key)
+    features = tf.function(features, autograph=False)
+    exported = []
+    for pair in tqdm(range(N_PAIRS), unit="task", disable=not has_terminal()):
+        support, query = [], []
+        for label in (pair, pair + DISTANCE):
+            chosen = label * n_instances + generator.choice(n_instances, config.shot + config.query, replace=False)
+            support.extend(chosen[: config.shot])
+            query.extend(chosen[config.shot :])
+        indices = tf.constant(support), tf.constant(query)
+        task = gather_task(flat, *indices, 2, config.shot, config.query, config.dtype)
+        key = rng.fold(rng.key(config.seed, rng.EXPORT), pair)
+        arrays = {name: value.numpy() for name, value in features(params, task, key).items()}
+        ytr, yte = (np.repeat([0, 1], per_class) for per_class in (config.shot, config.query))
+        exported.append({**arrays, "ytr": ytr, "yte": yte})
+    return exported
+
+
+def task_features(params, task, config, method, key):
+    """htr, hte, w, b and, with noise, htr_sample of one task, as tensors: see `export_features`."""
+    dtype = conv4.dtype_of(params)
+    draw = rng.StandardNormal(rng.fold(key, ADAPTING), dtype)
+    adapted = adapt(params, task.support_x, task.support_y, config, method, draw, config.n_test_mc_samp)
+    steps = {name: [] for name in ("htr", "hte", "htr_sample", "w", "b")}
+    draw = rng.StandardNormal(rng.fold(key, SAMPLING), dtype)
+    for step, theta in enumerate(adapted.path):
+        now = {**params, **theta}
+        steps["htr"].append(conv4.hidden(now, task.support_x, method))
+        steps["hte"].append(conv4.hidden(now, task.query_x, method))
+        steps["w"].append(now["theta/dense_w"])
+        steps["b"].append(now["theta/dense_b"])
+        if config.noise_name != "maml":
+            sample = lambda s: conv4.hidden(now, task.support_x, method, lambda *where: draw(step, s, *where))  # noqa: B023
+            every = tf.map_fn(sample, tf.range(N_SAMPLES), fn_output_signature=dtype, parallel_iterations=1)
+            steps["htr_sample"].append(every)
+    return {name: tf.stack(values) for name, values in steps.items() if values}
+
+
+def write_pickle(path: pathlib.Path, value) -> None:
+    """Pickles atomically, in a form that Python 2 and NumPy 1 read as well."""
+    buffer = io.BytesIO()
+    pickle.dump(value, buffer, protocol=2)
+    # NumPy 2 renamed the module that its pickles name; both know the old name.
+    data = buffer.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)

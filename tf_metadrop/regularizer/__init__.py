@@ -1,9 +1,0 @@
-"""Regularisers, one file each: a file added to this folder is a value of --regularizer, by its name.
-
-Such a module has `make(config)`, which returns a `Regularizer`: none.py's, with some of its methods replaced.
-"""
-
-from tf_metadrop.registry import Registry
-
-_registry = Registry(__name__, __path__)
-names, register, unregister, load = _registry.names, _registry.register, _registry.unregister, _registry.load

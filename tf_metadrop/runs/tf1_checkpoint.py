@@ -1,0 +1,139 @@
+"""Checkpoints of the TF1 program, read and written (TF1_BEHAVIOUR, "Files it writes").
+
+python -m tf_metadrop.tf1 export SAVEDIR OUT     the weights of SAVEDIR as OUT/model.*, which the TF1 program restores
+"""
+
+import errno
+import os
+import pathlib
+import re
+import shutil
+import sys
+
+import numpy as np
+
+from tf_metadrop.cli import program
+from tf_metadrop.errors import UsageError
+
+PREFIX = "model"
+SUFFIXES = ".data-00000-of-00001", ".index"  # in the order of writing: the index names the data
+POINTER = f'model_checkpoint_path: "{PREFIX}"\nall_model_checkpoint_paths: "{PREFIX}"\n'
+
+
+def find(directory: pathlib.Path) -> str | None:
+    """Prefix of the TF1 checkpoint in a folder, or None."""
+    import tensorflow as tf  # here and below: the command line imports it without its chatter
+
+    prefix = directory / PREFIX
+    if prefix.with_name(f"{PREFIX}.index").exists():
+        return str(prefix)
+    try:
+        return tf.train.latest_checkpoint(directory)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{directory / 'checkpoint'} is not a checkpoint's text file: copy it here again.") from error
+
+
+def read(directory: pathlib.Path) -> dict[str, np.ndarray]:
+    """All float variables of the TF1 checkpoint in a folder, by name.
+
+    Raises:
+      UsageError: there is none, or it is broken.
+    """
+    import tensorflow as tf
+
+    prefix = find(directory)
+    if prefix is None:
+        raise UsageError(f"{directory} holds no checkpoint (model.index): give the savedir of a trained run.")
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        return {n: reader.get_tensor(n) for n, t in reader.get_variable_to_dtype_map().items() if t == tf.float32}
+    except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:  # as the reader raises them
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{prefix} is not a readable TensorFlow checkpoint ({reason}): copy it here again.") from error
+
+
+def write(directory: pathlib.Path, params: dict[str, np.ndarray]) -> None:
+    """Writes model.data-00000-of-00001, model.index and checkpoint: a bundle of the V2 format with the TF1 names.
+
+    Raises:
+      OSError: the files cannot be written; those of before are untouched.
+    """
+    import tensorflow as tf
+
+    names, temporary = sorted(params), directory / ".model.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)  # of a killed run
+    temporary.mkdir()
+    tensors = [tf.constant(params[name], tf.float32) for name in names]
+    try:
+        tf.raw_ops.SaveV2(
+            prefix=f"{temporary}/{PREFIX}", tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors
+        )
+        (temporary / "checkpoint").write_text(POINTER)
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise
+        reason = str(error).split(" [Op:")[0].rsplit("; ", 1)[-1].splitlines()[0]
+        raise OSError(errno.EIO, reason, str(directory / PREFIX)) from error
+    for name in (*(f"{PREFIX}{suffix}" for suffix in SUFFIXES), "checkpoint"):
+        os.replace(temporary / name, directory / name)
+    temporary.rmdir()
+
+
+def keep_theirs(path: pathlib.Path, ours: pathlib.Path) -> None:
+    """Renames a result that the TF1 program wrote to <stem>.tf1<suffix>; it is ours if the file `ours` is there."""
+    theirs = path.with_name(f"{path.stem}.tf1{path.suffix}")
+    if path.exists() and not ours.exists() and not theirs.exists():  # once kept, what came later is ours
+        path.rename(theirs)
+        print(f"kept the TF1 program's {path} as {theirs.name}")
+
+
+def header(log: str) -> dict[str, str]:
+    """The first lines of a meta_train.log: settings and how it shows them."""
+    return dict(re.findall(r"^(\w+): (.*)$", log.split("\n\n")[0], re.MULTILINE))
+
+
+def settings(directory: pathlib.Path) -> dict:
+    """The settings of a TF1 run, or of one of ours without its state, from the header of its meta_train.log.
+
+    Empty if there is no such file; without those that the header does not have, as the TF1 program's lacks most. One
+    with a noise type but no variant of it is of the reproducibility report's program.
+    """
+    from tf_metadrop.config import config
+    from tf_metadrop.methods import noise
+
+    try:
+        texts = header((directory / "meta_train.log").read_text(errors="replace"))
+    except OSError:
+        return {}
+    if texts.get("maml") == "True" or texts.get("noise_type") == "maml":  # either flag makes it MAML
+        texts |= dict(maml="True", noise_type="maml")
+    if texts.get("noise_type") in noise.REPORTED[2:]:
+        texts.setdefault("noise_variant", "report")
+    return config.of_texts(texts)
+
+
+def export(source: pathlib.Path, out: pathlib.Path) -> None:
+    """Writes the weights of a savedir, ours or the TF1 program's, to OUT/model.*; raises UsageError."""
+    with program.importing_tensorflow():
+        from tf_metadrop.runs import checkpoint  # which writes through this module
+
+        params, _ = checkpoint.load_params(source)
+    if out.exists() and (not out.is_dir() or checkpoint.kind(out)):
+        raise UsageError(f"{out} exists and is a file or holds a checkpoint: give another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    write(out, {name: w.numpy() for name, w in params.items()})
+    print(f"wrote {len(params)} variables to {out / PREFIX}")
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command line; returns the exit code."""
+    if len(arguments) != 3 or arguments[0] != "export":
+        print("usage: python -m tf_metadrop.tf1 export SAVEDIR OUT", file=sys.stderr)
+        return 2
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    return program.guard("tf_metadrop.tf1", lambda: export(*map(pathlib.Path, arguments[1:])))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
