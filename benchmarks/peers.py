@@ -24,14 +24,15 @@ from absl import flags
 from benchmarks import machine, step
 from benchmarks.problem import one_hot, problem, torch_tasks
 from tf_metadrop.cli import program
-from tf_metadrop.config import config
+from tf_metadrop.config import absl_flags
+from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 
 IMPLEMENTATIONS = ("ours", "plain_tf", "plain_torch")
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    config.define_flags(values)
+    absl_flags.define_flags(values)
     flags.DEFINE_integer("iters", 3, "Steps to time in a process, after two to warm up.", 1, flag_values=values)
     flags.DEFINE_integer("rounds", 3, "Processes for each implementation.", 1, flag_values=values)
     flags.DEFINE_boolean("check_only", False, "Only check that loss and gradient agree.", flag_values=values)
@@ -67,7 +68,7 @@ def indexed(noise, n_samples: int):
     )
 
 
-def gradients(name: str, settings: config.Config):
+def gradients(name: str, settings: Config):
     """(loss, gradients by name) of one implementation in float64, with the same weights, tasks and noise for all."""
     weights, tasks, noise = problem(settings, "float64")
     if name == "plain_torch":
@@ -98,7 +99,7 @@ def gradients(name: str, settings: config.Config):
     return float(loss), {key: g.numpy() for key, g in found.items() if g is not None}
 
 
-def test_losses(name: str, settings: config.Config) -> np.ndarray:
+def test_losses(name: str, settings: Config) -> np.ndarray:
     """Query losses [metabatch] after meta-test adaptation, in float64, with the same weights, tasks and noise."""
     weights, tasks, noise = problem(settings, "float64")
     noise, c = sampled(noise), settings
@@ -126,7 +127,7 @@ def test_losses(name: str, settings: config.Config) -> np.ndarray:
     return np.array([ours(*[part[index] for part in tasks]) for index in range(c.metabatch)])
 
 
-def check(settings: config.Config) -> dict:
+def check(settings: Config) -> dict:
     """Largest relative difference from ours, by implementation: of loss and any gradient, or of any meta-test loss."""
     if settings.mode == "meta_test":
         ours = test_losses("ours", settings)
@@ -141,7 +142,7 @@ def check(settings: config.Config) -> dict:
     return differences
 
 
-def make_call(name: str, settings: config.Config):
+def make_call(name: str, settings: Config):
     """A function that runs one step of a plain implementation and waits for its result."""
     (weights, tasks, _), c, testing = problem(settings, "float32"), settings, settings.mode == "meta_test"
     if name == "plain_torch":
@@ -164,7 +165,7 @@ def make_call(name: str, settings: config.Config):
     return lambda: compiled(params, tasks)[0].numpy()
 
 
-def measure(name: str, settings: config.Config, iters: int) -> dict:
+def measure(name: str, settings: Config, iters: int) -> dict:
     """Times one implementation in this process: median_s, first_call_s, peak_rss_mb."""
     if name == "ours":
         return step.measure(settings, iters)
@@ -177,7 +178,7 @@ def measure(name: str, settings: config.Config, iters: int) -> dict:
     return dict(median_s=statistics.median(seconds[2:]), first_call_s=round(seconds[0], 2), peak_rss_mb=peak)
 
 
-def compare(settings: config.Config, arguments: list[str], rounds: int) -> dict:
+def compare(settings: Config, arguments: list[str], rounds: int) -> dict:
     """Interleaved rounds of all implementations, one process each: medians, and ours relative to the others."""
     found = {name: [] for name in IMPLEMENTATIONS}
     for index in range(rounds):
@@ -196,7 +197,7 @@ def compare(settings: config.Config, arguments: list[str], rounds: int) -> dict:
 
 def act(values, arguments: Sequence[str]) -> None:
     """The whole comparison, or with --only one measurement."""
-    settings = config.from_flags(values)
+    settings = absl_flags.from_flags(values)
     refuse_others(settings)
     machine.require("benchmarks.peers", ["torch"])
     os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
@@ -208,7 +209,7 @@ def act(values, arguments: Sequence[str]) -> None:
         return
     output = machine.folder(values.output) if values.output is not None else None
     step.import_quietly()  # not above: the process that measures PyTorch goes without TensorFlow
-    small = config.Config(
+    small = Config(
         mode=settings.mode, dataset=settings.dataset, way=3, shot=1, query=2, metabatch=2, n_steps=2, inner_lr=0.1,
         n_test_mc_samp=3,
     )  # fmt: skip
@@ -223,7 +224,7 @@ def act(values, arguments: Sequence[str]) -> None:
     print(json.dumps(result))
 
 
-def refuse_others(settings: config.Config) -> None:
+def refuse_others(settings: Config) -> None:
     """The plain versions are exact Meta-dropout only: anything else would be compared with something it is not."""
     if settings.mode not in ("meta_train", "meta_test"):
         raise UsageError(f"--mode={settings.mode} has no step to time: give meta_train or meta_test.")

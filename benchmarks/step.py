@@ -26,30 +26,32 @@ from absl import flags
 
 from benchmarks import machine
 from tf_metadrop.cli import program
-from tf_metadrop.config import config
+from tf_metadrop.config import absl_flags
+from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 
 CLASSES, INSTANCES = 40, 40  # of the random images
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    config.define_flags(values)
+    absl_flags.define_flags(values)
     flags.DEFINE_integer("iters", 5, "Steps to time, after two to warm up.", 1, flag_values=values)
     flags.DEFINE_boolean("suite", False, "Measure everything and write the report.", flag_values=values)
     flags.DEFINE_string("output", "benchmarks", "Folder of the suite's report.", flag_values=values)
 
 
-def measure(settings: config.Config, iters: int) -> dict:
+def measure(settings: Config, iters: int) -> dict:
     """Times `iters` steps of this config; see the module for the numbers."""
     import tensorflow as tf
 
     from tf_metadrop.algorithm import flops
+    from tf_metadrop.algorithm.episodes import Images
     from tf_metadrop.algorithm.execution import execution, prepare
-    from tf_metadrop.algorithm.outer_loop import initial_state, make_test_step, make_train_step
+    from tf_metadrop.algorithm.outer_loop import initial_state
+    from tf_metadrop.algorithm.steps import make_test_step, make_train_step
     from tf_metadrop.data import DATASETS
     from tf_metadrop.methods.method import load_method
     from tf_metadrop.modes import train
-    from tf_metadrop.modes.evaluate import Images
     from tf_metadrop.nn import rng
     from tf_metadrop.nn.backbones import conv4
 
@@ -135,7 +137,7 @@ def matmul_speed(tf, repeats: int = 5) -> float:
 
 def act(values, arguments: Sequence[str]) -> None:
     """One measurement, printed as JSON; or the suite."""
-    settings = config.from_flags(values)
+    settings = absl_flags.from_flags(values)
     if settings.mode not in ("meta_train", "meta_test"):
         raise UsageError(f"--mode={settings.mode} has no step to time: give meta_train or meta_test.")
     if values.suite:
@@ -149,7 +151,7 @@ def act(values, arguments: Sequence[str]) -> None:
 
 def run_suite(values, arguments: Sequence[str]) -> None:
     """Every measurement of benchmarks/suite.py."""
-    if set_by_suite := sorted(config.given_flags(values) - {"seed"}):
+    if set_by_suite := sorted(absl_flags.given_flags(values) - {"seed"}):
         raise UsageError(f"--suite sets --{set_by_suite[0]} itself: leave it out.")
     output = machine.folder(values.output)
     import_quietly()  # before anything looks for the commit

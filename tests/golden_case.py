@@ -10,8 +10,8 @@ import tensorflow as tf
 from cut_golden import entries
 
 from tf_metadrop import Config
-from tf_metadrop.algorithm.outer_loop import Task
-from tf_metadrop.data.spec import DATASETS
+from tf_metadrop.algorithm.tasks import Task
+from tf_metadrop.data import DATASETS
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn.backbones import conv4
 

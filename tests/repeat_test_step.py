@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from tf_metadrop import Config
 from tf_metadrop.algorithm import execution, outer_loop
+from tf_metadrop.algorithm.episodes import Images
 from tf_metadrop.data import DATASETS
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.modes.evaluate import Images
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.backbones import conv4
 

@@ -5,9 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from tf_metadrop.data import strokes
+from tf_metadrop.data import DATASETS, strokes
 from tf_metadrop.data.episodes import draw
-from tf_metadrop.data.spec import DATASETS
 from tf_metadrop.errors import UsageError
 
 

@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 
 from tf_metadrop.algorithm import execution, outer_loop
+from tf_metadrop.algorithm.episodes import Images
 from tf_metadrop.config.config import Config
 from tf_metadrop.data import DATASETS
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.modes.evaluate import Images
 from tf_metadrop.nn import fused, philox, rng
 from tf_metadrop.nn.backbones import conv4
 

@@ -11,7 +11,7 @@ from absl import flags
 from tf_metadrop import Config, MetaLearner
 from tf_metadrop.analysis import tables
 from tf_metadrop.cli import main
-from tf_metadrop.config import config
+from tf_metadrop.config import absl_flags
 from tf_metadrop.data import DATASETS
 from tf_metadrop.runs import checkpoint, tf1_checkpoint
 from tf_metadrop.util import safe_pickle
@@ -206,9 +206,9 @@ def test_flag_files_are_of_this_program():
     assert len(files) >= 65
     for path in files:
         values = flags.FlagValues()
-        config.define_flags(values)
+        absl_flags.define_flags(values)
         values(["main.py", f"--flagfile={path}"])
-        settings = config.from_flags(values)
+        settings = absl_flags.from_flags(values)
         text = path.read_text()
         assert text.startswith("# ") and "# Cost: " in text and "# Published" in text, path
         if settings.savedir:

@@ -6,31 +6,36 @@ import types
 
 from tf_metadrop import MetaLearner, UsageError
 from tf_metadrop.analysis import paired
+from tf_metadrop.analysis.published import published
 from tf_metadrop.cli import main as main_program
 from tf_metadrop.cli import reproduce
-from tf_metadrop.experiments import published
+from tf_metadrop.config import absl_flags
+from tf_metadrop.experiments import published_runs
 
 
 def test_every_run_has_its_own_name_and_a_flag_file_that_says_everything(tmp_path):
-    runs = [*published.all_runs(), *published.queue()]
+    runs = [*published_runs.all_runs(), *published_runs.queue()]
     assert len({run.name for run in runs}) == len(runs) == len({str(run.config.as_dict()) for run in runs})
     for run in runs:
         path = tmp_path / "run.flags"
         path.write_text(run.flag_file())
         values = main_program.cli.flags.FlagValues()
-        main_program.config.define_flags(values)
+        absl_flags.define_flags(values)
         values(["main.py", f"--flagfile={path}"])
-        assert main_program.config.from_flags(values) == run.config
+        assert absl_flags.from_flags(values) == run.config
         # Of the 2020 release's own settings nothing is chosen, and it holds no classes out.
         assert run.config.eval_split == ("test" if run.task == "omniglot_20way1shot_original" else "val")
 
 
 def test_the_queue_lists_hours_and_how_far_each_training_is(tmp_path, monkeypatch, capsys):
-    run = published.queue()[0]
-    assert all(run.hours > 0 for run in published.queue())
+    run = published_runs.queue()[0]
+    assert all(run.hours > 0 for run in published_runs.queue())
     assert reproduce.main(["reproduce.py", "--queue", "--list", f"--out={tmp_path}"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(published.queue()) and f"{run.name} ({run.hours:g} h, waiting): python main.py" in lines[0]
+    assert (
+        len(lines) == len(published_runs.queue())
+        and f"{run.name} ({run.hours:g} h, waiting): python main.py" in lines[0]
+    )
     savedir = tmp_path / run.name
     savedir.mkdir(parents=True)
     for iterations, state in ((300, "300 of 20001 iterations"), (20001, "trained")):
@@ -42,7 +47,7 @@ def test_the_queue_lists_hours_and_how_far_each_training_is(tmp_path, monkeypatc
 
 def test_the_tests_of_the_queue_are_the_releases():
     samples = {}
-    for run in published.queue():
+    for run in published_runs.queue():
         steps = dict(run.steps())
         assert {"--metabatch=1", "--n_test_iters=1000", "--eval_split=test"} <= set(steps["meta_test.json"])
         assert ("meta_test_best.json" in steps) == (run.config.eval_split == "val")
@@ -52,7 +57,7 @@ def test_the_tests_of_the_queue_are_the_releases():
 
 def test_unfinished_runs_travel_in_the_repository(tmp_path, monkeypatch, capsys):
     """Their state is kept, another machine goes on from there, and what is done is no longer kept."""
-    run = published.Run("omniglot_5way1shot", "maml_seed3", ("--maml",), hours=1)
+    run = published_runs.Run("omniglot_5way1shot", "maml_seed3", ("--maml",), hours=1)
     monkeypatch.setattr(published, "queue", lambda: (run,))
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     here, there, kept = tmp_path / "here", tmp_path / "there", tmp_path / "checkpoints/unfinished" / run.name
@@ -103,10 +108,10 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
         more = ["--attack_norms=l1", "--attack_radii=0"] if attack else []
         return [(made, [less.get(flag, flag) for flag in flags] + more) for made, flags in steps(run, attack)]
 
-    steps = published.Run.steps
-    monkeypatch.setattr(published.Run, "steps", few)
+    steps = published_runs.Run.steps
+    monkeypatch.setattr(published_runs.Run, "steps", few)
     monkeypatch.setattr(published, "FLAGS", flags)
-    one = published.Run("tiny", "maml_seed3", ("--maml", "--seed=3"), attacked=True, weights=True)
+    one = published_runs.Run("tiny", "maml_seed3", ("--maml", "--seed=3"), attacked=True, weights=True)
     monkeypatch.setattr(published, "all_runs", lambda: [one])
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     monkeypatch.setattr(reproduce.sweeping, "start", start)
@@ -136,7 +141,9 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
 
 
 def test_reproduce_goes_on_after_any_failure_and_not_after_the_end(tmp_path, monkeypatch, capsys):
-    runs = [published.Run("omniglot_5way1shot", f"maml_seed{seed}", ("--maml", f"--seed={seed}")) for seed in (3, 4)]
+    runs = [
+        published_runs.Run("omniglot_5way1shot", f"maml_seed{seed}", ("--maml", f"--seed={seed}")) for seed in (3, 4)
+    ]
     tried = []
 
     def start(arguments, savedir, before):
@@ -156,7 +163,7 @@ def test_reproduce_goes_on_after_any_failure_and_not_after_the_end(tmp_path, mon
 
 def test_attacks_wait_for_their_models(tmp_path, monkeypatch):
     """Several workers: none attacks what another still trains, nor what failed."""
-    runs = [published.Run("omniglot_5way1shot", label, (), attacked=True) for label in ("slow", "broken", "quick")]
+    runs = [published_runs.Run("omniglot_5way1shot", label, (), attacked=True) for label in ("slow", "broken", "quick")]
     attacked, done = threading.Event(), []
 
     def perform(jobs, run, attack, cores):
@@ -169,7 +176,7 @@ def test_attacks_wait_for_their_models(tmp_path, monkeypatch):
             attacked.set()
 
     monkeypatch.setattr(reproduce.Jobs, "_perform", perform)
-    monkeypatch.setattr(published.Run, "summary", lambda run, savedir: "")
+    monkeypatch.setattr(published_runs.Run, "summary", lambda run, savedir: "")
     jobs = reproduce.Jobs(runs, tmp_path, types.SimpleNamespace(write=lambda *_, **__: None))
     workers = [threading.Thread(target=jobs.work, args=(set(),)) for _ in range(2)]
     for worker in workers:
@@ -181,7 +188,7 @@ def test_attacks_wait_for_their_models(tmp_path, monkeypatch):
 
 
 def test_reproduce_counts_the_images_of_trainings_under_way(tmp_path):
-    run = published.Run("omniglot_5way1shot", "maml_seed3", ("--maml",))
+    run = published_runs.Run("omniglot_5way1shot", "maml_seed3", ("--maml",))
     c = run.config
     assert run.n_images() == 3001 * 4 * 5 * (c.n_steps * 1 + 15) and run.n_images_so_far(tmp_path) == 0
     lines = '{"iter": 0, "split": "train", "secs": 1.5}\n{"iter": 1500, "split": "train", "secs": 9.5}\n'

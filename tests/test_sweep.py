@@ -12,8 +12,8 @@ import yaml
 
 from tf_metadrop import Config, UsageError
 from tf_metadrop.cli import main as main_program
-from tf_metadrop.cli import sweep
-from tf_metadrop.config.config import define_flags
+from tf_metadrop.cli import sweep as sweep_program
+from tf_metadrop.config import absl_flags
 from tf_metadrop.experiments import sweep, sweep_definition
 from tf_metadrop.figures import style, sweep_curves
 
@@ -36,9 +36,9 @@ def definition(**changes):
 def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_path, capsys):
     path, out = tmp_path / "two.yaml", tmp_path / "out"
     path.write_text(yaml.safe_dump(definition()))
-    assert sweep.main(["sweep.py", str(path), f"--out={out}", "--n_trials=1", "--", "--n_test_iters=3"]) == 0
+    assert sweep_program.main(["sweep.py", str(path), f"--out={out}", "--n_trials=1", "--", "--n_test_iters=3"]) == 0
     assert "(1 trials to the end)" in capsys.readouterr().out
-    assert sweep.main(["sweep.py", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0
+    assert sweep_program.main(["sweep.py", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0
     said = capsys.readouterr().out
     with open(out / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -49,10 +49,12 @@ def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_pa
     for row in rows:
         assert json.loads((pathlib.Path(row["savedir"]) / "meta_test.json").read_text())["config"]["shot"] == 2
     made = {path: path.stat().st_mtime_ns for path in out.glob("*/meta_*.json")}
-    assert sweep.main(["sweep.py", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0  # nothing is left to do
+    assert (
+        sweep_program.main(["sweep.py", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0
+    )  # nothing is left to do
     assert made == {path: path.stat().st_mtime_ns for path in out.glob("*/meta_*.json")}
     path.write_text(yaml.safe_dump(definition(method="random")))
-    assert sweep.main(["sweep.py", str(path), f"--out={out}"]) == 2
+    assert sweep_program.main(["sweep.py", str(path), f"--out={out}"]) == 2
     assert "holds another sweep" in capsys.readouterr().err
 
 
@@ -80,7 +82,7 @@ def test_a_hopeless_trial_is_stopped(tmp_path, monkeypatch):
 def test_a_trial_that_fails_is_told_with_its_reason(tmp_path, capsys):
     path = tmp_path / "bad.yaml"
     path.write_text(yaml.safe_dump(definition(parameters=dict(inner_lr=dict(values=[-1.0, -2.0])))))
-    assert sweep.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}"]) == 2
+    assert sweep_program.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}"]) == 2
     assert re.search(r"ended with code 2, see .*output.log: main.py: --inner_lr=-[12].0 is", capsys.readouterr().err)
 
 
@@ -102,7 +104,7 @@ def swept(tmp_path, monkeypatch, capsys):
             return tried[-1]
 
         monkeypatch.setattr(sweep, "train_and_test", train_and_test)
-        code = sweep.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}", *options])
+        code = sweep_program.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}", *options])
         return code, tried, capsys.readouterr()
 
     return start
@@ -213,17 +215,17 @@ def test_ready_made_sweeps_are_runs_of_main(path):
     for name, wanted in found.parameters.items():
         for value in wanted["values"]:
             values = flags.FlagValues()
-            define_flags(values)
+            absl_flags.define_flags(values)
             values(
                 ["main.py", *[flag.replace("flags/", f"{ROOT}/flags/") for flag in found.fixed], f"--{name}={value}"]
             )
-            main_program.config.from_flags(values)
+            absl_flags.from_flags(values)
 
 
 @pytest.mark.parametrize("wrong", ["--seed=-1", "--seed=4294967296", "--n_trials=0", "--n_trials=-3"])
 def test_impossible_numbers(wrong, tmp_path, capsys):
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(definition()))
-    assert sweep.main(["sweep.py", str(tmp_path / "sweep.yaml"), f"--out={tmp_path / 'out'}", wrong]) == 2
+    assert sweep_program.main(["sweep.py", str(tmp_path / "sweep.yaml"), f"--out={tmp_path / 'out'}", wrong]) == 2
     assert f"{wrong} is impossible" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
@@ -279,5 +281,5 @@ def test_sweep_figure_has_its_ticks_at_the_swept_values(values, kind, ticks):
 
 
 def test_help():
-    run = subprocess.run([sys.executable, ROOT / "sweep.py", "--help"], capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-m", "tf_metadrop", "sweep", "--help"], capture_output=True, text=True)
     assert run.returncode == 0 and "chosen on val" in run.stdout

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_metadrop.cli import program
+from tf_metadrop.util.quiet import quiet
 
 # Triton ends the process on some products ("triton_tiling_propagation", TensorFlow 2.21), and cuBLAS is as fast. With
 # CUDA graphs (command buffers) an omniglot 20-way 1-shot step took 18.8 ms on an H200, without them 17.4 ms.
@@ -75,5 +75,5 @@ def add_xla_flags(flags: str) -> None:
 @functools.cache
 def compile_first() -> None:
     """Compiles something: TensorFlow 2.20 tells of the first time on stderr, whatever its log level."""
-    with program.quiet():
+    with quiet():
         tf.function(lambda: tf.zeros([]), jit_compile=True)()

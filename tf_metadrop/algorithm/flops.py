@@ -5,7 +5,8 @@ import math
 
 import tensorflow as tf
 
-from tf_metadrop.algorithm.outer_loop import initial_state, make_test_step, make_train_step
+from tf_metadrop.algorithm.outer_loop import initial_state
+from tf_metadrop.algorithm.steps import make_test_step, make_train_step
 from tf_metadrop.config.config import Config
 from tf_metadrop.data import DATASETS
 from tf_metadrop.methods.method import load_method

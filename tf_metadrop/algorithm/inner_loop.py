@@ -22,15 +22,15 @@ class Adapted(NamedTuple):
 def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_once=1, in_flight=1):
     """theta_k+1 = theta_k - inner_lr * d/dtheta mean_j CE(support; theta_k, noise_kj), n_steps times.
 
-    So with --inner=sgd and without a regulariser or adversary; see `tf_metadrop.method` for these.
+    So with --inner=sgd and without a regulariser or adversary; see `tf_metadrop.methods.method` for these.
 
     Args:
       params: dict of parameters; those under theta/ are adapted, from where they are.
       support_x: [way * shot, height, width, channels] in [0, 1]; or [tasks, ...], with tasks in theta/'s shapes too.
       support_y: one-hot, [way * shot, way]; or [tasks, ...].
       config: inner_lr, n_steps and second_order are read.
-      method: see `tf_metadrop.method`.
-      noise: function (step, sample, layer, shape) -> standard normal noise, see `random.StandardNormal`.
+      method: see `tf_metadrop.methods.method`.
+      noise: function (step, sample, layer, shape) -> standard normal noise, see `rng.StandardNormal`.
       n_samples: Monte Carlo samples of the noise per step; with more than one, no meta-gradient can be taken.
       at_once: how many of them go through the network together; divides n_samples.
       in_flight: how many such groups may be under way at a time.

@@ -5,24 +5,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_metadrop.algorithm.execution import execution
 from tf_metadrop.algorithm.inner_loop import ZERO, adapt
-from tf_metadrop.nn import fused
+from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.layers import accuracy, cross_entropy
-from tf_metadrop.nn.rng import StandardNormal, fold
 
 GRADIENT_CLIP = 3.0
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-
-
-class Task(NamedTuple):
-    """One episode: images in [0, 1] and one-hot labels."""
-
-    support_x: tf.Tensor  # [way * shot, height, width, channels]
-    support_y: tf.Tensor  # [way * shot, way]
-    query_x: tf.Tensor  # [way * query, height, width, channels]
-    query_y: tf.Tensor  # [way * query, way]
 
 
 class State(NamedTuple):
@@ -84,7 +73,7 @@ def meta_gradient(params, n_tasks, get_task, config, method, get_noise):
     Args:
       n_tasks: size of the metabatch.
       get_task: function from a task's number (scalar tensor) to a Task.
-      get_noise: function from a task's number to its noise, see `random.StandardNormal`.
+      get_noise: function from a task's number to its noise, see `rng.StandardNormal`.
     Returns:
       (gradients, mean query cross-entropy, accuracies [n_tasks]).
     """
@@ -137,96 +126,3 @@ def adam_step(state: State, gradient, meta_lr) -> State:
         v[name] = BETA2 * state.v[name] + (1 - BETA2) * tf.square(g)
         params[name] = state.params[name] - rate * m[name] / (tf.sqrt(v[name]) + EPSILON)
     return State(params, m, v, state.iteration + 1)
-
-
-def gather_task(images, support, query, way, shot, n_query, dtype=tf.float32) -> Task:
-    """Cuts one episode out of a split.
-
-    Args:
-      images: [classes * instances, height, width, channels]; uint8 means 0..255, floats are in [0, 1].
-      support, query: indices into images, [..., way * shot] and [..., way * n_query], class by class.
-      dtype: of the task's images and labels.
-    """
-
-    def cut(indices):
-        x = tf.gather(images, indices)
-        return tf.cast(x, dtype) / 255 if images.dtype == tf.uint8 else tf.cast(x, dtype)
-
-    def one_hot(indices, per_class):
-        labels = tf.one_hot(tf.repeat(tf.range(way), per_class), way, dtype=dtype)
-        return tf.broadcast_to(labels, [*indices.shape[:-1], *labels.shape])
-
-    return Task(cut(support), one_hot(support, shot), cut(query), one_hot(query, n_query))
-
-
-def make_train_step(config, method, shared_gradient=None):
-    """The compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
-
-    Where the loss, the gradient or the new weights hold a number that is none, the loss is NaN and the state stays as
-    it was but for its iteration, which is Adam's t too: it counts steps that were passed over.
-
-    images as for `gather_task`; support [metabatch, way * shot] and query [metabatch, way * query] are indices; key is
-    the training stream's, into which iteration and task are folded. shared_gradient: see `parallel.sharded`.
-    """
-    how = execution(config)
-    gradient_of = shared_gradient or (vectorised_gradient if how.at_once else meta_gradient)
-
-    @tf.function(autograph=False, jit_compile=how.xla and not shared_gradient)
-    def train_step(state, images, support, query, key):
-        key = fold(key, state.iteration)
-        dtype = conv4.dtype_of(state.params)
-        task = task_getter(images, support, query, config, dtype)
-        get_noise = lambda index: StandardNormal(fold(key, index), dtype)
-        with fused.Ahead(not how.xla):
-            gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, method, get_noise)
-        after = adam_step(state, gradient, config.meta_lr)
-        sound = are_numbers([loss, *gradient.values(), *after.params.values()])
-        kept = tf.nest.map_structure(lambda new, old: tf.where(sound, new, old), after, state)
-        return kept._replace(iteration=after.iteration), tf.where(sound, loss, float("nan")), accs
-
-    return train_step
-
-
-def are_numbers(tensors):
-    """Whether all numbers are finite, a scalar."""
-    return tf.reduce_all(tf.math.is_finite(tf.concat([tf.reshape(t, [-1]) for t in tensors], 0)))
-
-
-def make_test_step(config, method):
-    """The compiled evaluation step: (params, images, support, query, key, first) -> (losses, accuracies), [metabatch].
-
-    n_test_mc_samp noise samples per inner step; no second-order graph is built. Into the key the task's number is
-    folded, counted from `first`, so that the same tasks give the same result however they are batched.
-    """
-    how, c = execution(config), config
-
-    def losses_and_accuracies(params, images, support, query, key, first):
-        dtype = conv4.dtype_of(params)
-        get_task = task_getter(images, support, query, c, dtype)
-        get_noise = lambda index: StandardNormal(fold(key, first + index), dtype)
-        samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
-        if how.at_once:
-            every, numbers = for_each_task(params, c.metabatch), tf.range(c.metabatch)
-            return task_loss(every, get_task(numbers), c, method, get_noise(numbers), *samples)[:2]
-        tasks_in_flight, in_flight = (how.in_flight, 1) if c.metabatch > 1 else (1, how.in_flight)
-
-        def one(index):
-            task, noise = get_task(index), get_noise(index)
-            return task_loss(params, task, c, method, noise, *samples, in_flight)[:2]
-
-        numbers = dtype, dtype
-        return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=tasks_in_flight)
-
-    @tf.function(autograph=False, jit_compile=how.xla)
-    def test_step(*args):
-        with fused.Ahead(not how.xla):
-            return losses_and_accuracies(*args)
-
-    return test_step
-
-
-def task_getter(images, support, query, config, dtype=tf.float32):
-    """A function from a task's number, or several tasks', to its Task, for the arguments of a step."""
-    way, shot, n_query = config.way, config.shot, config.query
-    cut = lambda indices, index: tf.gather(indices, index)
-    return lambda index: gather_task(images, cut(support, index), cut(query, index), way, shot, n_query, dtype)

@@ -8,8 +8,8 @@ import tensorflow as tf
 from tf_metadrop.algorithm.execution import execution
 from tf_metadrop.algorithm.outer_loop import meta_gradient, vectorised_gradient
 from tf_metadrop.algorithm.workers import Team, adder, cluster
-from tf_metadrop.cli.program import quiet
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util.quiet import quiet
 
 
 def join(config) -> Team:

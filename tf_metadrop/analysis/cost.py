@@ -6,12 +6,12 @@ from tf_metadrop.runs import record
 LEGEND = (
     "hours: of training, evaluations and compilation included, on the cores named, whatever ran beside it; memory: "
     "the largest that the process took; GFLOP: of the convolutions and products in the graph of an iteration "
-    "(tf_metadrop/work.py), TFLOP: of all of them."
+    "(tf_metadrop/algorithm/flops.py), TFLOP: of all of them."
 )
 
 
 def rows(runs: list) -> list[dict]:
-    """Rows of the cost table, for those of the `table.Run`s that say it.
+    """Rows of the cost table, for those of the `finished.Run`s that say it.
 
     Raises:
       UsageError: a run.json is not what a training writes.
@@ -28,7 +28,7 @@ def rows(runs: list) -> list[dict]:
 
 
 def row(run, cost: dict) -> dict:
-    """The row of a `table.Run` that cost this."""
+    """The row of a `finished.Run` that cost this."""
     machines = {f"{p['machine']['cores']} core(s) {p['machine']['cpu']}" for p in cost["parts"]}
     gflop = cost["gflop_per_iteration"]
     gpus = {gpu for part in cost["parts"] for gpu in part["machine"]["gpu"]}

@@ -16,7 +16,7 @@ HELD_OUT = {"meta_val": "validation", "meta_test": "test"}
 
 
 def rows(runs: list) -> list[dict]:
-    """Rows of the table, for those of the `table.Run`s whose log has evaluations on validation or else test classes."""
+    """Rows of the table, for the `finished.Run`s whose log has evaluations on validation or else test classes."""
     found = []
     for run in runs:
         log = curves.load_any(run.directory)

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from tf_metadrop.config.config import Config
+from tf_metadrop.util.interval import interval
 
 FILE = "meta_test.csv"
 SAME_TEST = "query", "metabatch", "seed", "eval_split", "n_steps"
@@ -25,11 +26,6 @@ LEGEND = (
 )
 
 
-def interval(values: np.ndarray) -> float:
-    """Half of the 95 % interval of their mean, as the TF1 program's: 1.96 * std / sqrt(n)."""
-    return 1.96 * float(values.std()) / len(values) ** 0.5
-
-
 def accuracies(directory: pathlib.Path) -> np.ndarray | None:
     """Accuracy in per cent of every task of a meta-test, [tasks]; None if it was not kept."""
     try:
@@ -46,7 +42,7 @@ def rows(runs: list) -> list[dict]:
     rates may differ, and runs of several are compared each for itself.
 
     Args:
-      runs: `table.Run`s.
+      runs: `finished.Run`s.
     """
     tasks = {}
     for run in runs:

@@ -5,19 +5,17 @@ python -m tf_metadrop.report DIR ... [--output report.html]
 Takes every savedir under the folders, finished or not. The page needs no network and no other file.
 """
 
-import argparse
 import base64
 import dataclasses
 import json
 import pathlib
-import sys
 import tempfile
 
 from tf_metadrop.analysis import table_figures, tables
-from tf_metadrop.cli import program
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import boundary, curves
+from tf_metadrop.runs import finished
 
 TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
 MARKS = curves.LOG, "meta_test.json", "attack.json", "export.pkl"  # what makes a folder a savedir
@@ -106,41 +104,18 @@ def page(folders: list[pathlib.Path]) -> str:
     import jinja2
 
     runs = savedirs(folders)
-    finished = lambda path: (path / "meta_test.json").exists() or (path / "attack.json").exists()
-    tested = [tables.load(path) for path in runs.values() if finished(path)]
+    is_finished = lambda path: (path / "meta_test.json").exists() or (path / "attack.json").exists()
+    tested = [finished.load(path) for path in runs.values() if is_finished(path)]
     tasks = {run.config.task_name for run in tested}
     found = {title: [row for row in rows if row["task"] in tasks] for title, rows in tables.tables(tested).items()}
     differing, shared = settings(runs)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text())
-    tables = {title: rows for title, rows in found.items() if rows}
     return template.render(
         runs=runs,
         differing=differing,
         shared=shared,
-        tables=tables,
+        tables={title: rows for title, rows in found.items() if rows},
         figures=figures(runs, tested),
         legend=tables.LEGEND,
     )
-
-
-def main(arguments: list[str]) -> int:
-    """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tf_metadrop.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folders", nargs="+", type=pathlib.Path, help="folders of savedirs, however deep")
-    parser.add_argument("--output", type=pathlib.Path, default="report.html", help="default: report.html")
-    args = parser.parse_args(arguments)
-
-    def act():
-        text = page(args.folders)
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        args.output.write_text(text)
-        print(f"wrote {args.output}")
-
-    return program.guard("tf_metadrop.report", act)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Iterable
 
 from tf_metadrop.analysis.learning_table import TOLD
+from tf_metadrop.analysis.published import robustness as accuracies_under_attack
 from tf_metadrop.figures import curves, learning, robustness
 from tf_metadrop.figures.style import COMPARED
 
@@ -12,10 +13,10 @@ HELD_OUT = {"meta_val": "accuracy on validation classes (%)", "meta_test": "accu
 
 
 def draw(runs: list, published: dict, output: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Everything that can be drawn of these `table.Run`s: {title: file}.
+    """Everything that can be drawn of these `finished.Run`s: {title: file}.
 
     Args:
-      published: `table.published()`.
+      published: `published.accuracies()`.
     """
     written = {}
     for task in sorted({run.task for run in runs}):
@@ -90,7 +91,7 @@ def draw_attacks(runs: list, output: pathlib.Path) -> list[pathlib.Path]:
     for task in sorted({run.task for run in attacked}):
         same = [run for run in attacked if run.task == task]
         written.append(output / "robustness_{}_{}way{}shot.png".format(*task))
-        robustness.draw(written[-1], labels(same), same[0].config)
+        robustness.draw(written[-1], labels(same), same[0].config, accuracies_under_attack(same[0].config))
     return written
 
 

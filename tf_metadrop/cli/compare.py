@@ -1,6 +1,6 @@
 """Compares a run of the TF1 program with one of this program: weights, training curves, and the same test of both.
 
-python compare_tf1.py --tf1_savedir A --savedir B [--out FOLDER] [flags of main.py for the test]
+metadrop compare --tf1_savedir A --savedir B [--out FOLDER] [flags of main.py for the test]
 
 Prints a table of the weights, meta-tests both on the same episodes under the same noise, writes the training curves of
 both (curves.png) and all numbers (comparison.json) to --out (default: plot/ in B), and ends with a verdict in one line.
@@ -11,20 +11,20 @@ import dataclasses
 import json
 import os
 import pathlib
-import sys
 from collections.abc import Sequence
 
 from absl import flags
 
 from tf_metadrop.cli import program
-from tf_metadrop.config import config
+from tf_metadrop.config import absl_flags
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import curves
+from tf_metadrop.util.quiet import importing_tensorflow
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Declares the program's flags."""
-    config.define_flags(values)
+    absl_flags.define_flags(values)
     flags.DEFINE_string("tf1_savedir", None, "Savedir of the TF1 program's run.", flag_values=values)
     flags.DEFINE_string("out", None, "Folder for curves.png and comparison.json.", flag_values=values)
 
@@ -33,10 +33,10 @@ def act(values) -> None:
     """Compares, prints and writes."""
     if not values.tf1_savedir or not values.savedir:
         raise UsageError("--tf1_savedir and --savedir are both needed: give the folders of two runs.")
-    settings = dataclasses.replace(config.from_flags(values), mode="meta_test")
+    settings = dataclasses.replace(absl_flags.from_flags(values), mode="meta_test")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
-    with program.importing_tensorflow():
+    with importing_tensorflow():
         from tf_metadrop.modes import compare
         from tf_metadrop.runs import checkpoint
     folders = pathlib.Path(values.tf1_savedir), settings.directory
@@ -44,7 +44,7 @@ def act(values) -> None:
     names = names if names[0] != names[1] else ("TF1", "ours")
     rows = compare.weights(*[checkpoint.load_params(folder)[0] for folder in folders])
     print(table(rows, names), end="\n\n")
-    tested, settings = compare.meta_test_both(folders[0], settings, config.given_flags(values))
+    tested, settings = compare.meta_test_both(folders[0], settings, absl_flags.given_flags(values))
     summary = compare.summary(tested, names)
     for name, of_model in summary["models"].items():
         accuracy, half, cent = of_model.values()
@@ -72,7 +72,3 @@ def table(rows: list[dict], names: tuple[str, str]) -> str:
 def main(argv: Sequence[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     return program.run(argv, __doc__, define_flags, act)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))

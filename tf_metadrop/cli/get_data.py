@@ -13,7 +13,6 @@ Existing files are never overwritten. Exit code: 0 done, 2 not usable input (one
 """
 
 import pathlib
-import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -85,7 +84,3 @@ def split_files(given: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     return program.run(argv, __doc__, define_flags, lambda values: print("\n".join(build(values))))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))

@@ -12,28 +12,26 @@ import dataclasses
 import gc
 import os
 import pathlib
-import sys
 from collections.abc import Sequence
 
 from tf_metadrop.cli import program
-from tf_metadrop.config import config
+from tf_metadrop.config import absl_flags
+from tf_metadrop.config.config import Config
+from tf_metadrop.util.quiet import importing_tensorflow
 
 
 def act(values) -> None:
     """Does what --mode says."""
-    settings = in_sweep(config.from_flags(values))
+    settings = in_sweep(absl_flags.from_flags(values))
     gpu = settings.gpu_id
     visible = ",".join(map(str, range(gpu, gpu + settings.devices))) if gpu >= 0 else str(gpu)
     os.environ["CUDA_VISIBLE_DEVICES"] = visible  # before TensorFlow looks for devices
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with program.importing_tensorflow():
+    with importing_tensorflow():
         import tensorflow as tf
 
-        import tf_metadrop.export
-        import tf_metadrop.faults
-        import tf_metadrop.robustness
-        import tf_metadrop.train
         from tf_metadrop.algorithm import workers
+        from tf_metadrop.modes import attack, evaluate, export, replay, train
 
         gpus = tf.config.list_physical_devices("GPU")
     gc.freeze()  # what was imported stays: looking through it for garbage would take a tenth of the first step's time
@@ -42,17 +40,17 @@ def act(values) -> None:
         print(f"TensorFlow {tf.__version__} on {'GPU ' + visible if gpus else 'CPU'}")
     try:
         if settings.replay:
-            tf_metadrop.faults.replay(pathlib.Path(settings.replay))
+            replay.replay(pathlib.Path(settings.replay))
         elif settings.mode == "meta_train":
-            tf_metadrop.meta_train(settings)
+            train.meta_train(settings)
         else:
-            runs = {"export": tf_metadrop.export_features, "attack": tf_metadrop.attack_model}
-            runs.get(settings.mode, tf_metadrop.meta_test)(settings, given=config.given_flags(values))
+            runs = {"export": export.export_features, "attack": attack.attack_model}
+            runs.get(settings.mode, evaluate.meta_test)(settings, given=absl_flags.given_flags(values))
     except tf.errors.ResourceExhaustedError as error:  # the device's memory
         raise MemoryError from error
 
 
-def in_sweep(settings: config.Config) -> config.Config:
+def in_sweep(settings: Config) -> Config:
     """Under an agent of W&B's sweeps, which starts all runs with one --savedir, each has a folder of its own in it."""
     if not os.environ.get("WANDB_SWEEP_ID") or not os.environ.get("WANDB_RUN_ID"):
         return settings
@@ -61,8 +59,4 @@ def in_sweep(settings: config.Config) -> config.Config:
 
 def main(argv: Sequence[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    return program.run(argv, __doc__, config.define_flags, act)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    return program.run(argv, __doc__, absl_flags.define_flags, act)

@@ -16,18 +16,20 @@ training was tracked by W&B, the figures go into the same W&B run (--wandb); tho
 
 import os
 import pathlib
-import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from absl import flags
 
-from tf_metadrop.analysis import table_figures, tables
+from tf_metadrop.analysis import table_figures
 from tf_metadrop.cli import program
 from tf_metadrop.config import config
 from tf_metadrop.errors import UsageError
+from tf_metadrop.experiments.sweep import finished
 from tf_metadrop.figures import boundary, curves, noise_maps
-from tf_metadrop.runs.train_log import Wandb, progress
+from tf_metadrop.runs.wandb_run import Wandb
+from tf_metadrop.util.progress import progress
+from tf_metadrop.util.quiet import importing_tensorflow
 
 NEEDS = {"boundary": "export.pkl", "curves": curves.LOG, "cost": curves.LOG, "robustness": "attack.json"}
 KINDS = (*NEEDS, "noise")
@@ -126,7 +128,7 @@ def draw_noise(folder: pathlib.Path, values) -> Drawn:
     """See noise_maps.py."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a few small images
-    with program.importing_tensorflow():
+    with importing_tensorflow():
         import tensorflow  # noqa: F401
     settings = config.Config(mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed)
     given = {"data_dir"} if values["data_dir"].present else set()  # else the run's own
@@ -139,7 +141,7 @@ def draw_robustness(folders, out: pathlib.Path) -> list[pathlib.Path]:
     for folder in folders:
         if not (folder / NEEDS["robustness"]).exists():
             raise UsageError(f"{folder} was not attacked: run main.py --mode=attack --savedir={folder}.")
-    found = [tables.load(folder) for folder in folders]
+    found = [finished.load(folder) for folder in folders]
     out.mkdir(parents=True, exist_ok=True)
     return table_figures.draw_attacks(found, out)
 
@@ -147,7 +149,3 @@ def draw_robustness(folders, out: pathlib.Path) -> list[pathlib.Path]:
 def main(argv: Sequence[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     return program.run(argv, __doc__, define_flags, act)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))

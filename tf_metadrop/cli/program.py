@@ -1,59 +1,17 @@
 """What the programs share: flags in, one sentence and exit code 2 when they cannot be used."""
 
-import contextlib
-import importlib.util
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 
 from absl import flags
 
 from tf_metadrop.errors import UsageError
+from tf_metadrop.experiments import flag_files
 from tf_metadrop.util import signals
 
 HELP = ("--helpfull", "--helpshort", "-help", "-?")  # absl's other names for it
-
-
-@contextlib.contextmanager
-def quiet():
-    """Holds back what C++ libraries write to stderr, and prints it only if an exception leaves the block.
-
-    TensorFlow writes some lines while it is imported and looks for devices, before its own log level counts.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-@contextlib.contextmanager
-def importing_tensorflow():
-    """For the first import of TensorFlow: `quiet`, and without Keras, which is two fifths of the time it takes.
-
-    TensorFlow imports Keras if it is installed, and nothing of it is used here. `tf.keras` and `import
-    tensorflow.keras` still load it.
-    """
-    absent = sys.modules.setdefault("keras", None) is None  # so that to import it is an ImportError
-    try:
-        with quiet():
-            yield
-    finally:
-        if absent:
-            sys.modules.pop("keras", None)
-            if "tensorflow" in sys.modules and (keras := importlib.util.find_spec("keras")):
-                folder = os.path.join(os.path.dirname(keras.origin), "_tf_keras")  # where TensorFlow looks for it
-                sys.modules["tensorflow"].__path__.insert(0, folder)
 
 
 def run(
@@ -75,7 +33,7 @@ def run(
     flags.DEFINE_boolean("help", False, "Show this help.", short_name="h", flag_values=values)
 
     def parse_and_act():
-        rest = values(["--help" if argument in HELP else argument for argument in argv])[1:]
+        rest = values(["--help" if argument in HELP else argument for argument in flag_files.found(argv)])[1:]
         if values.help:
             print(f"{doc}\nFlags:\n{values.get_help()}")
             return

@@ -1,6 +1,6 @@
 """Meta-trains MAML and Meta-dropout on generated strokes, meta-tests both on the same tasks and prints the comparison.
 
-python quickstart.py [--out FOLDER] [FLAGS OF main.py]     settings: flags/quickstart.flags, which FLAGS replace
+metadrop quickstart [--out FOLDER] [FLAGS OF metadrop train]     settings: flags/quickstart.flags, which FLAGS replace
 """
 
 import argparse
@@ -10,18 +10,17 @@ import subprocess
 import sys
 
 from tf_metadrop.cli import program
-from tf_metadrop.experiments import published
-from tf_metadrop.util import signals
+from tf_metadrop.experiments import published_runs
+from tf_metadrop.util import signals, subprocesses
 
-ROOT = pathlib.Path(__file__).parent
 METHODS = {"MAML": "--maml", "Meta-dropout": "--nomaml"}
 TEST = ["--n_test_mc_samp=10", "--n_test_iters=200"]
 
 
 def run(arguments: list[str]) -> None:
-    """Runs main.py, showing the command line; leaves with its exit code if it fails."""
-    print(f"\n$ python main.py {' '.join(arguments)}", flush=True)
-    process = subprocess.Popen([sys.executable, str(ROOT / "main.py"), *arguments])
+    """Runs a mode in a process of its own, showing the command line; leaves with its exit code if it fails."""
+    print(f"\n$ metadrop {' '.join(arguments)}", flush=True)
+    process = subprocess.Popen(**subprocesses.command(arguments))
     try:
         code = process.wait()
     except KeyboardInterrupt as error:
@@ -38,10 +37,10 @@ def compare(out: pathlib.Path, flags: list[str]) -> None:
     lines = []
     for name, flag in METHODS.items():
         savedir = out / name.lower()
-        common = [f"--flagfile={ROOT / 'flags/quickstart.flags'}", *flags, flag, f"--savedir={savedir}"]
+        common = ["--flagfile=flags/quickstart.flags", *flags, flag, f"--savedir={savedir}"]
         run(common)
         run([*TEST, *common, "--mode=meta_test"])
-        split = published.settings(common)[0].eval_split
+        split = published_runs.settings(common)[0].eval_split
         result = json.loads((savedir / f"meta_{split}.json").read_text())
         lines.append(f"{name:14s} {result['accuracy']:.2f} +- {result['interval']:.2f}")
     c = result["config"]
@@ -53,13 +52,7 @@ def compare(out: pathlib.Path, flags: list[str]) -> None:
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="quickstart.py", description=__doc__, formatter_class=form, allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("--out", default="checkpoints/quickstart", type=pathlib.Path, help="folder of the two savedirs")
     args, flags = parser.parse_known_args(argv[1:])
-    return program.guard("quickstart.py", lambda: compare(args.out, flags))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    return program.guard(argv[0], lambda: compare(args.out, flags))

@@ -1,13 +1,14 @@
 """Trains and tests the runs behind results/, several at a time; started again, it goes on where it was.
 
-python reproduce.py [--workers N] [--out FOLDER] [--list] [PATTERN ...]     PATTERN: of names, as 'omniglot_5way1shot/*'
-python reproduce.py --queue ...                     the long trainings of flags/results/queue.yaml instead
-python reproduce.py --queue --keep_unfinished       copies the state of unfinished ones to checkpoints/unfinished
+metadrop reproduce [--workers N] [--out FOLDER] [--list] [PATTERN ...]     PATTERN: of names, as 'omniglot_5way1shot/*'
+metadrop reproduce --queue ...                     the long trainings of flags/results/queue.yaml instead
+metadrop reproduce --queue --keep_unfinished       copies the state of unfinished ones to checkpoints/unfinished
 
 Every run is an ordinary savedir in --out (default checkpoints/results). What is small of a finished one is copied to
-results/, from which the command on results/README.md makes that page; the weights of some to checkpoints/trained/, as
-the TF1 program reads them. Each of N workers has its share of the cores: two runs on a core each take less time than
-one after the other. A run that another machine left unfinished goes on from its state in checkpoints/unfinished.
+results/ here, from which the command on results/README.md makes that page; the weights of some to
+checkpoints/trained/, as the TF1 program reads them. Each of N workers has its share of the cores: two runs on a core
+each take less time than one after the other. A run that another machine left unfinished goes on from its state in
+checkpoints/unfinished.
 """
 
 import argparse
@@ -21,10 +22,11 @@ import threading
 
 from tf_metadrop.cli import program
 from tf_metadrop.errors import UsageError
-from tf_metadrop.experiments import published, sweep
+from tf_metadrop.experiments import published_runs
 from tf_metadrop.runs import tf1_checkpoint
+from tf_metadrop.util import subprocesses
 
-ROOT = pathlib.Path(__file__).parent
+ROOT = pathlib.Path()  # the current folder, that of a checkout
 KEPT = "meta_train.log", "metrics.jsonl", "timing.jsonl", "run.json"
 TESTS = "meta_test", "meta_test_best", "meta_val", "attack"
 KEPT_IF_THERE = [f"{stem}{suffix}" for stem in TESTS for suffix in (".json", ".csv")]
@@ -41,7 +43,7 @@ class Jobs:
       bar: a tqdm, to write beside.
     """
 
-    def __init__(self, runs: list[published.Run], out: pathlib.Path, bar):
+    def __init__(self, runs: list[published_runs.Run], out: pathlib.Path, bar):
         self._waiting = collections.deque((run, False) for run in runs)  # (run, whether to attack it)
         self._out, self._bar = out, bar
         self._processes, self._stopped, self.failed = {}, False, []
@@ -64,7 +66,7 @@ class Jobs:
                 said = error if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
             self._bar.write(f"{run.name}: {said}", file=sys.stdout)
 
-    def _perform(self, run: published.Run, attack: bool, cores: set[int]) -> None:
+    def _perform(self, run: published_runs.Run, attack: bool, cores: set[int]) -> None:
         """Trains and tests, or attacks what was trained; what was done already is left out."""
         savedir = self._out / run.name
         savedir.mkdir(parents=True, exist_ok=True)
@@ -77,9 +79,9 @@ class Jobs:
         for made, flags in run.steps(attack):
             if self._stopped:
                 raise UsageError("stopped; the same command goes on from here.")
-            if made is None or not published.has_made(savedir / made, [*common, *flags]):
-                process = self._processes[run.name, attack] = sweep.start([*common, *flags], savedir, pin)
-                sweep.finish(process, savedir)
+            if made is None or not published_runs.has_made(savedir / made, [*common, *flags]):
+                process = self._processes[run.name, attack] = subprocesses.start([*common, *flags], savedir, pin)
+                subprocesses.finish(process, savedir)
         publish(savedir, ROOT / "results" / run.name)
         shutil.rmtree(left, ignore_errors=True)
         if run.weights:
@@ -106,12 +108,12 @@ def copy(source: pathlib.Path, folder: pathlib.Path, names) -> None:
             shutil.copyfile(source / name, folder / name)
 
 
-def unfinished(run: published.Run) -> pathlib.Path:
+def unfinished(run: published_runs.Run) -> pathlib.Path:
     """Where the repository keeps the state of a run that is not done."""
     return ROOT / "checkpoints" / "unfinished" / run.name
 
 
-def keep_unfinished(runs: list[published.Run], out: pathlib.Path) -> None:
+def keep_unfinished(runs: list[published_runs.Run], out: pathlib.Path) -> None:
     """Copies what an unfinished training has reached to `unfinished`, in the place of what is there."""
     for run in runs:
         savedir = out / run.name
@@ -137,7 +139,7 @@ def shares(workers: int) -> list[set[int]]:
     return [set(cores[worker::workers]) or set(cores) for worker in range(workers)]
 
 
-def perform(runs: list[published.Run], out: pathlib.Path, workers: int) -> None:
+def perform(runs: list[published_runs.Run], out: pathlib.Path, workers: int) -> None:
     """Performs all of these runs.
 
     Raises:
@@ -165,7 +167,7 @@ def perform(runs: list[published.Run], out: pathlib.Path, workers: int) -> None:
         raise UsageError(f"{', '.join(found.failed)} failed: see above; the same command tries again.")
 
 
-def line(run: published.Run, out: pathlib.Path) -> str:
+def line(run: published_runs.Run, out: pathlib.Path) -> str:
     """A run in the list: its name, of a long one expected hours and state, and its command."""
     about = f" ({run.hours:g} h, {run.state(out / run.name)})" if run.hours else ""
     return f"{run.name}{about}: python main.py {' '.join(run.flags)}"
@@ -174,7 +176,7 @@ def line(run: published.Run, out: pathlib.Path) -> str:
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="reproduce.py", description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("patterns", nargs="*", default=["*"], help="which runs; default: all")
     parser.add_argument("--out", default="checkpoints/results", type=pathlib.Path, help="folder of the savedirs")
     parser.add_argument("--workers", default=1, type=int, help="runs at a time")
@@ -186,7 +188,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv[1:])
 
     def act():
-        every = published.queue() if args.queue else published.all_runs()
+        every = published_runs.queue() if args.queue else published_runs.all_runs()
         runs = [run for run in every if any(fnmatch.fnmatch(run.name, p) for p in args.patterns)]
         if args.workers < 1:
             raise UsageError(f"--workers={args.workers} is too small: give at least 1.")
@@ -199,8 +201,4 @@ def main(argv: list[str]) -> int:
         else:
             perform(runs, args.out, args.workers)
 
-    return program.guard("reproduce.py", act)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    return program.guard(argv[0], act)

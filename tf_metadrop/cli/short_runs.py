@@ -1,17 +1,16 @@
 """Trains every method for a few iterations on generated strokes and tests it on the same tasks: does each learn?
 
-python short_runs.py [--out FOLDER] [--methods NAME ...] [-- FLAGS OF main.py]     settings: flags/short.flags
+metadrop short_runs [--out FOLDER] [--methods NAME ...] [-- FLAGS OF metadrop train]     settings: flags/short.flags
 
-Then: python -m tf_metadrop.table FOLDER. Started again, it goes on where it was.
+Then: metadrop tables FOLDER. Started again, it goes on where it was.
 """
 
 import argparse
 import pathlib
-import sys
 
 from tf_metadrop.cli import program
-from tf_metadrop.cli.quickstart import ROOT, run
-from tf_metadrop.experiments import published
+from tf_metadrop.cli.quickstart import run
+from tf_metadrop.experiments import published_runs
 
 NOISE = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
 METHODS = {
@@ -35,23 +34,21 @@ ATTACKED = "maml", "metadrop", "maml_adv_inner_linf_0.02", "maml_adv_query_linf_
 
 def train_and_test(name: str, savedir: pathlib.Path, flags: list[str]) -> None:
     """Trains, tests and perhaps attacks with one method; what was done with the same flags is not done again."""
-    common = [f"--flagfile={ROOT / 'flags/short.flags'}", *METHODS[name], f"--savedir={savedir}", *flags]
+    common = ["--flagfile=flags/short.flags", *METHODS[name], f"--savedir={savedir}", *flags]
     run(common)  # which knows itself how far it is
-    split = published.settings(common)[0].eval_split
+    split = published_runs.settings(common)[0].eval_split
     steps = {f"meta_{split}.json": [*common, "--mode=meta_test", *TEST]}
     if name in ATTACKED:
         steps["attack.json"] = [*common, "--mode=attack", *ATTACK]
     for made, arguments in steps.items():
-        if not published.has_made(savedir / made, arguments):
+        if not published_runs.has_made(savedir / made, arguments):
             run(arguments)
 
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="short_runs.py", description=__doc__, formatter_class=form, allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("--out", default="checkpoints/short", type=pathlib.Path, help="folder of the savedirs")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="default: all")
     parser.add_argument("flags", nargs="*", help="flags of main.py, after --; they replace those of flags/short.flags")
@@ -61,8 +58,4 @@ def main(argv: list[str]) -> int:
         for name in args.methods:
             train_and_test(name, args.out / name, args.flags)
 
-    return program.guard("short_runs.py", act)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    return program.guard(argv[0], act)

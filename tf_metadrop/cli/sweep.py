@@ -13,7 +13,6 @@ checkpoints/sweeps/<name of FILE>).
 
 import argparse
 import pathlib
-import sys
 
 from tf_metadrop.cli import program
 from tf_metadrop.errors import UsageError
@@ -23,7 +22,7 @@ from tf_metadrop.experiments import sweep, sweep_definition
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="sweep.py", description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("file", type=pathlib.Path, help="sweep definition (YAML)")
     parser.add_argument("--out", type=pathlib.Path, help="folder of the results and the savedirs")
     parser.add_argument("--storage", help="of the study, a database URL; default: study.db (SQLite) in --out")
@@ -45,8 +44,4 @@ def main(argv: list[str]) -> int:
         definition = sweep_definition.load(args.file, flags)
         sweep.run(definition, out, args.storage, args.n_trials, not args.no_pruning, args.seed)
 
-    return program.guard("sweep.py", act)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    return program.guard(argv[0], act)

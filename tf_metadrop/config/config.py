@@ -6,9 +6,7 @@ import os
 import pathlib
 from typing import Any
 
-from absl import flags
-
-from tf_metadrop.data.spec import DATASETS
+from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import adversary, attack, inner, noise, regularizer
 
@@ -52,7 +50,7 @@ class Config:
     metabatch: int = setting(16, "tasks of a meta-iteration", minimum=1)
     meta_lr: float = setting(1e-3, "learning rate of the outer loop (Adam)", above=0.0)
     inner_lr: float = setting(0.1, "learning rate of the inner loop (SGD)", above=0.0)
-    n_steps: int = setting(5, "steps of the inner loop", minimum=1, below=2**13)  # the limits are random.py's
+    n_steps: int = setting(5, "steps of the inner loop", minimum=1, below=2**13)  # the limits are rng.py's
     n_test_mc_samp: int = setting(1, "noise samples of an inner step in meta-testing", minimum=1, below=2**14)
     maml: bool = setting(False, "plain MAML, no noise; the same as --noise_type=maml")
     noise_type: str = setting("metadrop", "distribution of the noise in the inner loop", choices=noise.names)
@@ -277,33 +275,3 @@ def of_texts(texts: dict[str, str]) -> dict[str, Any]:
                 check(field, value)
                 found[field.name] = value
     return found
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Declares one absl flag for each setting. Values are checked by Config, in one sentence each."""
-    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
-    for field in dataclasses.fields(Config):
-        text, choices = field.metadata["help"], field.metadata["choices"]
-        if choices:
-            text += f" ({' | '.join(choices() if callable(choices) else choices)})"
-        define[scalar_type(field)](field.name, field.default, text, flag_values=flag_values)
-
-
-def from_flags(flag_values: flags.FlagValues) -> Config:
-    """The Config that the parsed flags describe.
-
-    Raises:
-      UsageError: if a value is impossible, or --maml and --noise_type contradict each other.
-    """
-    values = {field.name: flag_values[field.name].value for field in dataclasses.fields(Config)}
-    given = given_flags(flag_values)
-    if set(METHOD_FLAGS) <= given and values["maml"] != (values["noise_type"] == "maml"):
-        raise UsageError(
-            f"--maml={values['maml']} and --noise_type={values['noise_type']} contradict each other: give one of them."
-        )
-    return Config(**values)
-
-
-def given_flags(flag_values: flags.FlagValues) -> set[str]:
-    """Names of the settings that stand on the command line or in a flag file."""
-    return {field.name for field in dataclasses.fields(Config) if flag_values[field.name].present}

@@ -5,7 +5,6 @@ import hashlib
 import json
 import math
 import pathlib
-import subprocess
 import sys
 import time
 import warnings
@@ -15,6 +14,7 @@ import numpy as np
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.experiments.sweep_definition import Definition, suggest
+from tf_metadrop.util.subprocesses import finish, start
 
 MAIN = pathlib.Path(__file__).parent.parent / "main.py"
 DEFAULT_TRIALS = 20
@@ -219,19 +219,6 @@ def evaluations(savedir: pathlib.Path) -> list[tuple[int, float]]:
     lines = path.read_text().split("\n")[:-1] if path.exists() else []
     numbers = [json.loads(line) for line in lines]
     return [(found["iter"], found["val_acc"]) for found in numbers if "val_acc" in found]
-
-
-def start(flags: list[str], savedir: pathlib.Path, before=None) -> subprocess.Popen:
-    """main.py in a process of its own, which calls `before` first; it prints to output.log in its savedir."""
-    with open(savedir / "output.log", "a") as log:
-        return subprocess.Popen([sys.executable, MAIN, *flags], stdout=log, stderr=subprocess.STDOUT, preexec_fn=before)
-
-
-def finish(process: subprocess.Popen, savedir: pathlib.Path) -> None:
-    """Waits for it; raises UsageError with its last line if it failed."""
-    if process.wait():
-        last = (savedir / "output.log").read_text(errors="replace").strip().rsplit("\n", 1)[-1]
-        raise UsageError(f"a run ended with code {process.returncode}, see {savedir}/output.log: {last}")
 
 
 def sentence(trial) -> str:

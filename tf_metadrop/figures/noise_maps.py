@@ -25,9 +25,9 @@ def sampled_maps(config, given=None) -> tuple[np.ndarray, dict[int, np.ndarray]]
     import tensorflow as tf
 
     from tf_metadrop.methods.method import load_method
-    from tf_metadrop.modes.evaluate import load_run, test_split
     from tf_metadrop.nn import rng
     from tf_metadrop.nn.backbones import conv4
+    from tf_metadrop.runs.loading import load_run, test_split
 
     config, params, _ = load_run(config, given)
     if config.noise_name in ("maml", "deterministic"):

@@ -1,13 +1,11 @@
 """The figure of adversarial robustness: accuracy over the attack's radius, a panel for each norm."""
 
-import csv
 import itertools
 import pathlib
 import re
 
 from tf_metadrop.figures import style
 
-PUBLISHED = pathlib.Path(__file__).parent / "published" / "robustness.csv"
 NORMS = {"l1": r"$\ell_1$", "l2": r"$\ell_2$", "linf": r"$\ell_\infty$"}
 REGULARIZERS = {"maml_manifold_mixup": "mixup", "maml_vib": "vib", "maml_info_dropout": "infodrop"}
 
@@ -19,24 +17,12 @@ def paper_name(method: str) -> str:
     return REGULARIZERS.get(method, method)
 
 
-def published(config, norm: str) -> dict[str, list[tuple[float, float]]]:
-    """The paper's curves for this task and norm: {curve: [(radius, accuracy in per cent)]}; {} if it has none."""
-    if (config.dataset, config.way) != ("omniglot", 20):
-        return {}
-    curves = {}
-    with open(PUBLISHED, newline="") as file:
-        for row in csv.DictReader(file):
-            if row["panel"] == f"omniglot_{config.shot}shot_{norm}":
-                point = float(row["epsilon"]), float(row["accuracy_percent"])
-                curves.setdefault(row["method"], []).append(point)
-    return curves
-
-
-def draw(path: pathlib.Path, runs: dict[str, list[dict]], config) -> None:
-    """Draws runs, {label: rows of `robustness.attack_model`}, and the paper's curves of the same task, to a PNG.
+def draw(path: pathlib.Path, runs: dict[str, list[dict]], config, paper: dict) -> None:
+    """Draws runs, {label: rows of `attack.attack_model`}, and the paper's curves of the same task, to a PNG.
 
     Args:
       config: of the runs' task: dataset, way and shot are read.
+      paper: {norm: {curve: [(radius, accuracy in per cent)]}}, see `analysis.published.robustness`.
     """
     from matplotlib.figure import Figure  # not pyplot, which keeps state and may open windows
 
@@ -47,9 +33,7 @@ def draw(path: pathlib.Path, runs: dict[str, list[dict]], config) -> None:
     runs = {label: runs[label] for label in style.compared_first(runs)}
     colour_of = style.colours_of(runs)
     for norm, axes in zip(norms, panels[0], strict=True):
-        for marker, (name, points) in zip(
-            itertools.cycle(style.MARKERS), published(config, norm).items(), strict=False
-        ):
+        for marker, (name, points) in zip(itertools.cycle(style.MARKERS), paper.get(norm, {}).items(), strict=False):
             colour = next((colour_of[label] for label in runs if paper_name(label.split(" ")[0]) == name), "0.55")
             look = dict(marker=marker, markersize=4, markerfacecolor="none", linewidth=0.9, color=colour)
             axes.plot(*zip(*points, strict=True), "--", label=f"paper: {name}", **look)

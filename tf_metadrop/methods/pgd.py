@@ -1,4 +1,4 @@
-"""Projected gradient descent on images, untargeted (Madry et al., 2018), under the norms of `tf_metadrop.attack`."""
+"""Projected gradient descent on images, untargeted (Madry et al., 2018), under the norms of methods/attack."""
 
 import math
 
@@ -18,7 +18,7 @@ def perturb(x, loss, norm, eps, steps, normal=None):
     Args:
       x: [..., batch, height, width, channels] in [0, 1].
       loss: function of such images -> [...], differentiable. What else it depends on should not be watched by a tape.
-      norm: see `tf_metadrop.attack`.
+      norm: see `tf_metadrop.methods.attack`.
       eps: radius, a number, or [...], one for each batch.
       steps: of the attack.
       normal: function shape -> standard normal noise, for a random start in the ball; None: the start is x.

@@ -14,22 +14,26 @@ import tensorflow as tf
 
 from tf_metadrop.algorithm.execution import execution
 from tf_metadrop.algorithm.inner_loop import adapt
-from tf_metadrop.algorithm.outer_loop import for_each_task, task_getter
-from tf_metadrop.analysis.paired import interval
+from tf_metadrop.algorithm.outer_loop import for_each_task
+from tf_metadrop.algorithm.tasks import task_getter
+from tf_metadrop.analysis import published
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import robustness
 from tf_metadrop.methods import attack, pgd
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.modes.evaluate import count_batches, load_run, test_images
+from tf_metadrop.modes.evaluate import count_batches
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.layers import cross_entropy
-from tf_metadrop.runs.train_log import Wandb, progress
+from tf_metadrop.runs.loading import load_run, test_images
+from tf_metadrop.runs.wandb_run import Wandb
 from tf_metadrop.util import lock, signals
+from tf_metadrop.util.interval import interval
+from tf_metadrop.util.progress import progress
 from tf_metadrop.util.provenance import about
 
-START = 13  # what random.py counts as a layer: of the random starts
+START = 13  # what rng.py counts as a layer: of the random starts
 
 
 def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
@@ -101,7 +105,7 @@ def radii(config: Config) -> dict[str, tuple[float, ...]]:
 def make_attack_step(config: Config, method, grid):
     """The compiled attack: (params, images, support, query, key, first) -> accuracies [metabatch, norms and radii].
 
-    Arguments as for `meta.make_test_step`. Radii are attacked all at once where tasks are, and one after the other
+    Arguments as for `steps.make_test_step`. Radii are attacked all at once where tasks are, and one after the other
     where tasks are: on a CPU all radii of a task at once take the same time (docs/methods.md) and more memory.
     """
     how, c = execution(config), config
@@ -166,7 +170,7 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     (directory / f"{stem}.csv").write_text(text.getvalue())
     made = dict(seed=config.seed, **about(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run)
     (directory / f"{stem}.json").write_text(json.dumps({"rows": rows, **made}, indent=1) + "\n")
-    robustness.draw(directory / f"{stem}.png", {config.method: rows}, config)
+    robustness.draw(directory / f"{stem}.png", {config.method: rows}, config, published.robustness(config))
     for row in rows:
         print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {row['accuracy_percent']:f} +- {row['ci95']:f}")
     print(f"wrote {directory}/{stem}.csv, .json and .png")

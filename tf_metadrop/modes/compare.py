@@ -6,17 +6,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop.algorithm.outer_loop import task_getter, task_loss
-from tf_metadrop.analysis.paired import interval
+from tf_metadrop.algorithm.outer_loop import task_loss
+from tf_metadrop.algorithm.tasks import task_getter
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.modes.evaluate import MODEL_FLAGS, count_batches, fitted, load_run, test_images
+from tf_metadrop.modes.evaluate import count_batches
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.rng import StandardNormal, fold
 from tf_metadrop.runs import checkpoint
-from tf_metadrop.runs.train_log import progress
+from tf_metadrop.runs.loading import MODEL_FLAGS, fitted, load_run, test_images
+from tf_metadrop.util.interval import interval
+from tf_metadrop.util.progress import progress
 
 
 class Tested(NamedTuple):

@@ -2,90 +2,31 @@
 
 import dataclasses
 import json
-import os
-import pathlib
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop.algorithm.execution import prepare
-from tf_metadrop.algorithm.outer_loop import make_test_step
-from tf_metadrop.analysis.paired import interval
+from tf_metadrop.algorithm.episodes import Images
+from tf_metadrop.algorithm.steps import make_test_step
 from tf_metadrop.config.config import Config
-from tf_metadrop.data import DATASETS, draw, fingerprint, load_split, warn_of_other_images
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
-from tf_metadrop.runs import checkpoint, tf1_checkpoint
-from tf_metadrop.runs.train_log import Wandb
-from tf_metadrop.runs.train_log import progress as shown
+from tf_metadrop.runs import tf1_checkpoint
+from tf_metadrop.runs.loading import load_run, test_images
+from tf_metadrop.runs.wandb_run import Wandb
 from tf_metadrop.util import lock, signals
+from tf_metadrop.util.interval import interval
+from tf_metadrop.util.progress import progress as shown
 from tf_metadrop.util.provenance import about
-
-MODEL_FLAGS = (
-    "dataset",
-    "way",
-    "maml",
-    "noise_type",
-    "noise_variant",
-    "inner",
-    "regularizer",
-)  # the weights depend on them
-
-
-class Images:
-    """A split, its `fingerprint`, and the episodes drawn from it.
-
-    The images are one tensor in memory (on a GPU, in its memory). Those mapped from a file stay there on a CPU, and
-    only those of a metabatch are read.
-
-    Args:
-      images: [classes, instances, height, width, channels], uint8 or float32 in [0, 1].
-    """
-
-    def __init__(self, images: np.ndarray, config: Config):
-        self._config = config
-        self._classes, self._instances = images.shape[:2]
-        self.episodes(np.random.RandomState(0))  # says at once if the split is too small
-        flat, mapped = images.reshape(-1, *images.shape[2:]), isinstance(images, np.memmap)
-        self._flat = flat if mapped and not tf.config.get_visible_devices("GPU") else tf.constant(flat)
-        self.fingerprint = fingerprint(images)
-
-    def batch(self, support: np.ndarray, query: np.ndarray):
-        """(images, support, query): what a step takes for a metabatch of `episodes`; the two are indices into images.
-
-        Of mapped images these are copies of the metabatch's own, so that `support` and `query` count anew.
-        """
-        if isinstance(self._flat, tf.Tensor):
-            return self._flat, support, query
-        rows = np.concatenate([support, query], 1)
-        numbers = np.arange(rows.size, dtype=rows.dtype).reshape(rows.shape)
-        images = tf.constant(self._flat[rows.ravel()])
-        return images, numbers[:, : support.shape[1]], numbers[:, support.shape[1] :]
-
-    def episodes(self, generator: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """One metabatch: indices of images, support [metabatch, way * shot] and query [metabatch, way * query]."""
-        c = self._config
-        return draw(generator, self._classes, self._instances, c.way, c.shot, c.query, c.metabatch, c.episodes)
-
-    def stream(self, generator: np.random.RandomState):
-        """Metabatches without end, each with the generator's state after it; a thread draws the next meanwhile."""
-        one = lambda: (self.episodes(generator), generator.get_state())
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(one)
-            while True:
-                ready, ahead = ahead.result(), pool.submit(one)
-                yield ready
 
 
 class Evaluation:
     """Accuracy of parameters on the same episodes with the same noise at every call.
 
     Args:
-      stream: see random.py; it and the seed fix the noise, the seed alone the episodes.
+      stream: see rng.py; it and the seed fix the noise, the seed alone the episodes.
     """
 
     def __init__(self, config: Config, method, images: Images, stream: int):
@@ -170,53 +111,3 @@ def count_batches(config: Config) -> int:
             f"--n_test_iters={config.n_test_iters} is less than one --metabatch={config.metabatch}: lower --metabatch."
         )
     return config.n_test_iters // config.metabatch
-
-
-def test_split(config: Config) -> np.ndarray:
-    """The images of --eval_split, as `load_split` gives them."""
-    return load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")
-
-
-def test_images(config: Config) -> Images:
-    """The images of --eval_split."""
-    return Images(test_split(config), config)
-
-
-def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, tf.Tensor], dict]:
-    """The Config to test a savedir's model with, its parameters, and the settings of its run. Prepares TensorFlow.
-
-    Settings of the task and the inner loop that were not given are the run's own; those that were may differ from it
-    (another shot, more steps), except dataset, way and method, which the weights depend on.
-
-    Raises:
-      UsageError: there is no model, or it does not fit.
-    """
-    directory = config.directory
-    params, run = checkpoint.load_params(directory, config.weights)
-    if not os.access(directory, os.W_OK):  # before the work, not after it
-        raise UsageError(f"{directory} cannot be written to: copy it to a folder of yours and give that as --savedir.")
-    config = config.inherit(run, given)
-    ours = config.as_dict()
-    if different := [name for name in MODEL_FLAGS if run.get(name, ours[name]) != ours[name]]:
-        theirs = ", ".join(f"--{name}={run[name]}" for name in different)
-        raise UsageError(f"{directory} was trained with {theirs}: give the same here, or leave it out.")
-    fitting = fitted(directory, params, run, config)
-    prepare(config)
-    return config, conv4.cast(fitting, config.dtype), run
-
-
-def fitted(directory: pathlib.Path, params, run: dict, config: Config) -> dict[str, tf.Tensor]:
-    """The parameters of a run that are to be tested as `config` says; warns if its training images are not here.
-
-    Raises:
-      UsageError: they do not fit, or the run was trained on the classes of --eval_split.
-    """
-    separate = DATASETS[config.dataset].generated or (pathlib.Path(config.data_dir, config.dataset, "val.npy")).exists()
-    if config.eval_split == "val" and run.get("eval_split") != "val" and not separate:
-        raise UsageError(
-            f"{directory} was trained on all training classes, so none are left for --eval_split=val: train with "
-            "--eval_split=val, which holds some out."
-        )
-    fitting = conv4.fitting(params, DATASETS[config.dataset], config.way, str(directory), load_method(config))
-    warn_of_other_images(directory, run, config.dataset, config.data_dir)
-    return fitting

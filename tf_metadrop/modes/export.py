@@ -12,16 +12,16 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tf_metadrop.algorithm.inner_loop import adapt
-from tf_metadrop.algorithm.outer_loop import gather_task
+from tf_metadrop.algorithm.tasks import gather_task
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.modes.evaluate import load_run, test_split
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.runs import tf1_checkpoint
-from tf_metadrop.runs.train_log import has_terminal
+from tf_metadrop.runs.loading import load_run, test_split
 from tf_metadrop.util import lock
+from tf_metadrop.util.progress import has_terminal
 from tf_metadrop.util.provenance import commit
 
 N_PAIRS, DISTANCE, N_SAMPLES = 10, 5, 10  # pairs of classes c and c + 5; noisy copies of the support features

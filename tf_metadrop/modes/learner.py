@@ -31,7 +31,7 @@ class MetaLearner:
 
     Attributes:
       config: Config; adaptation reads inner_lr, n_steps, n_test_mc_samp and seed. It may be replaced.
-      params: dict of meta-learned parameters (see model.py). `adapt` does not change them.
+      params: dict of meta-learned parameters (see nn/backbones/conv4.py). `adapt` does not change them.
       classes: the different labels of the last adaptation, sorted if they can be; None before.
     """
 

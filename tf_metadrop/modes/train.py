@@ -10,15 +10,17 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metadrop.algorithm import flops, parallel
+from tf_metadrop.algorithm.episodes import Images
 from tf_metadrop.algorithm.execution import execution, prepare
-from tf_metadrop.algorithm.outer_loop import State, initial_state, make_train_step
+from tf_metadrop.algorithm.outer_loop import State, initial_state
+from tf_metadrop.algorithm.steps import make_train_step
 from tf_metadrop.algorithm.workers import Team, watch
 from tf_metadrop.config.config import Config, of_texts
 from tf_metadrop.data import DATASETS, load_split
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.modes import replay
-from tf_metadrop.modes.evaluate import Evaluation, Images
+from tf_metadrop.modes.evaluate import Evaluation
 from tf_metadrop.modes.learner import MetaLearner
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.backbones import conv4

@@ -243,7 +243,7 @@ def constant_gradient(x):
 
 
 def max_pool(x):
-    """2x2, stride 2, VALID: the maxima of x, and which of the four each is; see `kernels.pool`."""
+    """2x2, stride 2, VALID: the maxima of x, and which of the four each is; see `fused.pool`."""
     return fused.pool(x)
 
 

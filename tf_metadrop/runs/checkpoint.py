@@ -2,7 +2,8 @@
 
 The file is NumPy's own (a zip) without pickles, whose comment is the SHA-256 of what stands before it. The state before
 is kept as `state.previous.npz`, and taken if the last turns out to be broken. Beside them lie the weights as the TF1
-program writes them (tf1.py), so that it too can read the savedir; they are for others, a resume reads state.npz.
+program writes them (tf1_checkpoint.py), so that it too can read the savedir; they are for others, a resume reads
+state.npz.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ class Saved(NamedTuple):
     state: State
     random: tuple  # state of the legacy NumPy generator that draws the training episodes
     config: dict[str, Any]  # Config.as_dict() of the run
-    progress: dict[str, Any]  # what the log needs to go on: see tracking.TrainLog.progress
+    progress: dict[str, Any]  # what the log needs to go on: see train_log.TrainLog.progress
     images: str | None = None  # data.fingerprint of the training images; None: an older run, which does not say
 
 

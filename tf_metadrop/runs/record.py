@@ -40,7 +40,7 @@ def read(directory: pathlib.Path) -> dict:
 
     Returns:
       iterations, seconds (evaluations and compilation included), peak_mb (resident memory), gflop_per_iteration
-      (work.train_step_flop; None where it could not be counted), parts: the same of every start, with its command,
+      (flops.train_step_flop; None where it could not be counted), parts: the same of every start, with its command,
       commit, machine and versions.
     """
     try:

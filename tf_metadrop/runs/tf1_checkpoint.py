@@ -1,18 +1,13 @@
-"""Checkpoints of the TF1 program, read and written (TF1_BEHAVIOUR, "Files it writes").
-
-python -m tf_metadrop.tf1 export SAVEDIR OUT     the weights of SAVEDIR as OUT/model.*, which the TF1 program restores
-"""
+"""Checkpoints of the TF1 program, read and written (TF1_BEHAVIOUR, "Files it writes")."""
 
 import errno
 import os
 import pathlib
 import re
 import shutil
-import sys
 
 import numpy as np
 
-from tf_metadrop.cli import program
 from tf_metadrop.errors import UsageError
 
 PREFIX = "model"
@@ -111,29 +106,3 @@ def settings(directory: pathlib.Path) -> dict:
     if texts.get("noise_type") in noise.REPORTED[2:]:
         texts.setdefault("noise_variant", "report")
     return config.of_texts(texts)
-
-
-def export(source: pathlib.Path, out: pathlib.Path) -> None:
-    """Writes the weights of a savedir, ours or the TF1 program's, to OUT/model.*; raises UsageError."""
-    with program.importing_tensorflow():
-        from tf_metadrop.runs import checkpoint  # which writes through this module
-
-        params, _ = checkpoint.load_params(source)
-    if out.exists() and (not out.is_dir() or checkpoint.kind(out)):
-        raise UsageError(f"{out} exists and is a file or holds a checkpoint: give another folder.")
-    out.mkdir(parents=True, exist_ok=True)
-    write(out, {name: w.numpy() for name, w in params.items()})
-    print(f"wrote {len(params)} variables to {out / PREFIX}")
-
-
-def main(arguments: list[str]) -> int:
-    """Runs the command line; returns the exit code."""
-    if len(arguments) != 3 or arguments[0] != "export":
-        print("usage: python -m tf_metadrop.tf1 export SAVEDIR OUT", file=sys.stderr)
-        return 2
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return program.guard("tf_metadrop.tf1", lambda: export(*map(pathlib.Path, arguments[1:])))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

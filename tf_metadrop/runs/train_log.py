@@ -5,18 +5,15 @@ metrics.jsonl holds only what the seed determines, so that it can be compared by
 
 import json
 import math
-import netrc
-import os
 import pathlib
-import shutil
 import sys
 import time
-import urllib.parse
 
 from tqdm import tqdm
 
-WANDB_PROJECT = "tf_metadrop"
-WANDB_HOST = "api.wandb.ai"
+from tf_metadrop.runs.wandb_run import Wandb
+from tf_metadrop.util.progress import has_terminal
+
 LABELS = {"train": "meta_train", "test": "meta_test ", "val": "meta_val  "}
 
 
@@ -111,86 +108,3 @@ class TrainLog:
 def header(config) -> bytes:
     """The first lines of meta_train.log: every setting, and an empty line."""
     return "".join(f"{name}: {value}\n" for name, value in config.as_dict().items()).encode() + b"\n"
-
-
-def has_terminal() -> bool:
-    """Whether a progress bar can be shown: stderr is a terminal of known width."""
-    return sys.stderr.isatty() and shutil.get_terminal_size(fallback=(0, 0)).columns > 0
-
-
-def progress(items, unit: str):
-    """Iterates with a progress bar and the time left: on a terminal at once, elsewhere a line a minute."""
-    return tqdm(items, unit=unit, **({} if has_terminal() else dict(delay=60, mininterval=60, ascii=True)))
-
-
-class Wandb:
-    """A W&B run that may not exist: --wandb=disabled, or W&B cannot be used (one warning; the run goes on without).
-
-    The run's id is kept in the savedir, so that a resumed run and its meta-test go on in the same W&B run.
-    """
-
-    KEPT = "wandb_id.txt"
-
-    def __init__(self, directory: pathlib.Path, config):
-        self._run = None
-        mode = wandb_mode(config.wandb)
-        if mode == "disabled":
-            return
-        try:
-            import wandb
-
-            kept = directory / self.KEPT
-            new = dict(name=config.name or directory.name, config=config.as_dict())  # a test keeps its training's
-            known = dict(id=kept.read_text(), resume="allow") if kept.exists() else new
-            quiet = wandb.Settings(silent=True)
-            self._run = wandb.init(project=WANDB_PROJECT, mode=mode, dir=directory, settings=quiet, **known)
-            kept.write_text(self._run.id)
-        except Exception as error:  # whatever W&B does, the training goes on
-            print(f"W&B cannot be used ({error}): going on without it (--wandb=disabled).", file=sys.stderr)
-
-    def log(self, numbers: dict) -> None:
-        """Logs the numbers under their names, at the step of their `iter` if there is one."""
-        self._do(lambda _: self._run.log(numbers, step=numbers.get("iter")))
-
-    def table(self, name: str, rows: list[dict]) -> None:
-        """Logs rows with the same keys as a table."""
-        columns = list(rows[0])
-        self._do(lambda w: self._run.log({name: w.Table(columns=columns, data=[list(row.values()) for row in rows])}))
-
-    def figures(self, paths: dict[str, pathlib.Path]) -> None:
-        """Logs PNG files, and GIF files as moving pictures, under these names."""
-
-        def act(wandb):
-            of_kind = {".png": wandb.Image, ".gif": lambda path: wandb.Video(path, format="gif")}
-            self._run.log({name: of_kind[path.suffix](str(path)) for name, path in paths.items()})
-
-        self._do(act)
-
-    def finish(self) -> None:
-        """Ends the W&B run."""
-        self._do(lambda _: self._run.finish())
-
-    def _do(self, act) -> None:
-        """Calls act(wandb) if there is a run; if W&B fails there is none from then on."""
-        if self._run:
-            import wandb
-
-            try:
-                act(wandb)
-            except Exception as error:
-                self._run = None
-                print(f"W&B failed ({error}): going on without it.", file=sys.stderr)
-
-
-def wandb_mode(flag: str) -> str:
-    """online, offline or disabled: what --wandb asks for; auto follows WANDB_MODE, then whether a key is configured."""
-    if flag != "auto":
-        return flag
-    if os.environ.get("WANDB_MODE") in ("online", "offline", "disabled"):
-        return os.environ["WANDB_MODE"]
-    host = urllib.parse.urlsplit(os.environ.get("WANDB_BASE_URL", "")).hostname or WANDB_HOST
-    try:
-        in_netrc = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
-    except (OSError, netrc.NetrcParseError):
-        in_netrc = None
-    return "online" if os.environ.get("WANDB_API_KEY") or in_netrc else "offline"

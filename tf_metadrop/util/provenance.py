@@ -10,12 +10,22 @@ import shlex
 import subprocess
 import sys
 
+import tf_metadrop
+
+PACKAGE = pathlib.Path(__file__).parents[1]
+
 
 def about() -> dict:
     """Command line, commit, machine and versions of this process."""
-    name, *flags = sys.argv
-    command = shlex.join(["python", pathlib.Path(name).name, *flags])
-    return dict(command=command, commit=commit(), machine=hardware(), versions=versions())
+    return dict(command=command(), commit=commit(), machine=hardware(), versions=versions())
+
+
+def command() -> str:
+    """The command line of this process, as one would type it."""
+    path, *flags = sys.argv
+    name = pathlib.Path(path).name
+    start = ["python", "-m", PACKAGE.name] if name == "__main__.py" else ["python", name]
+    return shlex.join([*(start if name.endswith(".py") else [name]), *flags])
 
 
 def hardware() -> dict:
@@ -55,12 +65,20 @@ def version(*packages: str) -> str:
 
 
 def commit() -> str:
-    """The commit of this source tree, with `-dirty` where files differ from it; `unknown` outside git."""
-    command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    """The commit of this source tree, with `-dirty` where files differ from it; the version where it was installed.
+
+    A package installed below somebody's repository, as in its virtual environment, is not part of that repository.
+    """
+
+    def git(*arguments):
+        done = ["git", "-C", str(PACKAGE), *arguments]
+        return subprocess.run(done, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        git("ls-files", "--error-unmatch", "__init__.py")
+        return git("describe", "--always", "--dirty", "--abbrev=12")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return f"version {tf_metadrop.__version__}"
 
 
 def peak_mb() -> int:

@@ -8,7 +8,7 @@ from tf_metadrop.methods import attack, pgd
 from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.layers import cross_entropy
 
-NUMBER = 12  # what random.py counts as a layer: of the attack's random start
+NUMBER = 12  # what rng.py counts as a layer: of the attack's random start
 
 
 class Adversary(NamedTuple):
@@ -18,7 +18,7 @@ class Adversary(NamedTuple):
     its result is a constant.
     """
 
-    norm: str  # of tf_metadrop.attack
+    norm: str  # of tf_metadrop.methods.attack
     eps: float  # radius, for images in [0, 1]
     steps: int  # of PGD
 

@@ -21,7 +21,7 @@ Where many samples of the noise are taken (a meta-test), the first block's are t
 report computes under this name (TF1_BEHAVIOUR, "The report's noise types").
 
 Where the tasks run at once (on a GPU), h, x, f and logits have more axes before these, the first of them the tasks, and
-the parameters under theta/ begin with it too: `ops.convs`, `ops.dense` and elementwise arithmetic take both forms.
+the parameters under theta/ begin with it too: `layers.convs`, `layers.dense` and elementwise arithmetic take both.
 """
 
 from tf_metadrop.util.registry import Registry

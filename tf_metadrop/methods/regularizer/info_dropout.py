@@ -9,8 +9,8 @@ with theta. The paper's setting could not be read; all four blocks, and K_l in t
 
 import tensorflow as tf
 
+from tf_metadrop.data.spec import LAYERS
 from tf_metadrop.methods.regularizer.none import Regularizer
-from tf_metadrop.nn.backbones.conv4 import LAYERS
 from tf_metadrop.nn.layers import conv, norm_relu, pool
 
 LEAST, RANGE = 0.001, 0.7

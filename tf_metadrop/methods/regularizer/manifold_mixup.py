@@ -7,8 +7,8 @@ mixed.
 
 import tensorflow as tf
 
+from tf_metadrop.data.spec import LAYERS
 from tf_metadrop.methods.regularizer.none import Regularizer
-from tf_metadrop.nn.backbones.conv4 import LAYERS
 from tf_metadrop.nn.layers import permute
 
 

@@ -10,7 +10,7 @@ class Regularizer:
     sample. Arrays may have axes of tasks and samples before those given; a penalty has those alone.
     """
 
-    NUMBERS = range(6, 12)  # what random.py counts as layers; 1 to 5 are the noise type's
+    NUMBERS = range(6, 12)  # what rng.py counts as layers; 1 to 5 are the noise type's
 
     def parameters(self, spec):
         """{name: shape} of its own parameters; those under theta/ are adapted by the inner loop, the others not."""

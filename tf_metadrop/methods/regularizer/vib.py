@@ -30,7 +30,7 @@ class VIB(Regularizer):
     def last(self, params, f, normal):
         """z and beta * KL."""
         rho = dense(f, params["theta/vib_w"], params["theta/vib_b"]) - SHIFT
-        s = tf.math.softplus(rho)  # of a relative precision that the noise's own, ops.softplus, does not need
+        s = tf.math.softplus(rho)  # of a relative precision that the noise's own, layers.softplus, does not need
         kl = tf.reduce_mean(tf.reduce_sum((f**2 + s**2 - 1) / 2 - log_softplus(rho), -1), -1)
         z = f if normal is None else f + s * normal(self.NUMBERS[0], f.shape)
         return z, self.beta * kl

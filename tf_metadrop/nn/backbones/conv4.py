@@ -39,8 +39,8 @@ def initial(spec: DatasetSpec, way: int, seed: tf.Tensor, method=None) -> dict[s
     """Initial parameters in float32: kernels of sd 0.02 (convolutions cut at 2 sd), biases and offsets 0.
 
     Args:
-      seed: [2], see `random.key`.
-      method: see `tf_metadrop.method`; None: the TF1 program's parameters alone.
+      seed: [2], see `rng.key`.
+      method: see `tf_metadrop.methods.method`; None: the TF1 program's parameters alone.
     """
     params = {}
     for index, (name, shape) in enumerate(shapes(spec, way, method).items()):
@@ -74,34 +74,13 @@ def fitting(params, spec: DatasetSpec, way: int, source: str, method=None) -> di
     return {name: params[name] for name in wanted}
 
 
-def cast(params, dtype) -> dict[str, tf.Tensor]:
-    """The parameters in this dtype; so is all that is computed with them."""
-    return {name: tf.cast(w, dtype) for name, w in params.items()}
-
-
-def dtype_of(params) -> tf.DType:
-    """The dtype of the parameters."""
-    return next(iter(params.values())).dtype
-
-
-def narrow(params, way: int) -> dict[str, tf.Tensor]:
-    """The parameters with the dense layer's first `way` columns alone."""
-    dense = {"theta/dense_w": params["theta/dense_w"][:, :way], "theta/dense_b": params["theta/dense_b"][:way]}
-    return {**params, **dense}
-
-
-def adapted_names(params) -> list[str]:
-    """Names of the parameters that the inner loop adapts: all of theta."""
-    return [name for name in params if name.startswith("theta/")]
-
-
 def encode(params, x, method, noise=None, second_order="exact", mixing=None):
     """Features before the dense layer, and the regulariser's penalty.
 
     Args:
       params: dict of parameters.
       x: images in [0, 1], [batch, height, width, channels].
-      method: see `tf_metadrop.method`.
+      method: see `tf_metadrop.methods.method`.
       noise: None (not sampling), or a function (layer, shape) -> standard normal noise of this shape.
       second_order: `tf1` makes the batch norms' backward results constants.
       mixing: of `Regularizer.mix`; None: nothing is mixed.

@@ -7,10 +7,12 @@ import pathlib
 
 import yaml
 
-from tf_metadrop.config.config import Config, define_flags, from_flags, given_flags
+from tf_metadrop.config.absl_flags import define_flags, from_flags, given_flags
+from tf_metadrop.config.config import Config
+from tf_metadrop.experiments import flag_files
 from tf_metadrop.runs import record
 
-FLAGS = pathlib.Path(__file__).parent.parent / "flags" / "results"
+FLAGS = flag_files.folder() / "results"
 GRADIENTS = "exact", "tf1", "first"
 SEEDS = 0, 1
 INNER_LR = {  # chosen on validation classes after 300 iterations: results/sweeps
@@ -123,7 +125,7 @@ def settings(arguments: list[str]) -> tuple[Config, set[str]]:
 
     values = flags.FlagValues()
     define_flags(values)
-    values(["main.py", *arguments])
+    values(["main.py", *flag_files.found(arguments)])
     return from_flags(values), given_flags(values)
 
 

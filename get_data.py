@@ -1,0 +1,8 @@
+"""Gets a data set ready: see tf_metadrop/cli/get_data.py."""
+
+import sys
+
+from tf_metadrop.cli.get_data import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,76 @@
+"""The compiled steps of meta-training and meta-testing."""
+
+import tensorflow as tf
+
+from tf_metadrop.algorithm.execution import execution
+from tf_metadrop.algorithm.outer_loop import adam_step, for_each_task, meta_gradient, task_loss, vectorised_gradient
+from tf_metadrop.algorithm.tasks import task_getter
+from tf_metadrop.nn import fused
+from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.rng import StandardNormal, fold
+
+
+def make_train_step(config, method, shared_gradient=None):
+    """The compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
+
+    Where the loss, the gradient or the new weights hold a number that is none, the loss is NaN and the state stays as
+    it was but for its iteration, which is Adam's t too: it counts steps that were passed over.
+
+    images as for `gather_task`; support [metabatch, way * shot] and query [metabatch, way * query] are indices; key is
+    the training stream's, into which iteration and task are folded. shared_gradient: see `parallel.sharded`.
+    """
+    how = execution(config)
+    gradient_of = shared_gradient or (vectorised_gradient if how.at_once else meta_gradient)
+
+    @tf.function(autograph=False, jit_compile=how.xla and not shared_gradient)
+    def train_step(state, images, support, query, key):
+        key = fold(key, state.iteration)
+        dtype = conv4.dtype_of(state.params)
+        task = task_getter(images, support, query, config, dtype)
+        get_noise = lambda index: StandardNormal(fold(key, index), dtype)
+        with fused.Ahead(not how.xla):
+            gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, method, get_noise)
+        after = adam_step(state, gradient, config.meta_lr)
+        sound = are_numbers([loss, *gradient.values(), *after.params.values()])
+        kept = tf.nest.map_structure(lambda new, old: tf.where(sound, new, old), after, state)
+        return kept._replace(iteration=after.iteration), tf.where(sound, loss, float("nan")), accs
+
+    return train_step
+
+
+def are_numbers(tensors):
+    """Whether all numbers are finite, a scalar."""
+    return tf.reduce_all(tf.math.is_finite(tf.concat([tf.reshape(t, [-1]) for t in tensors], 0)))
+
+
+def make_test_step(config, method):
+    """The compiled evaluation step: (params, images, support, query, key, first) -> (losses, accuracies), [metabatch].
+
+    n_test_mc_samp noise samples per inner step; no second-order graph is built. Into the key the task's number is
+    folded, counted from `first`, so that the same tasks give the same result however they are batched.
+    """
+    how, c = execution(config), config
+
+    def losses_and_accuracies(params, images, support, query, key, first):
+        dtype = conv4.dtype_of(params)
+        get_task = task_getter(images, support, query, c, dtype)
+        get_noise = lambda index: StandardNormal(fold(key, first + index), dtype)
+        samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
+        if how.at_once:
+            every, numbers = for_each_task(params, c.metabatch), tf.range(c.metabatch)
+            return task_loss(every, get_task(numbers), c, method, get_noise(numbers), *samples)[:2]
+        tasks_in_flight, in_flight = (how.in_flight, 1) if c.metabatch > 1 else (1, how.in_flight)
+
+        def one(index):
+            task, noise = get_task(index), get_noise(index)
+            return task_loss(params, task, c, method, noise, *samples, in_flight)[:2]
+
+        numbers = dtype, dtype
+        return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=tasks_in_flight)
+
+    @tf.function(autograph=False, jit_compile=how.xla)
+    def test_step(*args):
+        with fused.Ahead(not how.xla):
+            return losses_and_accuracies(*args)
+
+    return test_step

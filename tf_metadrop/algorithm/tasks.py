@@ -1,0 +1,41 @@
+"""Episodes as tensors."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Task(NamedTuple):
+    """One episode: images in [0, 1] and one-hot labels."""
+
+    support_x: tf.Tensor  # [way * shot, height, width, channels]
+    support_y: tf.Tensor  # [way * shot, way]
+    query_x: tf.Tensor  # [way * query, height, width, channels]
+    query_y: tf.Tensor  # [way * query, way]
+
+
+def gather_task(images, support, query, way, shot, n_query, dtype=tf.float32) -> Task:
+    """Cuts one episode out of a split.
+
+    Args:
+      images: [classes * instances, height, width, channels]; uint8 means 0..255, floats are in [0, 1].
+      support, query: indices into images, [..., way * shot] and [..., way * n_query], class by class.
+      dtype: of the task's images and labels.
+    """
+
+    def cut(indices):
+        x = tf.gather(images, indices)
+        return tf.cast(x, dtype) / 255 if images.dtype == tf.uint8 else tf.cast(x, dtype)
+
+    def one_hot(indices, per_class):
+        labels = tf.one_hot(tf.repeat(tf.range(way), per_class), way, dtype=dtype)
+        return tf.broadcast_to(labels, [*indices.shape[:-1], *labels.shape])
+
+    return Task(cut(support), one_hot(support, shot), cut(query), one_hot(query, n_query))
+
+
+def task_getter(images, support, query, config, dtype=tf.float32):
+    """A function from a task's number, or several tasks', to its Task, for the arguments of a step."""
+    way, shot, n_query = config.way, config.shot, config.query
+    cut = lambda indices, index: tf.gather(indices, index)
+    return lambda index: gather_task(images, cut(support, index), cut(query, index), way, shot, n_query, dtype)

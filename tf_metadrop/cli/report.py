@@ -1,0 +1,29 @@
+"""One page of HTML with everything that a set of runs has: settings, curves, tables beside paper and report, figures.
+
+metadrop report DIR ... [--output report.html]
+
+Takes every savedir under the folders, finished or not. The page needs no network and no other file.
+"""
+
+import argparse
+import pathlib
+
+from tf_metadrop.analysis import report
+from tf_metadrop.cli import program
+
+
+def main(argv: list[str]) -> int:
+    """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form)
+    parser.add_argument("folders", nargs="+", type=pathlib.Path, help="folders of savedirs, however deep")
+    parser.add_argument("--output", type=pathlib.Path, default="report.html", help="default: report.html")
+    args = parser.parse_args(argv[1:])
+
+    def act():
+        text = report.page(args.folders)
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        args.output.write_text(text)
+        print(f"wrote {args.output}")
+
+    return program.guard(argv[0], act)

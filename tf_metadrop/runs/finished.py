@@ -1,0 +1,99 @@
+"""Finished runs: what their savedirs say of their tests and attacks."""
+
+import dataclasses
+import json
+import pathlib
+
+from tf_metadrop.config.config import Config
+from tf_metadrop.errors import UsageError
+from tf_metadrop.runs import record
+
+TASK = "dataset", "way", "shot"
+
+
+OF_TRAINING = (  # what a run is called after; its test may have others
+    "maml", "noise_type", "noise_variant", "inner", "regularizer", "adv_train", "adv_norm", "adv_eps", "inner_lr",
+)  # fmt: skip
+
+
+NUMBERS = {  # that the tables take from a file
+    "meta_test": ("accuracy", "interval", "episodes"),
+    "attack": ("epsilon", "accuracy_percent", "ci95", "tasks", "steps", "restarts"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A savedir that was meta-tested or attacked."""
+
+    directory: pathlib.Path
+    config: Config  # of the test, but for OF_TRAINING
+    trained_with: dict  # settings of the training, as far as they are known
+    test: dict | None  # what meta_test.json holds
+    attack: list  # rows of attack.json
+
+    @property
+    def task(self):
+        """(dataset, way, shot)."""
+        return tuple(getattr(self.config, name) for name in TASK)
+
+    @property
+    def gradient(self) -> str:
+        """Which meta-gradient the run was trained with; the TF1 program's has no such setting."""
+        return self.trained_with.get("second_order", "TF1 program")
+
+    @property
+    def rate(self) -> str:
+        """The inner learning rate, and that of the test where it had another."""
+        tested = (self.test or {}).get("config", {}).get("inner_lr", self.config.inner_lr)
+        return f"{self.config.inner_lr:g}" + (f", tested with {tested:g}" if tested != self.config.inner_lr else "")
+
+    @property
+    def seed(self) -> int | str:
+        """The training's seed; "" if it is not known."""
+        return self.trained_with.get("seed", "")
+
+    @property
+    def iterations(self) -> int | str:
+        """The last iteration that its weights had seen, of an older file that its folder knows of; "" if unknown."""
+        done = record.read(self.directory).get("iterations")
+        of_folder = done - 1 if done else self.trained_with.get("n_train_iters", "")
+        return self.trained_with.get("iteration", of_folder)
+
+
+def find(folders: list[pathlib.Path]) -> list[Run]:
+    """All finished runs under the folders.
+
+    Raises:
+      UsageError: a folder is missing or holds none, or a file is not what a run writes.
+    """
+    runs = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder: give folders of savedirs.")
+        files = [path for name in ("meta_test.json", "attack.json") for path in folder.rglob(name)]
+        if not files:
+            raise UsageError(f"{folder} holds no meta_test.json or attack.json: run --mode=meta_test or attack first.")
+        runs.extend(load(directory) for directory in sorted({path.parent for path in files}))
+    return list({run.directory.resolve(): run for run in runs}.values())
+
+
+def load(directory: pathlib.Path) -> Run:
+    """One finished run."""
+    found = {}
+    for name in ("attack", "meta_test"):  # the settings are those of the test where there is one
+        path = directory / f"{name}.json"
+        if not path.exists():
+            continue
+        try:
+            found[name] = json.loads(path.read_text())
+            known = {field.name for field in dataclasses.fields(Config)}
+            trained_with = dict(found[name]["trained_with"])
+            settings = found[name]["config"] | {key: trained_with[key] for key in OF_TRAINING if key in trained_with}
+            config = Config(**{key: value for key, value in settings.items() if key in known})
+            for row in found[name]["rows"] if name == "attack" else [found[name]]:
+                if not all(isinstance(row[number], (int, float)) for number in NUMBERS[name]):
+                    raise ValueError("its numbers are none")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{path} is not what --mode={name} writes ({error}): run that again.") from error
+    return Run(directory, config, trained_with, found.get("meta_test"), found.get("attack", {}).get("rows", []))

@@ -1,0 +1,16 @@
+"""Progress bars, and whether there is a terminal for them."""
+
+import shutil
+import sys
+
+from tqdm import tqdm
+
+
+def has_terminal() -> bool:
+    """Whether a progress bar can be shown: stderr is a terminal of known width."""
+    return sys.stderr.isatty() and shutil.get_terminal_size(fallback=(0, 0)).columns > 0
+
+
+def progress(items, unit: str):
+    """Iterates with a progress bar and the time left: on a terminal at once, elsewhere a line a minute."""
+    return tqdm(items, unit=unit, **({} if has_terminal() else dict(delay=60, mininterval=60, ascii=True)))
