@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.params import adapted_names
 
 ZERO = tf.UnconnectedGradients.ZERO
 
@@ -37,7 +38,7 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
     Returns:
       Adapted.
     """
-    theta = {name: params[name] for name in conv4.adapted_names(params)}
+    theta = {name: params[name] for name in adapted_names(params)}
     samples = n_samples, at_once, in_flight
     path, losses, logits = [theta], [], []
     for step in range(config.n_steps):

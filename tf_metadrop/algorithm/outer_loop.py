@@ -9,6 +9,7 @@ from tf_metadrop.algorithm.inner_loop import ZERO, adapt
 from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.layers import accuracy, cross_entropy
+from tf_metadrop.nn.params import adapted_names, dtype_of
 
 GRADIENT_CLIP = 3.0
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -78,7 +79,7 @@ def meta_gradient(params, n_tasks, get_task, config, method, get_noise):
       (gradients, mean query cross-entropy, accuracies [n_tasks]).
     """
     trained = {name: w for name, w in params.items() if method.trained(name)}
-    dtype = conv4.dtype_of(trained)
+    dtype = dtype_of(trained)
 
     def body(index, total, loss_sum, accs):
         gradient, loss, acc = task_gradient(params, get_task(index), config, method, get_noise(index))
@@ -110,7 +111,7 @@ def vectorised_gradient(params, n_tasks, get_task, config, method, get_noise):
 def for_each_task(params, n_tasks):
     """The parameters with a theta for every task, on a leading axis."""
     theta = {
-        name: tf.broadcast_to(params[name], [n_tasks, *params[name].shape]) for name in conv4.adapted_names(params)
+        name: tf.broadcast_to(params[name], [n_tasks, *params[name].shape]) for name in adapted_names(params)
     }
     return {**params, **theta}
 
@@ -118,7 +119,7 @@ def for_each_task(params, n_tasks):
 def adam_step(state: State, gradient, meta_lr) -> State:
     """Clips each gradient entry to [-3, 3] and takes one step of Adam in TF1's form (Kingma & Ba, end of section 2)."""
     params, m, v = dict(state.params), {}, {}
-    t = tf.cast(state.iteration + 1, conv4.dtype_of(gradient))
+    t = tf.cast(state.iteration + 1, dtype_of(gradient))
     rate = meta_lr * tf.sqrt(1 - BETA2**t) / (1 - BETA1**t)
     for name, g in gradient.items():
         g = tf.clip_by_value(g, -GRADIENT_CLIP, GRADIENT_CLIP)

@@ -6,7 +6,7 @@ from tf_metadrop.algorithm.execution import execution
 from tf_metadrop.algorithm.outer_loop import adam_step, for_each_task, meta_gradient, task_loss, vectorised_gradient
 from tf_metadrop.algorithm.tasks import task_getter
 from tf_metadrop.nn import fused
-from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.params import dtype_of
 from tf_metadrop.nn.rng import StandardNormal, fold
 
 
@@ -25,7 +25,7 @@ def make_train_step(config, method, shared_gradient=None):
     @tf.function(autograph=False, jit_compile=how.xla and not shared_gradient)
     def train_step(state, images, support, query, key):
         key = fold(key, state.iteration)
-        dtype = conv4.dtype_of(state.params)
+        dtype = dtype_of(state.params)
         task = task_getter(images, support, query, config, dtype)
         get_noise = lambda index: StandardNormal(fold(key, index), dtype)
         with fused.Ahead(not how.xla):
@@ -52,7 +52,7 @@ def make_test_step(config, method):
     how, c = execution(config), config
 
     def losses_and_accuracies(params, images, support, query, key, first):
-        dtype = conv4.dtype_of(params)
+        dtype = dtype_of(params)
         get_task = task_getter(images, support, query, c, dtype)
         get_noise = lambda index: StandardNormal(fold(key, first + index), dtype)
         samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)

@@ -25,8 +25,8 @@ from tf_metadrop.analysis import table_figures
 from tf_metadrop.cli import program
 from tf_metadrop.config import config
 from tf_metadrop.errors import UsageError
-from tf_metadrop.experiments.sweep import finished
 from tf_metadrop.figures import boundary, curves, noise_maps
+from tf_metadrop.runs import finished
 from tf_metadrop.runs.wandb_run import Wandb
 from tf_metadrop.util.progress import progress
 from tf_metadrop.util.quiet import importing_tensorflow

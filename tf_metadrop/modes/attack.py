@@ -26,6 +26,7 @@ from tf_metadrop.modes.evaluate import count_batches
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.layers import cross_entropy
+from tf_metadrop.nn.params import dtype_of
 from tf_metadrop.runs.loading import load_run, test_images
 from tf_metadrop.runs.wandb_run import Wandb
 from tf_metadrop.util import lock, signals
@@ -142,7 +143,7 @@ def make_attack_step(config: Config, method, grid):
 
     @tf.function(autograph=False, jit_compile=how.xla)
     def step(params, images, support, query, key, first):
-        dtype = conv4.dtype_of(params)
+        dtype = dtype_of(params)
         get_task = task_getter(images, support, query, c, dtype)
         get_noise = lambda index: rng.StandardNormal(rng.fold(key, first + index), dtype)
         if how.at_once:

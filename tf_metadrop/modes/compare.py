@@ -13,7 +13,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.modes.evaluate import count_batches
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.params import cast
 from tf_metadrop.nn.rng import StandardNormal, fold
 from tf_metadrop.runs import checkpoint
 from tf_metadrop.runs.loading import MODEL_FLAGS, fitted, load_run, test_images
@@ -93,7 +93,7 @@ def load_like(savedir: pathlib.Path, config: Config) -> dict[str, tf.Tensor]:
         raise UsageError(
             f"{savedir} was trained with {theirs}, {config.directory} was not: compare runs that are alike."
         )
-    return conv4.cast(fitted(savedir, params, run, config), config.dtype)
+    return cast(fitted(savedir, params, run, config), config.dtype)
 
 
 def summary(tested: Tested, names: tuple[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Hidden features along the inner loop, for the figures of decision boundaries (TF1_BEHAVIOUR, mode export)."""
+"""Hidden features along the inner loop, for the figures of decision boundaries (docs/tf1_behaviour.md, "Files it writes")."""
 
 import dataclasses
 import io
@@ -18,6 +18,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.params import dtype_of, narrow
 from tf_metadrop.runs import tf1_checkpoint
 from tf_metadrop.runs.loading import load_run, test_split
 from tf_metadrop.util import lock
@@ -53,7 +54,7 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
             f"--query), but the split has {n_classes} of {n_instances}: lower --query or take a larger dataset."
         )
     with lock.held(config.directory, config.mode):
-        exported = features_of_pairs(config, conv4.narrow(params, 2), images)
+        exported = features_of_pairs(config, narrow(params, 2), images)
         path, about = (config.directory / f"{config.of_weights('export')}{suffix}" for suffix in (".pkl", ".json"))
         tf1_checkpoint.keep_theirs(path, ours=about)
         about.write_text(json.dumps(dict(commit=commit(), config=config.as_dict(), trained_with=run), indent=1) + "\n")
@@ -87,7 +88,7 @@ def features_of_pairs(config, params, images) -> list[dict[str, np.ndarray]]:
 
 def task_features(params, task, config, method, key):
     """htr, hte, w, b and, with noise, htr_sample of one task, as tensors: see `export_features`."""
-    dtype = conv4.dtype_of(params)
+    dtype = dtype_of(params)
     draw = rng.StandardNormal(rng.fold(key, ADAPTING), dtype)
     adapted = adapt(params, task.support_x, task.support_y, config, method, draw, config.n_test_mc_samp)
     steps = {name: [] for name in ("htr", "hte", "htr_sample", "w", "b")}

@@ -16,6 +16,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.params import cast, narrow
 from tf_metadrop.runs import checkpoint
 
 
@@ -42,7 +43,7 @@ class MetaLearner:
         if params is None:
             key = rng.key(config.seed, rng.INITIAL_WEIGHTS)
             params = conv4.initial(self._spec, config.way, key, self._method)
-        self.params = conv4.cast(params, config.dtype)
+        self.params = cast(params, config.dtype)
         self.classes = None
         self._adapted = None
 
@@ -86,7 +87,7 @@ class MetaLearner:
             raise UsageError(f"support_y has shape {indices.shape}: give one label for each of the {len(x)} images.")
         if not 2 <= len(classes) <= self.config.way:
             raise UsageError(f"support_y has {len(classes)} classes: give 2 to {self.config.way}, the model's way.")
-        params = conv4.narrow(self.params, len(classes))
+        params = narrow(self.params, len(classes))
         labels = tf.one_hot(indices, len(classes), dtype=self.config.dtype)
         self._adapted = self._inner_loop(params, x, labels, rng.key(self.config.seed, rng.ADAPT))
         self.classes = classes

@@ -20,6 +20,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.params import cast
 
 MOST_NAMES = 5  # in a sentence
 
@@ -86,7 +87,7 @@ class Look(NamedTuple):
 def looks(step: Step, dtype: str) -> list[Look]:
     """Takes the step's tasks again, one after the other, in float32 or float64."""
     config = dataclasses.replace(step.config, precision="float64" if dtype == "float64" else "float32")
-    method, params = load_method(config), conv4.cast(step.params, dtype)
+    method, params = load_method(config), cast(step.params, dtype)
     key = rng.fold(tf.constant(step.key), tf.constant(step.iteration, tf.int64))
 
     @tf.function(autograph=False)

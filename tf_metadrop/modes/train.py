@@ -24,6 +24,7 @@ from tf_metadrop.modes.evaluate import Evaluation
 from tf_metadrop.modes.learner import MetaLearner
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.params import cast
 from tf_metadrop.runs import checkpoint, tf1_checkpoint
 from tf_metadrop.runs.checkpoint import Saved
 from tf_metadrop.runs.record import Record
@@ -37,7 +38,7 @@ def meta_train(config: Config) -> MetaLearner:
     """Meta-trains, or goes on with the unfinished run in the savedir.
 
     Writes into `config.directory`: meta_train.log, metrics.jsonl, timing.jsonl, and every save_freq iterations
-    state.npz, run.json (what it cost) and the weights as model.* (TF1_BEHAVIOUR, "Files it writes").
+    state.npz, run.json (what it cost) and the weights as model.* (docs/tf1_behaviour.md, "Files it writes").
 
     Returns:
       The trained MetaLearner.
@@ -119,7 +120,7 @@ class Training:
         else:
             key = rng.key(config.seed, rng.INITIAL_WEIGHTS)
             weights = lambda: conv4.initial(DATASETS[config.dataset], config.way, key, self.method)
-            self.state = initial_state(conv4.cast(team.from_chief(weights), config.dtype), self.method)
+            self.state = initial_state(cast(team.from_chief(weights), config.dtype), self.method)
         self.step = make_train_step(config, self.method, parallel.sharded(team.strategy, config))
         self.key = rng.key(config.seed, rng.TRAIN)
         self.evaluation = Evaluation(config, self.method, eval_images, rng.EVALUATE)

@@ -13,6 +13,7 @@ from tf_metadrop.data import DATASETS, load_split, warn_of_other_images
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.params import cast
 from tf_metadrop.runs import checkpoint
 
 MODEL_FLAGS = (
@@ -56,7 +57,7 @@ def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, 
         raise UsageError(f"{directory} was trained with {theirs}: give the same here, or leave it out.")
     fitting = fitted(directory, params, run, config)
     prepare(config)
-    return config, conv4.cast(fitting, config.dtype), run
+    return config, cast(fitting, config.dtype), run
 
 
 def fitted(directory: pathlib.Path, params, run: dict, config: Config) -> dict[str, tf.Tensor]:
