@@ -29,6 +29,7 @@ from tf_metadrop.cli import program
 from tf_metadrop.config import absl_flags
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
+from tf_metadrop.methods import network
 from tf_metadrop.util.quiet import importing_tensorflow
 
 CLASSES, INSTANCES = 40, 40  # of the random images
@@ -54,14 +55,13 @@ def measure(settings: Config, iters: int) -> dict:
     from tf_metadrop.methods.method import load_method
     from tf_metadrop.modes import train
     from tf_metadrop.nn import rng
-    from tf_metadrop.nn.backbones import conv4
     from tf_metadrop.nn.params import cast
 
     prepare(settings)
     spec, method = DATASETS[settings.dataset], load_method(settings)
     pixels = np.random.RandomState(0).randint(0, 256, [CLASSES, INSTANCES, *spec.image_shape]).astype(np.uint8)
     images = Images(pixels, settings)
-    params = conv4.initial(spec, settings.way, rng.key(settings.seed, 0), method)
+    params = network.initial(method, settings.way, rng.key(settings.seed, 0))
     state = initial_state(cast(params, settings.dtype), method)
     key, training = rng.key(settings.seed, rng.TRAIN), settings.mode == "meta_train"
     step = (make_train_step if training else make_test_step)(settings, method)
@@ -168,6 +168,7 @@ def import_quietly() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with importing_tensorflow():
         import tensorflow  # noqa: F401
+
         import tf_metadrop.modes.train  # noqa: F401
     gc.freeze()  # as main.py does
 

@@ -9,9 +9,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from test_errors import save_run
-from test_workflow import SMALL, arrays, call, run, start
 
+from tests.helpers.runs import SMALL, arrays, call, run, save_run, start
 from tf_metadrop import UsageError
 from tf_metadrop.cli import main
 from tf_metadrop.runs import checkpoint

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from test_errors import save_run, snapshot
 
+from tests.helpers.runs import save_run, snapshot
 from tf_metadrop import Config, UsageError
 from tf_metadrop.cli import get_data, main, plot
 from tf_metadrop.data import DATASETS, load_split

@@ -9,7 +9,8 @@ import signal
 import time
 
 import pytest
-from test_workflow import arrays, assert_equal_runs, call, run, start
+
+from tests.helpers.runs import arrays, assert_equal_runs, call, run, start
 
 SMALL = (
     "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=2 --n_steps=1 --n_train_iters=60 --save_freq=3 "

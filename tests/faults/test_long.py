@@ -6,7 +6,8 @@ import pathlib
 import re
 
 import pytest
-from test_workflow import start
+
+from tests.helpers.runs import start
 
 TINY = "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=1 --n_steps=1 --n_eval_batches=2".split()
 MB = 1 << 20

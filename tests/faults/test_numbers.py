@@ -4,9 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from test_errors import TASK
-from test_method_modes import stop_after_one
 
+from tests.helpers.runs import TASK, stop_after_one
 from tf_metadrop.cli import main
 from tf_metadrop.modes import replay
 from tf_metadrop.runs import checkpoint

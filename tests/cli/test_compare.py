@@ -1,0 +1,43 @@
+"""metadrop compare: two runs side by side."""
+
+import json
+import shutil
+
+import pytest
+
+from tf_metadrop import Config, export_features, meta_train
+from tf_metadrop.cli import compare as compare_program
+
+TRAIN = dict(dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, n_train_iters=2, n_eval_batches=1, log_freq=1)
+
+
+@pytest.fixture(scope="module")
+def savedir(tmp_path_factory):
+    """A run that was trained and exported."""
+    folder = tmp_path_factory.mktemp("runs") / "ours"
+    meta_train(Config(savedir=str(folder), wandb="disabled", **TRAIN))
+    export_features(Config(savedir=str(folder), mode="export"), {"savedir", "mode"})
+    return folder
+
+
+def test_a_run_compared_with_itself_and_with_another(savedir, tmp_path, capsys):
+    same, other = tmp_path / "same", tmp_path / "other"
+    shutil.copytree(savedir, same)
+    meta_train(Config(savedir=str(other), wandb="disabled", seed=1, **TRAIN))
+    test = ["--n_test_iters=3", "--metabatch=1", "--n_test_mc_samp=2", f"--out={tmp_path / 'out'}"]
+    assert compare_program.main(["compare_tf1.py", f"--tf1_savedir={same}", f"--savedir={savedir}", *test]) == 0
+    assert "verdict: same and ours compute the same." in capsys.readouterr().out
+    assert compare_program.main(["compare_tf1.py", f"--tf1_savedir={other}", f"--savedir={savedir}", *test]) == 0
+    assert "verdict: " in capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert found["test"]["difference"]["tasks"] == 3 and found["test"]["difference"]["logits"] > 0
+    row = next(row for row in found["weights"] if row["parameter"] == "theta/conv1_w")
+    assert 0 < row["distance"] <= row["first"] + row["second"]
+    assert (tmp_path / "out" / "curves.png").exists()
+
+
+def test_runs_of_other_methods_are_not_compared(savedir, tmp_path, capsys):
+    other = tmp_path / "maml"
+    meta_train(Config(savedir=str(other), wandb="disabled", maml=True, **TRAIN))
+    assert compare_program.main(["compare_tf1.py", f"--tf1_savedir={other}", f"--savedir={savedir}"]) == 2
+    assert "compare runs that are alike" in capsys.readouterr().err

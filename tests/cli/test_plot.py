@@ -1,0 +1,98 @@
+"""plot.py: what it draws from a savedir, and what it says is missing."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_metadrop import Config, export_features, meta_train
+from tf_metadrop.cli import plot
+from tf_metadrop.figures import noise_maps
+from tf_metadrop.util import safe_pickle
+
+TRAIN = dict(dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, n_train_iters=2, n_eval_batches=1, log_freq=1)
+
+
+@pytest.fixture(scope="module")
+def savedir(tmp_path_factory):
+    """A run that was trained and exported."""
+    folder = tmp_path_factory.mktemp("runs") / "ours"
+    meta_train(Config(savedir=str(folder), wandb="disabled", **TRAIN))
+    export_features(Config(savedir=str(folder), mode="export"), {"savedir", "mode"})
+    return folder
+
+
+class Evil:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+def test_nothing_in_a_pickle_runs(tmp_path, capsys):
+    marker = tmp_path / "ran"
+    (tmp_path / "export.pkl").write_bytes(pickle.dumps([{"htr": Evil(str(marker))}]))
+    assert plot.main(["plot.py", f"--savedir={tmp_path}"]) == 2
+    assert "which no array needs" in capsys.readouterr().err and not marker.exists()
+    with pytest.raises(ValueError, match="posix.mkdir"):
+        safe_pickle.load(tmp_path / "export.pkl")
+
+
+def test_plot_draws_everything_a_savedir_has(savedir, capsys):
+    assert plot.main(["plot.py", f"--savedir={savedir}"]) == 0
+    assert f"20 figures and 10 rows to {savedir / 'plot'}" in capsys.readouterr().out
+    for name in ("step0/0.png", "step1/9.png", "steps/4.png", "curves.png", "cost.png"):
+        with Image.open(savedir / "plot" / name) as picture:
+            grey = np.asarray(picture.convert("L"))
+        assert grey.std() > 5, name  # not an empty page
+
+
+def test_a_log_without_numbers_is_left_out_unless_it_was_asked_for(savedir, tmp_path, capsys):
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / "meta_train.log").write_text("metabatch: 2\n\n\nIter 0 start\n")
+    both = ["plot.py", f"--savedir={tmp_path / 'killed'}", f"--savedir={savedir}", f"--out={tmp_path / 'out'}"]
+    assert plot.main(both) == 0
+    assert capsys.readouterr().err.count("left out: ") == 1 and (tmp_path / "out" / "curves.png").exists()
+    assert plot.main([*both, "--figure=curves"]) == 2
+    assert "killed/meta_train.log has no line of losses" in capsys.readouterr().err
+    assert plot.main(both[:2]) == 2
+    assert "killed has nothing to draw yet: train further" in capsys.readouterr().err
+
+
+def test_noise_figures_are_of_the_runs_own_data(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(noise_maps, "draw", lambda config, given: seen.append((config.data_dir, given)) or [])
+    for more in ([], ["--data_dir=elsewhere"]):
+        assert plot.main(["plot.py", f"--savedir={tmp_path}", "--figure=noise", *more]) == 0
+    assert seen == [("data", {"seed", "savedir"}), ("elsewhere", {"seed", "savedir", "data_dir"})]
+
+
+def test_noise_figures(savedir):
+    images, maps = noise_maps.sampled_maps(Config(savedir=str(savedir), mode="export"), {"savedir"})
+    assert (
+        images.shape == (3, 28, 28, 1) and maps[1].shape == (30, 3, 28, 28, 8) and maps[2].shape == (30, 3, 14, 14, 8)
+    )
+    assert (maps[1].std(0).mean((0, 1, 2)) > 0).all()
+    assert plot.main(["plot.py", f"--savedir={savedir}", "--figure=noise"]) == 0
+    with Image.open(savedir / "plot" / "noise" / "layer1.gif") as moving:
+        assert moving.n_frames == 30 and moving.size == (9 * noise_maps.SIDE, 3 * noise_maps.SIDE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "--savedir is missing"),
+        (["--savedir=nowhere"], "--savedir=nowhere is no folder"),
+        (["--savedir=."], "has none of export.pkl, meta_train.log, attack.json"),
+        (["--savedir=.", "--figure=curves"], "meta_train.log is not there"),
+        (["--savedir=.", "--figure=robustness"], "was not attacked"),
+        (["--savedir=.", "--figure=boundary"], "export.pkl is not there"),
+    ],
+)
+def test_plot_says_what_is_missing(arguments, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert plot.main(["plot.py", *arguments]) == 2
+    assert sentence in capsys.readouterr().err and not list(tmp_path.iterdir())

@@ -1,0 +1,35 @@
+"""What the programs share: exit codes, and an end without a traceback."""
+
+import importlib
+import re
+import signal
+import time
+
+import pytest
+
+from tests.helpers.runs import SMALL, start
+from tf_metadrop.cli import program
+
+
+def test_a_package_that_is_not_installed(capsys):
+    assert program.guard("main.py", lambda: importlib.import_module("no_such_package")) == 2
+    err = capsys.readouterr().err
+    assert re.fullmatch(r"main\.py: the package no_such_package is not installed in [^\n]+\.\n", err), err
+    with pytest.raises(ModuleNotFoundError):
+        program.guard("main.py", lambda: importlib.import_module("tf_metadrop.no_such_module"))
+
+
+def test_interrupt_leaves_no_traceback(tmp_path):
+    heeded = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background
+    process = start(*SMALL, f"--savedir={tmp_path / 'run'}", "--n_train_iters=100000", preexec_fn=heeded)
+    process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    process = start("--help")
+    process.stdout.close()  # as `head` does
+    assert process.stderr.read() == "" and process.wait(timeout=60) == 128 + signal.SIGPIPE

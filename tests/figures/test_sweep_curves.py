@@ -1,0 +1,30 @@
+"""The figure of a sweep."""
+
+import pytest
+
+from tf_metadrop.figures import style, sweep_curves
+
+
+def test_sweep_figure_of_one_parameter_and_of_two(tmp_path):
+    rows = [
+        dict(inner_lr=rate, noise_type=kind, val_accuracy=v, val_interval=1.0, test_accuracy=v + 1, test_interval=1.0)
+        for kind in ("maml", "metadrop")
+        for rate, v in ((0.001, 50.0), (0.1, 90.0), (1.0, 40.0))
+    ]
+    assert sweep_curves.draw(tmp_path / "two.png", rows, ["noise_type", "inner_lr"]).exists()
+    assert sweep_curves.draw(tmp_path / "one.png", rows[:3], ["inner_lr"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "ticks"),
+    [
+        ([0.02, 0.05, 0.1, 0.2], "log", ["0.02", "0.05", "0.1", "0.2"]),
+        ([0, 0.1, 1], "linear", ["0", "0.1", "1"]),
+        ([1, 3, 5], "linear", ["1", "3", "5"]),
+    ],
+)
+def test_sweep_figure_has_its_ticks_at_the_swept_values(values, kind, ticks):
+    axes = style.new_figure(3, 3).subplots()
+    axes.plot(values, values)
+    sweep_curves.scale(axes, values)
+    assert axes.get_xscale() == kind and [tick.get_text() for tick in axes.get_xticklabels()] == ticks

@@ -1,0 +1,52 @@
+"""What pictures hold."""
+
+import pathlib
+from collections.abc import Iterable
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+FEWEST = 30  # pixels of a curve's own colour: the smoothed edge of a line has others
+
+
+def pixels(path: pathlib.Path) -> np.ndarray:
+    """A picture as [height, width, 3], uint8."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def colours_shown(path: pathlib.Path, colours: Iterable[str]) -> set[str]:
+    """Those of the colours that a picture has in at least FEWEST pixels."""
+    found = pixels(path).reshape(-1, 3)
+    of = lambda colour: np.round(255 * np.array(to_rgb(colour))).astype(np.uint8)
+    return {colour for colour in colours if np.sum(np.all(found == of(colour), 1)) >= FEWEST}
+
+
+def assert_shows(path: pathlib.Path, colours: Iterable[str], size: tuple[int, int] | None = None) -> None:
+    """The picture has every one of these colours on white paper, and the size (width, height) in pixels."""
+    found = pixels(path)
+    assert colours_shown(path, colours) == set(colours), path
+    white = np.mean(np.all(found == 255, -1))
+    assert 0.3 < white < 0.99, (path, white)
+    assert size is None or found.shape[1::-1] == size, (path, found.shape)
+
+
+def recorded_figures(monkeypatch) -> dict[str, Figure]:
+    """{file name: figure} of the matplotlib figures that are written from now on; they are written all the same."""
+    figures, savefig = {}, Figure.savefig
+
+    def save(figure, path, **options):
+        figures[pathlib.Path(path).name] = figure
+        return savefig(figure, path, **options)
+
+    monkeypatch.setattr(Figure, "savefig", save)
+    return figures
+
+
+def curves_of(axes) -> dict[str, np.ndarray]:
+    """{label: points [n, 2]} of the lines of a panel that have a label, those with error bars too."""
+    lines = {line.get_label(): line for line in axes.lines}
+    lines |= {bars.get_label(): bars.lines[0] for bars in axes.containers if hasattr(bars, "lines")}
+    return {label: line.get_xydata() for label, line in lines.items() if not label.startswith("_")}

@@ -1,0 +1,80 @@
+"""--mode=attack."""
+
+import csv
+import json
+
+import pytest
+
+from tf_metadrop.cli import main
+
+SMALL = (
+    "--dataset=strokes --way=2 --shot=1 --query=2 --metabatch=2 --n_steps=1 --n_train_iters=1 --save_freq=1 "
+    "--eval_freq=5 --n_eval_batches=1 --wandb=disabled"
+).split()
+ATTACK = "--mode=attack --n_test_iters=4 --attack_steps=2 --wandb=disabled".split()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    savedir = tmp_path_factory.mktemp("attacked") / "run"
+    assert main.main(["main.py", *SMALL, f"--savedir={savedir}"]) == 0
+    return savedir
+
+
+def test_mode_attack(trained, capsys):
+    assert main.main(["main.py", *ATTACK, f"--savedir={trained}", "--metabatch=2", "--attack_restarts=2"]) == 0
+    out = capsys.readouterr().out
+    with open(trained / "attack.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["norm"] for row in rows] == ["l1"] * 6 + ["l2"] * 6 + ["linf"] * 6
+    assert [float(row["epsilon"]) for row in rows[12:]] == [0, 0.02, 0.04, 0.06, 0.08, 0.1]
+    assert {row["tasks"] for row in rows} == {"4"} and {row["restarts"] for row in rows} == {"2"}
+    kept = json.loads((trained / "attack.json").read_text())
+    assert len(kept["rows"]) == 18
+    assert "linf  0.1    accuracy : " in out and (trained / "attack.png").stat().st_size > 10_000
+    assert main.main(["main.py", "--mode=meta_test", *ATTACK[1:2], "--metabatch=2", f"--savedir={trained}"]) == 0
+    clean = json.loads((trained / "meta_test.json").read_text())["accuracy"]
+    for row in kept["rows"]:
+        assert row["epsilon"] > 0 or row["accuracy_percent"] == pytest.approx(clean, abs=1e-4)  # see below
+
+
+def accuracies(savedir, *arguments):
+    """Of the rows of an attack under Linf with 18 query images a class."""
+    command = "main.py", *ATTACK, f"--savedir={savedir}", "--attack_norms=linf", "--query=18", *arguments
+    assert main.main(command) == 0
+    return [row["accuracy_percent"] for row in json.loads((savedir / "attack.json").read_text())["rows"]]
+
+
+def test_attack_is_the_same_however_tasks_and_radii_run(trained):
+    paths = ["--metabatch=1"], ["--metabatch=4"], ["--metabatch=4", "--tasks=at_once"]
+    found = [accuracies(trained, "--attack_radii=0,0.3", *path) for path in paths]
+    assert found[0] == found[1] == found[2] and len(set(found[0])) == 2
+
+
+def test_an_image_must_withstand_every_start_and_is_of_a_meta_test_s_tasks(trained):
+    arguments = "--metabatch=2", "--attack_radii=0,0.1,0.3", "--attack_steps=1"
+    one, three = [accuracies(trained, *arguments, f"--attack_restarts={n}") for n in (1, 3)]
+    assert one[0] == three[0] and all(b <= a for a, b in zip(one, three, strict=True)) and three[1:] != one[1:]
+    clean = []
+    for seed in (0, 1):
+        test = "--mode=meta_test", ATTACK[1], "--metabatch=2", "--query=18", f"--savedir={trained}", f"--seed={seed}"
+        assert main.main(["main.py", *test]) == 0
+        clean.append(json.loads((trained / "meta_test.json").read_text())["accuracy"])
+    assert one[0] == pytest.approx(clean[0], abs=1e-4) and clean[0] != clean[1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "arguments"),
+    [
+        ("--attack_norms=l1,l3 names 'l3': choose among l1, l2, linf", ["--attack_norms=l1,l3"]),
+        ("--attack_radii=0.1 is for one norm", ["--attack_radii=0.1"]),
+        ("--attack_radii=a is no list of radii", ["--attack_norms=l2", "--attack_radii=a"]),
+        ("--attack_radii=-1 is no list of radii", ["--attack_norms=l2", "--attack_radii=-1"]),
+        ("--attack_steps=0 is too small", ["--attack_steps=0"]),
+        ("--n_test_iters=4 is less than one --metabatch=8", ["--metabatch=8"]),
+    ],
+)
+def test_what_cannot_be_attacked_is_said(trained, pattern, arguments, capsys):
+    before = sorted(trained.iterdir())
+    assert main.main(["main.py", *ATTACK, f"--savedir={trained}", *arguments]) == 2
+    assert pattern in capsys.readouterr().err and sorted(trained.iterdir()) == before

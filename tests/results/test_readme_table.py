@@ -1,0 +1,27 @@
+"""README's table against results/."""
+
+import csv
+import re
+
+from tests.helpers.runs import ROOT
+from tf_metadrop.figures import style
+
+
+def test_the_readme_s_table_has_the_accuracies_of_the_results():
+    with open(ROOT / "results" / "accuracy.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] in style.COMPARED]
+    kinds = {}  # {(task, gradient, inside release/, iterations): {method: rows}}
+    for row in rows:
+        if not row["ours"] or re.search("_lr|_shared_classes|_random_split", row["run"]):  # published only, or a check
+            continue
+        kind = row["task"].removeprefix("omniglot "), row["gradient"], "release/" in row["run"], row["iterations"]
+        kinds.setdefault(kind, {}).setdefault(row["method"], []).append(row)
+    lines = (ROOT / "README.md").read_text().splitlines()
+    for (task, gradient, release, iterations), found in kinds.items():
+        ours = [", ".join(row["ours"].split()[0] for row in found.get(m, [])) for m in style.COMPARED]
+        name = f"{gradient}, as released" if release else gradient
+        assert f"| {' | '.join([task, name, f'{int(iterations):,}', *ours])} |" in lines
+    of_method = {row["method"]: row for row in rows if row["task"] == "omniglot 20-way 1-shot"}
+    for source, iterations in ("paper", "40,000"), ("authors' repository", "60,000"), ("report", "40,000"):
+        published = [of_method[method][source].split()[0] for method in style.COMPARED]
+        assert f"| {' | '.join(['20-way 1-shot', f'published: {source}', iterations, *published])} |" in lines
