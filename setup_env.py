@@ -1,6 +1,10 @@
 """Makes .venv with everything that the project needs: python3 setup_env.py [--dev] [--tensorflow 2.21]
 
-TensorFlow is the CPU build, unless an NVIDIA GPU is there. Does nothing if .venv is already as asked for.
+TensorFlow is the CPU build, unless an NVIDIA GPU is there. Does nothing if .venv is already as asked for. The package
+itself is installed as an editable one, so that .venv/bin/metadrop runs the code of this folder.
+
+A bare `pip install .` gives the full build, `tensorflow`: tensorflow-probability needs tf-keras, which asks for it.
+This program installs tf-keras without its dependencies, so that the CPU build stays.
 """
 
 import argparse
@@ -16,6 +20,7 @@ import venv
 
 ROOT = pathlib.Path(__file__).parent
 OLDEST, NEWEST = (3, 11), (3, 13)
+DECIDING = ("requirements.txt", "requirements-dev.txt")  # files that say what is installed
 READY, OURS = "ready", "made_by_setup_env"  # files in an environment: what it has, and that this program made it
 
 
@@ -36,6 +41,7 @@ def install(venv_dir: pathlib.Path, version: str, dev: bool) -> None:
     subprocess.run([*pip, f"{tensorflow_package()}=={version}.*", *options], check=True)
     # tensorflow-probability needs tf-keras of TensorFlow's version; it would pull in the full TensorFlow build.
     subprocess.run([*pip, "--no-deps", f"tf-keras=={version}.*"], check=True)
+    subprocess.run([*pip, "--no-deps", "--editable", str(ROOT)], check=True)
 
 
 def main() -> int:
@@ -51,9 +57,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    wanted = hashlib.sha256(
-        "".join((ROOT / f).read_text() for f in ("requirements.txt", "requirements-dev.txt")).encode()
-    )
+    package = (ROOT / "pyproject.toml").read_text().split("[tool.ruff]")[0]  # what comes after is not of installing
+    wanted = hashlib.sha256("".join([*[(ROOT / file).read_text() for file in DECIDING], package]).encode())
     state = f"{platform.python_version()} {args.tensorflow} {args.dev} {tensorflow_package()} {wanted.hexdigest()}"
     folder = pathlib.Path(args.venv)
     try:

@@ -5,15 +5,15 @@ cd "$(dirname "$0")/.."
 runs=${1:-checkpoints/gallery}
 metadrop=$runs/meta-dropout maml=$runs/maml
 
-python quickstart.py --out "$runs"
+python -m tf_metadrop quickstart --out "$runs"
 python main.py --savedir="$metadrop" --mode=export --query=15
 for run in "$maml" "$metadrop"; do
     python main.py --savedir="$run" --mode=attack --metabatch=1 --n_test_iters=20 --attack_steps=20
 done
 python plot.py --savedir="$metadrop" --figure=boundary --figure=noise
 python plot.py --savedir="$maml" --savedir="$metadrop" --figure=curves --figure=cost --figure=robustness --out="$runs/plot"
-python sweep.py flags/sweeps/strokes_inner_lr.yaml --out="$runs/sweep"
-python -m tf_metadrop.report "$maml" "$metadrop" --output="$runs/report.html"
+python -m tf_metadrop sweep flags/sweeps/strokes_inner_lr.yaml --out="$runs/sweep"
+python -m tf_metadrop report "$maml" "$metadrop" --output="$runs/report.html"
 
 mkdir -p docs/gallery
 cp "$metadrop"/plot/steps/0.png docs/gallery/boundary.png

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_metadrop.nn.backbones import conv4
-from tf_metadrop.nn.params import adapted_names
+from tf_metadrop.methods import network
+from tf_metadrop.nn.params import of_theta
 
 ZERO = tf.UnconnectedGradients.ZERO
 
@@ -38,7 +38,7 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
     Returns:
       Adapted.
     """
-    theta = {name: params[name] for name in adapted_names(params)}
+    theta = of_theta(params)
     samples = n_samples, at_once, in_flight
     path, losses, logits = [theta], [], []
     for step in range(config.n_steps):
@@ -48,7 +48,7 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
             x = method.adversary.support({**params, **theta}, x, y, method, draw)
             with tf.GradientTape() as tape:
                 tape.watch(watched)
-                loss, out = conv4.loss({**params, **theta}, x, y, method, draw, config.second_order)
+                loss, out = network.loss({**params, **theta}, x, y, method, draw, config.second_order)
             return tape.gradient(loss, watched, unconnected_gradients=ZERO), loss, out
 
         if n_samples == 1:
@@ -68,11 +68,11 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
 
 
 def through_first_maps(support_gradient, params, theta, x, method, samples):
-    """`mean_over_samples` where all samples have the first block's maps in common: these are computed once."""
+    """`mean_over_samples` where all samples have mu and alpha of the first layer in common: computed once."""
     with tf.GradientTape() as tape:
         tape.watch(theta)
-        mu, alpha = method.noise.maps({**params, **theta}, 1, x)
-    rest_of_network = partial(support_gradient, watched=(theta, mu), method=method.with_first_maps(mu, alpha))
+        mu, alpha = method.backbone.first({**params, **theta}, x).maps()
+    rest_of_network = partial(support_gradient, watched=(theta, mu), method=method._replace(first_maps=(mu, alpha)))
     (gradient, by_mu), loss = mean_over_samples(rest_of_network, (theta, mu), *samples)
     first = tape.gradient(mu, theta, by_mu, unconnected_gradients=ZERO)
     return {name: gradient[name] + first[name] for name in theta}, loss

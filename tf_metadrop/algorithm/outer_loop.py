@@ -7,27 +7,25 @@ import tensorflow as tf
 
 from tf_metadrop.algorithm.inner_loop import ZERO, adapt
 from tf_metadrop.algorithm.tasks import Task
-from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.methods import network
 from tf_metadrop.nn.layers import accuracy, cross_entropy
-from tf_metadrop.nn.params import adapted_names, dtype_of
+from tf_metadrop.nn.params import dtype_of, of_theta
 
 GRADIENT_CLIP = 3.0
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class State(NamedTuple):
     """All that a training step changes."""
 
     params: dict  # name -> tensor
-    m: dict  # Adam's first moments, of the trained parameters
-    v: dict  # Adam's second moments
+    slots: dict  # of the outer loop's optimiser: slot -> {name -> tensor}, of the trained parameters
     iteration: tf.Tensor  # int64 scalar: steps taken
 
 
 def initial_state(params, method) -> State:
     """The state before the first step."""
     zeros = {name: tf.zeros_like(w) for name, w in params.items() if method.trained(name)}
-    return State(dict(params), zeros, dict(zeros), tf.zeros([], tf.int64))
+    return State(dict(params), {slot: dict(zeros) for slot in method.meta_optimizer.SLOTS}, tf.zeros([], tf.int64))
 
 
 def task_loss(params, task: Task, config, method, noise, n_samples=1, at_once=1, in_flight=1):
@@ -37,7 +35,7 @@ def task_loss(params, task: Task, config, method, noise, n_samples=1, at_once=1,
       (query cross-entropy in nats, query accuracy in [0, 1], query logits [way * query, way], Adapted).
     """
     adapted = adapt(params, task.support_x, task.support_y, config, method, noise, n_samples, at_once, in_flight)
-    logits = conv4.forward(adapted.params, task.query_x, method)
+    logits = network.forward(adapted.params, task.query_x, method)
     return cross_entropy(logits, task.query_y), accuracy(logits, task.query_y), logits, adapted
 
 
@@ -49,7 +47,7 @@ def outer_loss(params, task: Task, config, method, noise):
     """
     adapted = adapt(params, task.support_x, task.support_y, config, method, noise).params
     x = method.adversary.query(adapted, task.query_x, task.query_y, method, partial(noise, config.n_steps, 0))
-    loss, logits = conv4.loss(adapted, x, task.query_y, method)
+    loss, logits = network.loss(adapted, x, task.query_y, method)
     return loss, cross_entropy(logits, task.query_y), accuracy(logits, task.query_y)
 
 
@@ -110,20 +108,13 @@ def vectorised_gradient(params, n_tasks, get_task, config, method, get_noise):
 
 def for_each_task(params, n_tasks):
     """The parameters with a theta for every task, on a leading axis."""
-    theta = {
-        name: tf.broadcast_to(params[name], [n_tasks, *params[name].shape]) for name in adapted_names(params)
-    }
+    theta = {name: tf.broadcast_to(w, [n_tasks, *w.shape]) for name, w in of_theta(params).items()}
     return {**params, **theta}
 
 
-def adam_step(state: State, gradient, meta_lr) -> State:
-    """Clips each gradient entry to [-3, 3] and takes one step of Adam in TF1's form (Kingma & Ba, end of section 2)."""
-    params, m, v = dict(state.params), {}, {}
+def meta_step(state: State, gradient, meta_lr, optimizer) -> State:
+    """Clips each gradient entry to [-3, 3] and takes one step of the outer loop's optimiser."""
+    clipped = {name: tf.clip_by_value(g, -GRADIENT_CLIP, GRADIENT_CLIP) for name, g in gradient.items()}
     t = tf.cast(state.iteration + 1, dtype_of(gradient))
-    rate = meta_lr * tf.sqrt(1 - BETA2**t) / (1 - BETA1**t)
-    for name, g in gradient.items():
-        g = tf.clip_by_value(g, -GRADIENT_CLIP, GRADIENT_CLIP)
-        m[name] = BETA1 * state.m[name] + (1 - BETA1) * g
-        v[name] = BETA2 * state.v[name] + (1 - BETA2) * tf.square(g)
-        params[name] = state.params[name] - rate * m[name] / (tf.sqrt(v[name]) + EPSILON)
-    return State(params, m, v, state.iteration + 1)
+    params, slots = optimizer.step(state.params, state.slots, clipped, meta_lr, t)
+    return State({**state.params, **params}, slots, state.iteration + 1)

@@ -62,7 +62,7 @@ def local_devices(n: int, several_workers: bool) -> list[str]:
 
 
 def sharded(strategy, config) -> Callable | None:
-    """`meta.meta_gradient` with the tasks dealt out: replica r takes tasks r * share to (r + 1) * share - 1.
+    """`outer_loop.meta_gradient` with the tasks dealt out: replica r takes tasks r * share to (r + 1) * share - 1.
 
     Every replica adds up all replicas' results, so that all go on with the same numbers. strategy None: None.
     """

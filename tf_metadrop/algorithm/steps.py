@@ -3,8 +3,9 @@
 import tensorflow as tf
 
 from tf_metadrop.algorithm.execution import execution
-from tf_metadrop.algorithm.outer_loop import adam_step, for_each_task, meta_gradient, task_loss, vectorised_gradient
+from tf_metadrop.algorithm.outer_loop import for_each_task, meta_gradient, meta_step, task_loss, vectorised_gradient
 from tf_metadrop.algorithm.tasks import task_getter
+from tf_metadrop.methods import metric
 from tf_metadrop.nn import fused
 from tf_metadrop.nn.params import dtype_of
 from tf_metadrop.nn.rng import StandardNormal, fold
@@ -30,7 +31,7 @@ def make_train_step(config, method, shared_gradient=None):
         get_noise = lambda index: StandardNormal(fold(key, index), dtype)
         with fused.Ahead(not how.xla):
             gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, method, get_noise)
-        after = adam_step(state, gradient, config.meta_lr)
+        after = meta_step(state, gradient, config.meta_lr, method.meta_optimizer)
         sound = are_numbers([loss, *gradient.values(), *after.params.values()])
         kept = tf.nest.map_structure(lambda new, old: tf.where(sound, new, old), after, state)
         return kept._replace(iteration=after.iteration), tf.where(sound, loss, float("nan")), accs
@@ -44,33 +45,36 @@ def are_numbers(tensors):
 
 
 def make_test_step(config, method):
-    """The compiled evaluation step: (params, images, support, query, key, first) -> (losses, accuracies), [metabatch].
+    """The compiled evaluation step: (params, images, support, query, key, first) -> {metric: [metabatch]}.
 
     n_test_mc_samp noise samples per inner step; no second-order graph is built. Into the key the task's number is
     folded, counted from `first`, so that the same tasks give the same result however they are batched.
     """
     how, c = execution(config), config
 
-    def losses_and_accuracies(params, images, support, query, key, first):
+    def metrics(params, task, noise, *samples):
+        logits = task_loss(params, task, c, method, noise, *samples)[2]
+        return metric.evaluate(logits, task.query_y)
+
+    def every_metric(params, images, support, query, key, first):
         dtype = dtype_of(params)
         get_task = task_getter(images, support, query, c, dtype)
         get_noise = lambda index: StandardNormal(fold(key, first + index), dtype)
         samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
         if how.at_once:
             every, numbers = for_each_task(params, c.metabatch), tf.range(c.metabatch)
-            return task_loss(every, get_task(numbers), c, method, get_noise(numbers), *samples)[:2]
+            return metrics(every, get_task(numbers), get_noise(numbers), *samples)
         tasks_in_flight, in_flight = (how.in_flight, 1) if c.metabatch > 1 else (1, how.in_flight)
 
         def one(index):
-            task, noise = get_task(index), get_noise(index)
-            return task_loss(params, task, c, method, noise, *samples, in_flight)[:2]
+            return metrics(params, get_task(index), get_noise(index), *samples, in_flight)
 
-        numbers = dtype, dtype
+        numbers = dict.fromkeys(metric.names(), dtype)
         return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=tasks_in_flight)
 
     @tf.function(autograph=False, jit_compile=how.xla)
     def test_step(*args):
         with fused.Ahead(not how.xla):
-            return losses_and_accuracies(*args)
+            return every_metric(*args)
 
     return test_step

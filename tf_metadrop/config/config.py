@@ -8,12 +8,14 @@ from typing import Any
 
 from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
-from tf_metadrop.methods import adversary, attack, inner, noise, regularizer
+from tf_metadrop.methods import adversary, attack, inner, meta_optimizer, noise, regularizer
+from tf_metadrop.nn import backbones, normalization
 
 METHOD_FLAGS = ("maml", "noise_type")  # two flags, one decision: see Config.noise_name
 INHERITED = (  # by a test, from the run: see Config.inherit
     "dataset", "way", "shot", "query", "inner_lr", "n_steps", "data_dir", "noise_variant", "inner", "regularizer",
-    "mixup_alpha", "vib_beta", "info_beta", "adv_train", "adv_norm", "adv_eps", "adv_steps",
+    "backbone", "normalization", "mixup_alpha", "vib_beta", "info_beta", "adv_train", "adv_norm", "adv_eps",
+    "adv_steps",
 )  # fmt: skip
 
 MODES = "meta_train", "meta_test", "export", "attack"
@@ -29,7 +31,9 @@ def setting(default, help, choices=None, minimum=None, above=None, below=None, d
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The settings of one run, with the names, types and defaults of the TF1 program (TF1_BEHAVIOUR, "Command line").
+    """The settings of one run, with the TF1 program's names, types and defaults.
+
+    docs/tf1_behaviour.md, "Command line", has those of that program.
 
     Raises:
       UsageError: on construction, if a value is impossible; the sentence names the flag.
@@ -63,6 +67,8 @@ class Config:
         "sgd", "step of the inner loop; metasgd: learned rates, which start at --inner_lr", choices=inner.names
     )
     regularizer: str = setting("none", "regulariser of the inner loop", choices=regularizer.names)
+    backbone: str = setting("conv4", "network that noise, regulariser and inner loop work on", choices=backbones.names)
+    normalization: str = setting("batch", "what a block's features are normalised by", choices=normalization.names)
     mixup_alpha: float = setting(2.0, "of manifold_mixup: lambda ~ Beta(alpha, alpha)", above=0.0)
     vib_beta: float = setting(1e-3, "of vib: weight of the KL divergence", minimum=0.0)
     info_beta: float = setting(1e-6, "of info_dropout: weight of the KL divergence", minimum=0.0)
@@ -76,6 +82,9 @@ class Config:
         "exact",
         "meta-gradient: exact (the paper's mathematics), tf1 (what the 2020 release computes), first (first order)",
         choices=("exact", "tf1", "first"),
+    )
+    meta_optimizer: str = setting(
+        "adam", "optimiser of the outer loop; adam: in the TF1 program's form", choices=meta_optimizer.names
     )
     episodes: str = setting(
         "independent",
@@ -156,10 +165,10 @@ class Config:
             check(field, value)
         if self.maml and self.noise_type not in ("maml", "metadrop"):
             raise UsageError(f"--maml means no noise but --noise_type={self.noise_type} asks for it: drop one.")
-        if self.noise_variant == "report" and self.noise_name not in noise.REPORTED:
+        if self.noise_variant == "report" and self.noise_name not in noise.reported():
             raise UsageError(
                 f"--noise_variant=report has no --noise_type={self.noise_name}: choose one of "
-                f"{', '.join(noise.REPORTED)}."
+                f"{', '.join(noise.reported())}."
             )
 
     @property
@@ -181,6 +190,7 @@ class Config:
             parts = [self.inner, *(parts if self.noise_name != "maml" else [])]
         if self.regularizer != "none":
             parts.append(self.regularizer)
+        parts += [value for value in (self.backbone, self.normalization) if value not in ("conv4", "batch")]
         if self.adv_train != "none":
             parts.append(f"adv_{self.adv_train}_{self.adv_norm}_{self.adv_eps:g}")
         return "_".join(parts)

@@ -66,8 +66,8 @@ def read_characters(source: pathlib.Path, preparation: str = "grey") -> dict[str
     105x105 becomes 28x28 in one of two ways:
       grey: with Pillow's Lanczos filter on 8-bit grey, which averages while it shrinks.
       original: by picking single pixels of the one-bit drawing. So the images of the 2020 release were made: the 16
-        characters in the authors' picture of Omniglot equal this in every pixel (TF1_BEHAVIOUR, "The images behind
-        the published numbers").
+        characters in the authors' picture of Omniglot equal this in every pixel (docs/tf1_behaviour.md, "The images
+        behind the published numbers").
 
     Args:
       source: folder with images_background and images_evaluation, each a .zip or unpacked. Zips are not checked by

@@ -5,7 +5,6 @@ import dataclasses
 from tf_metadrop.errors import UsageError
 
 SPLITS = ("train", "val", "test")
-LAYERS = (1, 2, 3, 4)  # hidden convolutions of the paper's network
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Decision boundaries along the inner loop, from export.pkl (TF1_BEHAVIOUR, plot).
+"""Decision boundaries along the inner loop, from export.pkl (docs/tf1_behaviour.md, "Files it writes").
 
 First axis: the projection on the unit normal of the boundary between the two classes, measured from the boundary, which
 is the vertical line at 0. Second axis: t-SNE of what is left of the features.

@@ -7,6 +7,7 @@ import numpy as np
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import style
+from tf_metadrop.methods import network, noise
 
 LAYERS, CHANNELS, SAMPLES, IMAGES = (1, 2), 8, 30, 3
 MILLISECONDS = 150  # for a frame
@@ -26,11 +27,10 @@ def sampled_maps(config, given=None) -> tuple[np.ndarray, dict[int, np.ndarray]]
 
     from tf_metadrop.methods.method import load_method
     from tf_metadrop.nn import rng
-    from tf_metadrop.nn.backbones import conv4
     from tf_metadrop.runs.loading import load_run, test_split
 
     config, params, _ = load_run(config, given)
-    if config.noise_name in ("maml", "deterministic"):
+    if not noise.sampled(config.noise_name):
         raise UsageError(f"{config.directory} is a run of {config.method}, which has no noise to show: give another.")
     split = test_split(config)[:IMAGES, 0]
     x = tf.cast(split, config.dtype) / (255 if split.dtype == np.uint8 else 1)
@@ -38,7 +38,7 @@ def sampled_maps(config, given=None) -> tuple[np.ndarray, dict[int, np.ndarray]]
     draw = rng.StandardNormal(rng.fold(rng.key(config.seed, rng.EXPORT), len(split)), x.dtype)
     for sample in range(SAMPLES):
         recorder = Recorder(method.noise)
-        conv4.hidden(params, x, method._replace(noise=recorder), partial(draw, 0, sample))
+        network.hidden(params, x, method._replace(noise=recorder), partial(draw, 0, sample))
         for layer in LAYERS:
             kept.setdefault(layer, []).append(recorder.maps[layer].numpy())
     return x.numpy(), {layer: liveliest(np.stack(maps)) for layer, maps in kept.items()}
@@ -50,10 +50,10 @@ class Recorder:
     def __init__(self, noise):
         self.noise, self.maps, self.logits = noise, {}, noise.logits
 
-    def features(self, params, layer, h, normal):
+    def features(self, site, normal):
         """As the noise type's."""
-        self.maps[layer] = self.noise.features(params, layer, h, normal)
-        return self.maps[layer]
+        self.maps[site.number] = self.noise.features(site, normal)
+        return self.maps[site.number]
 
 
 def liveliest(maps: np.ndarray) -> np.ndarray:

@@ -4,37 +4,42 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_metadrop.methods import adversary, inner, noise, regularizer
+from tf_metadrop.data.spec import get_spec
+from tf_metadrop.methods import adversary, inner, meta_optimizer, noise, regularizer
+from tf_metadrop.nn import backbones, normalization
+from tf_metadrop.nn.params import kind, of_theta
 
 
 class Method(NamedTuple):
     """The parts of a run's algorithm; each package says what such a part can do."""
 
-    noise: Any  # of tf_metadrop.noise
-    inner: Any  # of tf_metadrop.inner
-    regularizer: Any  # of tf_metadrop.regularizer
-    adversary: Any  # of tf_metadrop.adversary
+    backbone: Any  # of nn.backbones, for the images of the data set
+    normalization: Any  # of nn.normalization
+    noise: Any  # of methods.noise
+    inner: Any  # of methods.inner
+    regularizer: Any  # of methods.regularizer
+    adversary: Any  # of methods.adversary
+    meta_optimizer: Any  # of methods.meta_optimizer
     initial_rate: float  # where the inner loop's learned rates start, if it has any
+    images: str  # name of the data set, for messages
+    first_maps: tuple[tf.Tensor, tf.Tensor] | None = None  # (mu, alpha) of the first layer where they are known
 
     def trained(self, name: str) -> bool:
-        """Whether the outer loop updates the parameter of this name."""
-        return self.noise.trained(name)
+        """Whether the outer loop updates the parameter of this name: all but what of phi the noise type leaves out."""
+        of = kind(name)
+        return not of.startswith("phi") or of in self.noise.TRAINED_PHI
 
     def same_first_maps(self) -> bool:
-        """Whether all noise samples of an inner step have the first block's `noise.maps` in common."""
+        """Whether all noise samples of an inner step have mu and alpha of the first layer in common."""
         same_images = (
             type(self.regularizer).enter is regularizer.none.Regularizer.enter
             and type(self.adversary).support is adversary.none.Adversary.support
         )
-        return same_images and hasattr(self.noise, "maps")
+        return same_images and getattr(self.noise, "FROM_MAPS", False)
 
-    def with_first_maps(self, mu, alpha):
-        """This method with the first block's maps given."""
-        return self._replace(noise=WithFirstMaps(self.noise, mu, alpha))
-
-    def parameters(self, spec, theta) -> dict[str, tuple[int, ...]]:
+    def parameters(self, theta) -> dict[str, tuple[int, ...]]:
         """Shapes of what it adds to the network, by name; theta is the network's own part under theta/."""
-        more = self.regularizer.parameters(spec)
+        more = self.regularizer.parameters(self.backbone)
         return more | self.inner.parameters(theta | of_theta(more))
 
     def start(self, params) -> dict[str, tf.Tensor]:
@@ -43,39 +48,18 @@ class Method(NamedTuple):
         return params | {name: tf.fill(shape, self.initial_rate) for name, shape in rates.items()}
 
 
-class WithFirstMaps(NamedTuple):
-    """A noise type whose first block's maps are known."""
-
-    noise: Any
-    mu: tf.Tensor  # [..., batch, height, width, filters]
-    alpha: tf.Tensor
-
-    def features(self, params, layer, h, normal):
-        """As the noise type's, for h [..., batch, height, width, channels], which may have an axis of samples more."""
-        if layer > 1:
-            return self.noise.features(params, layer, h, normal)
-        more = h.shape.rank - self.mu.shape.rank  # of samples, before the batch
-        shape = [*h.shape[:-1], self.mu.shape[-1]]
-        spread = lambda m: tf.broadcast_to(tf.expand_dims(m, -5), shape) if more else m
-        return self.noise.perturb(layer, spread(self.mu), spread(self.alpha), normal)
-
-    def logits(self, params, f, normal):
-        """As the noise type's."""
-        return self.noise.logits(params, f, normal)
-
-
-def of_theta(params) -> dict:
-    """The part that the inner loop adapts."""
-    return {name: value for name, value in params.items() if name.startswith("theta/")}
-
-
 def load_method(config) -> Method:
     """The Method that a config describes."""
     inner_loop = inner.load(config.inner)
+    backbone = backbones.load(config.backbone).make(get_spec(config.dataset))
     return Method(
+        backbone=backbone,
+        normalization=normalization.load(config.normalization),
         noise=noise.load(config.noise_name, config.noise_variant),
         inner=inner_loop,
-        regularizer=regularizer.load(config.regularizer).make(config),
+        regularizer=regularizer.load(config.regularizer).make(config, backbone),
         adversary=adversary.load(config.adv_train).make(config),
+        meta_optimizer=meta_optimizer.load(config.meta_optimizer),
         initial_rate=inner_loop.initial(config),
+        images=config.dataset,
     )

@@ -20,11 +20,10 @@ from tf_metadrop.analysis import published
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import robustness
-from tf_metadrop.methods import attack, pgd
+from tf_metadrop.methods import attack, network, pgd
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.modes.evaluate import count_batches
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.layers import cross_entropy
 from tf_metadrop.nn.params import dtype_of
 from tf_metadrop.runs.loading import load_run, test_images
@@ -33,8 +32,6 @@ from tf_metadrop.util import lock, signals
 from tf_metadrop.util.interval import interval
 from tf_metadrop.util.progress import progress
 from tf_metadrop.util.provenance import about
-
-START = 13  # what rng.py counts as a layer: of the random starts
 
 
 def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
@@ -132,12 +129,14 @@ def make_attack_step(config: Config, method, grid):
         for restart in range(c.attack_restarts):
 
             def start(shape, restart=restart):  # the same for every radius
-                drawn = noise(c.n_steps, restart, START, [*task.query_x.shape[:-4], *shape[len(batches) :]])
+                drawn = noise(
+                    c.n_steps, restart, rng.Draw.ATTACK_START, [*task.query_x.shape[:-4], *shape[len(batches) :]]
+                )
                 return spread(drawn, eps, -2)
 
-            loss = lambda x: cross_entropy(conv4.forward(adapted, x, method), y)
+            loss = lambda x: cross_entropy(network.forward(adapted, x, method), y)
             found = pgd.perturb(x, loss, attack.load(norm), tf.broadcast_to(eps, batches), c.attack_steps, start)
-            logits = conv4.forward(adapted, found, method)
+            logits = network.forward(adapted, found, method)
             correct &= tf.equal(tf.argmax(logits, -1), tf.argmax(y, -1))
         return tf.reduce_mean(tf.cast(correct, x.dtype), -1)
 

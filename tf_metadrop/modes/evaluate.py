@@ -11,6 +11,7 @@ from tf_metadrop.algorithm.episodes import Images
 from tf_metadrop.algorithm.steps import make_test_step
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
+from tf_metadrop.methods import metric
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.runs import tf1_checkpoint
@@ -34,18 +35,18 @@ class Evaluation:
         self._step = make_test_step(config, method)
         self._key = rng.key(config.seed, stream)
 
-    def run(self, params, n_batches: int, progress: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Query cross-entropy in nats and accuracy in [0, 1] of each task: two arrays [n_batches * metabatch]."""
+    def run(self, params, n_batches: int, progress: bool = False) -> dict[str, np.ndarray]:
+        """Every metric of `tf_metadrop.methods.metric`, [n_batches * metabatch]: a number for each task."""
         generator = np.random.RandomState(self._config.seed)
-        losses, accuracies = [], []
+        found: dict[str, list] = {name: [] for name in metric.in_order()}
         for batch in shown(range(n_batches), "batch") if progress else range(n_batches):
             signals.check()
             first = batch * self._config.metabatch
             episodes = self._images.episodes(generator)
-            loss, acc = self._step(params, *self._images.batch(*episodes), self._key, tf.constant(first))
-            losses.append(loss)
-            accuracies.append(acc)
-        return np.concatenate(losses), np.concatenate(accuracies)
+            metrics = self._step(params, *self._images.batch(*episodes), self._key, tf.constant(first))
+            for name, values in metrics.items():
+                found[name].append(values)
+        return {name: np.concatenate(values) for name, values in found.items()}
 
 
 def meta_test(config: Config, given: set[str] | None = None) -> dict:
@@ -79,10 +80,12 @@ def test_and_write(config: Config, params, run, n_batches: int) -> dict:
     began = time.monotonic()
     evaluation = Evaluation(config, load_method(config), images, rng.META_TEST)
     with signals.deferred():
-        losses, accuracies = evaluation.run(params, n_batches, progress=True)
+        metrics = evaluation.run(params, n_batches, progress=True)
+    accuracies = metrics["accuracy"]
     result = dict(
         accuracy=100 * float(accuracies.mean()), interval=100 * interval(accuracies),
-        cent=float(losses.mean()), episodes=len(accuracies), split=config.eval_split, seed=config.seed, **about(),
+        **{name: float(values.mean()) for name, values in metrics.items() if name != "accuracy"},
+        episodes=len(accuracies), split=config.eval_split, seed=config.seed, **about(),
         seconds=round(time.monotonic() - began, 1), tensorflow=tf.__version__, config=config.as_dict(),
         trained_with=run,
     )  # fmt: skip
@@ -90,7 +93,8 @@ def test_and_write(config: Config, params, run, n_batches: int) -> dict:
     stem = config.of_weights(f"meta_{config.eval_split}")
     log, data, tasks = (directory / f"{stem}{suffix}" for suffix in (".log", ".json", ".csv"))
     tf1_checkpoint.keep_theirs(log, ours=data)
-    tasks.write_text("cent,accuracy\n" + "".join(f"{c:.6f},{a:.6f}\n" for c, a in zip(losses, accuracies, strict=True)))
+    rows = zip(*metrics.values(), strict=True)
+    tasks.write_text(",".join(metrics) + "\n" + "".join(",".join(f"{v:.6f}" for v in row) + "\n" for row in rows))
     data.write_text(json.dumps(result, indent=1) + "\n")
     log.write_text(text)
     print(text)

@@ -1,4 +1,7 @@
-"""Hidden features along the inner loop, for the figures of decision boundaries (docs/tf1_behaviour.md, "Files it writes")."""
+"""Hidden features along the inner loop, for figures of decision boundaries: the TF1 program's mode export.
+
+docs/tf1_behaviour.md, "Files it writes".
+"""
 
 import dataclasses
 import io
@@ -15,9 +18,9 @@ from tf_metadrop.algorithm.inner_loop import adapt
 from tf_metadrop.algorithm.tasks import gather_task
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.params import dtype_of, narrow
 from tf_metadrop.runs import tf1_checkpoint
 from tf_metadrop.runs.loading import load_run, test_split
@@ -95,12 +98,12 @@ def task_features(params, task, config, method, key):
     draw = rng.StandardNormal(rng.fold(key, SAMPLING), dtype)
     for step, theta in enumerate(adapted.path):
         now = {**params, **theta}
-        steps["htr"].append(conv4.hidden(now, task.support_x, method))
-        steps["hte"].append(conv4.hidden(now, task.query_x, method))
+        steps["htr"].append(network.hidden(now, task.support_x, method))
+        steps["hte"].append(network.hidden(now, task.query_x, method))
         steps["w"].append(now["theta/dense_w"])
         steps["b"].append(now["theta/dense_b"])
         if config.noise_name != "maml":
-            sample = lambda s: conv4.hidden(now, task.support_x, method, lambda *where: draw(step, s, *where))  # noqa: B023
+            sample = lambda s: network.hidden(now, task.support_x, method, lambda *where: draw(step, s, *where))  # noqa: B023
             every = tf.map_fn(sample, tf.range(N_SAMPLES), fn_output_signature=dtype, parallel_iterations=1)
             steps["htr_sample"].append(every)
     return {name: tf.stack(values) for name, values in steps.items() if values}

@@ -13,9 +13,9 @@ from tf_metadrop.algorithm.inner_loop import adapt
 from tf_metadrop.config.config import Config
 from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.params import cast, narrow
 from tf_metadrop.runs import checkpoint
 
@@ -32,7 +32,7 @@ class MetaLearner:
 
     Attributes:
       config: Config; adaptation reads inner_lr, n_steps, n_test_mc_samp and seed. It may be replaced.
-      params: dict of meta-learned parameters (see nn/backbones/conv4.py). `adapt` does not change them.
+      params: dict of meta-learned parameters (see nn/backbones). `adapt` does not change them.
       classes: the different labels of the last adaptation, sorted if they can be; None before.
     """
 
@@ -42,7 +42,7 @@ class MetaLearner:
         self.config, self._spec = config, DATASETS[config.dataset]
         if params is None:
             key = rng.key(config.seed, rng.INITIAL_WEIGHTS)
-            params = conv4.initial(self._spec, config.way, key, self._method)
+            params = network.initial(self._method, config.way, key)
         self.params = cast(params, config.dtype)
         self.classes = None
         self._adapted = None
@@ -68,8 +68,7 @@ class MetaLearner:
         base = Config(savedir=savedir).inherit(run, set())
         kept = {name: run[name] for name in ("seed", "n_test_mc_samp", "precision") if name in run}
         config = dataclasses.replace(base, **(kept | settings))
-        spec = DATASETS[config.dataset]
-        return cls(config, conv4.fitting(params, spec, config.way, str(savedir), load_method(config)))
+        return cls(config, network.fitting(params, load_method(config), config.way, str(savedir)))
 
     def adapt(self, support_x, support_y) -> "MetaLearner":
         """Runs the inner loop on labelled images, from the meta-learned weights; returns self.
@@ -108,7 +107,7 @@ class MetaLearner:
         """Probabilities [n, classes] of images (see `adapt`), without noise; columns are in the order of `classes`."""
         if self._adapted is None:
             raise UsageError("the learner has not been adapted: call adapt(support_x, support_y) first.")
-        logits = conv4.forward(self._adapted, self._images(x, "x"), self._method)
+        logits = network.forward(self._adapted, self._images(x, "x"), self._method)
         return tf.nn.softmax(logits).numpy()
 
     def predict(self, x) -> np.ndarray:

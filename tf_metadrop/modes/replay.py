@@ -17,9 +17,9 @@ from tf_metadrop.algorithm.execution import prepare
 from tf_metadrop.config.config import Config
 from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.params import cast
 
 MOST_NAMES = 5  # in a sentence
@@ -63,7 +63,7 @@ def load(path: pathlib.Path) -> Step:
         config = Config(**text["config"])
         params = {name[7:]: tf.constant(w) for name, w in arrays.items() if name.startswith("params/")}
         method, spec = load_method(config), DATASETS[config.dataset]
-        params = conv4.fitting(params, spec, config.way, str(path), method)
+        params = network.fitting(params, method, config.way, str(path))
         tasks = arrays["support"], arrays["query"]
         for per_class, found in zip((config.shot, config.query), tasks, strict=True):
             if found.shape != (config.metabatch, config.way * per_class, *spec.image_shape):

@@ -16,14 +16,14 @@ from tf_metadrop.algorithm.outer_loop import State, initial_state
 from tf_metadrop.algorithm.steps import make_train_step
 from tf_metadrop.algorithm.workers import Team, watch
 from tf_metadrop.config.config import Config, of_texts
-from tf_metadrop.data import DATASETS, load_split
+from tf_metadrop.data import load_split
 from tf_metadrop.errors import UsageError
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.modes import replay
 from tf_metadrop.modes.evaluate import Evaluation
 from tf_metadrop.modes.learner import MetaLearner
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.params import cast
 from tf_metadrop.runs import checkpoint, tf1_checkpoint
 from tf_metadrop.runs.checkpoint import Saved
@@ -119,7 +119,7 @@ class Training:
             self.episodes.set_state(saved.random)
         else:
             key = rng.key(config.seed, rng.INITIAL_WEIGHTS)
-            weights = lambda: conv4.initial(DATASETS[config.dataset], config.way, key, self.method)
+            weights = lambda: network.initial(self.method, config.way, key)
             self.state = initial_state(cast(team.from_chief(weights), config.dtype), self.method)
         self.step = make_train_step(config, self.method, parallel.sharded(team.strategy, config))
         self.key = rng.key(config.seed, rng.TRAIN)
@@ -171,9 +171,10 @@ class Training:
             self.flop = self.count(done)
         self.log.trained(iteration, (float(done.loss), float(np.mean(done.accs))) if sound else None)
         if iteration % c.eval_freq == 0:
-            losses, accuracies = self.evaluation.run(done.state.params, c.n_eval_batches)
-            self.log.evaluated(iteration, c.eval_split, float(losses.mean()), float(accuracies.mean()))
-            self.keep_best(done, float(accuracies.mean()))
+            metrics = self.evaluation.run(done.state.params, c.n_eval_batches)
+            means = {name: float(values.mean()) for name, values in metrics.items()}
+            self.log.evaluated(iteration, c.eval_split, means)
+            self.keep_best(done, means["accuracy"])
         self.reached = self.saved(done)
         if iteration % c.save_freq == 0 or iteration == c.n_train_iters:
             self.save()
@@ -253,7 +254,7 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
         list_of = lambda settings: ", ".join(f"--{name}={settings[name]}" for name in different)
         theirs, ours = list_of({**Config().as_dict(), **saved.config}), list_of(config.as_dict())
         raise UsageError(f"{directory} holds a run with {theirs}, not {ours}: give the same, or another --savedir.")
-    conv4.fitting(saved.state.params, DATASETS[config.dataset], config.way, str(directory), load_method(config))
+    network.fitting(saved.state.params, load_method(config), config.way, str(directory))
     return saved
 
 

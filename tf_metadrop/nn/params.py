@@ -1,6 +1,29 @@
-"""Parameters: one flat dict from names to tensors."""
+"""Parameters: one flat dict from names to tensors; `tf_metadrop.nn.backbones` says what the names mean."""
 
 import tensorflow as tf
+
+from tf_metadrop.nn.rng import fold
+
+INITIAL_SD = 0.02
+DENSE = "theta/dense_w", "theta/dense_b"  # the last layer, whose last axis is the classes
+
+
+def initial(shapes, seed) -> dict[str, tf.Tensor]:
+    """Initial values in float32: kernels (..._w) of sd 0.02 (but for dense_w cut at 2 sd), all else 0.
+
+    Args:
+      shapes: {name: shape}; a value depends on its place in this order.
+      seed: [2], see `rng.key`.
+    """
+    params = {}
+    for index, (name, shape) in enumerate(shapes.items()):
+        if name.endswith("dense_w"):
+            params[name] = tf.random.stateless_normal(shape, fold(seed, index), stddev=INITIAL_SD)
+        elif name.endswith("_w"):
+            params[name] = tf.random.stateless_truncated_normal(shape, fold(seed, index), stddev=INITIAL_SD)
+        else:
+            params[name] = tf.zeros(shape)
+    return params
 
 
 def cast(params, dtype) -> dict[str, tf.Tensor]:
@@ -14,11 +37,17 @@ def dtype_of(params) -> tf.DType:
 
 
 def narrow(params, way: int) -> dict[str, tf.Tensor]:
-    """The parameters with the dense layer's first `way` columns alone."""
-    dense = {"theta/dense_w": params["theta/dense_w"][:, :way], "theta/dense_b": params["theta/dense_b"][:way]}
-    return {**params, **dense}
+    """The parameters with the last layer's first `way` columns alone."""
+    return {**params, **{name: params[name][..., :way] for name in DENSE}}
 
 
-def adapted_names(params) -> list[str]:
-    """Names of the parameters that the inner loop adapts: all of theta."""
-    return [name for name in params if name.startswith("theta/")]
+def of_theta(params) -> dict:
+    """The part that the inner loop adapts."""
+    return {name: value for name, value in params.items() if name.startswith("theta/")}
+
+
+def kind(name: str) -> str:
+    """theta, phi_kernel, phi_bias, or other: what the name of a parameter says of it."""
+    if name.startswith("phi/"):
+        return "phi_kernel" if name.endswith("_w") else "phi_bias"
+    return "theta" if name.startswith("theta/") else "other"

@@ -4,6 +4,7 @@ A key is an int32 tensor [2]. Noise is folded from (seed, stream, iteration, tas
 depends on nothing else: not on the order of execution, on a resume, or on the number of devices.
 """
 
+import enum
 import functools
 import math
 from functools import partial
@@ -18,6 +19,21 @@ TERMS = 8
 COSINE = [(-1) ** k * math.tau ** (2 * k) / math.factorial(2 * k) for k in range(TERMS)]  # of t * t, t in turns
 SINE = [(-1) ** k * math.tau ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(TERMS)]  # the same, over t
 MOST_STEPS, MOST_SAMPLES, MOST_LAYERS = 2**13, 2**14, 2**4  # their product is 2**31: a draw's number is an int32
+ROOM = 6  # layers, or regularisers' draws, whose numbers are below MOST_LAYERS
+
+
+class Draw(enum.IntEnum):
+    """Who draws noise within a task: what `StandardNormal` counts as layers. No two have a number in common."""
+
+    LAYER = 0  # + n for layer n = 1.. of the backbone at which noise acts
+    REGULARIZER = 6  # + n, n = 0..
+    ADVERSARY = 12
+    ATTACK_START = 13
+
+    def at(self, n: int) -> int:
+        """The number of this one's n-th draw; where its first numbers do not suffice, further ones of its own."""
+        more = max(0, n - ROOM + 1)
+        return int(self) + (MOST_LAYERS * more if more else n)
 
 
 def key(seed: int, stream: int) -> tf.Tensor:
@@ -67,8 +83,10 @@ class StandardNormal:
 
     def __call__(self, step, sample, layer, shape):
         """The noise of a layer in one pass."""
-        number = (step * MOST_SAMPLES + sample) * MOST_LAYERS + layer
-        return normal(numbered(self.first, number), shape, self.dtype)
+        bank, place = divmod(layer, MOST_LAYERS)
+        first = folded(numbered(self.first, MAX_INT - bank)) if bank else self.first
+        number = (step * MOST_SAMPLES + sample) * MOST_LAYERS + place
+        return normal(numbered(first, number), shape, self.dtype)
 
 
 def normal(key, shape, dtype=tf.float32):

@@ -26,7 +26,7 @@ from tf_metadrop.runs import tf1_checkpoint
 FILE, PREVIOUS, BROKEN, BEST = "state.npz", "state.previous.npz", "state.broken.npz", "best.npz"
 SEAL = struct.pack("<H", 64)  # how long the zip's comment is: a SHA-256 in hexadecimal digits
 UNSEALED = b"PK\x05\x06\0\0"  # how a zip without a comment ends, as NumPy writes it
-GROUPS = ("params", "m", "v")
+PARAMS = "params"  # group of arrays; any other group is a slot of the optimiser, as Adam's m and v
 
 
 class Saved(NamedTuple):
@@ -59,12 +59,13 @@ def save_best(directory: pathlib.Path, saved: Saved) -> None:
     Raises:
       OSError: the file cannot be written; the one before is untouched.
     """
-    write(directory / BEST, packed(saved._replace(state=saved.state._replace(m={}, v={}))))
+    write(directory / BEST, packed(saved._replace(state=saved.state._replace(slots={}))))
 
 
 def packed(saved: Saved) -> bytes:
     """The content of a state's file."""
-    arrays = {f"{group}/{name}": w.numpy() for group in GROUPS for name, w in getattr(saved.state, group).items()}
+    groups = {PARAMS: saved.state.params, **saved.state.slots}
+    arrays = {f"{group}/{name}": w.numpy() for group, of in groups.items() for name, w in of.items()}
     kind, keys, position, has_gauss, gauss = saved.random
     arrays |= {"iteration": saved.state.iteration.numpy(), "random/keys": keys, "random/position": position}
     text = {"config": saved.config, "progress": saved.progress, "random": [kind, has_gauss, gauss]}
@@ -154,13 +155,17 @@ def read(path: pathlib.Path) -> Saved:
         if (iteration := arrays.pop("iteration")).dtype.kind != "i" or iteration.shape:
             raise ValueError("its iteration is no whole number")
         iteration = tf.constant(iteration, tf.int64)
-        groups = {group: {} for group in GROUPS}
+        slots: dict[str, dict] = {}
         for name, value in arrays.items():
             group, _, rest = name.partition("/")
-            groups[group][rest] = tf.constant(value)
-        if not groups["m"].keys() == groups["v"].keys() <= groups["params"].keys():
-            raise ValueError("weights and Adam's moments do not belong together")
-        return Saved(State(**groups, iteration=iteration), random, text["config"], text["progress"], text.get("images"))
+            slots.setdefault(group, {})[rest] = tf.constant(value)
+        params = slots.pop(PARAMS)
+        if any(
+            not slot.keys() <= params.keys() or slot.keys() != next(iter(slots.values())).keys()
+            for slot in slots.values()
+        ):
+            raise ValueError("weights and the optimiser's slots do not belong together")
+        return Saved(State(params, slots, iteration), random, text["config"], text["progress"], text.get("images"))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: train first, or give the --savedir of a finished run.") from None
     except NotADirectoryError:

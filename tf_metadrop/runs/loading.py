@@ -11,8 +11,8 @@ from tf_metadrop.algorithm.execution import prepare
 from tf_metadrop.config.config import Config
 from tf_metadrop.data import DATASETS, load_split, warn_of_other_images
 from tf_metadrop.errors import UsageError
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.params import cast
 from tf_metadrop.runs import checkpoint
 
@@ -24,6 +24,8 @@ MODEL_FLAGS = (
     "noise_variant",
     "inner",
     "regularizer",
+    "backbone",
+    "normalization",
 )  # the weights depend on them
 
 
@@ -72,6 +74,6 @@ def fitted(directory: pathlib.Path, params, run: dict, config: Config) -> dict[s
             f"{directory} was trained on all training classes, so none are left for --eval_split=val: train with "
             "--eval_split=val, which holds some out."
         )
-    fitting = conv4.fitting(params, DATASETS[config.dataset], config.way, str(directory), load_method(config))
+    fitting = network.fitting(params, load_method(config), config.way, str(directory))
     warn_of_other_images(directory, run, config.dataset, config.data_dir)
     return fitting

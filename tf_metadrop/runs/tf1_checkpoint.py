@@ -1,4 +1,4 @@
-"""Checkpoints of the TF1 program, read and written (TF1_BEHAVIOUR, "Files it writes")."""
+"""Checkpoints of the TF1 program, read and written (docs/tf1_behaviour.md, "Files it writes")."""
 
 import errno
 import os
@@ -103,6 +103,6 @@ def settings(directory: pathlib.Path) -> dict:
         return {}
     if texts.get("maml") == "True" or texts.get("noise_type") == "maml":  # either flag makes it MAML
         texts |= dict(maml="True", noise_type="maml")
-    if texts.get("noise_type") in noise.REPORTED[2:]:
+    if texts.get("noise_type") not in (None, "maml", "metadrop") and texts["noise_type"] in noise.reported():
         texts.setdefault("noise_variant", "report")
     return config.of_texts(texts)

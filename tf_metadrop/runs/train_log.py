@@ -14,6 +14,7 @@ from tqdm import tqdm
 from tf_metadrop.runs.wandb_run import Wandb
 from tf_metadrop.util.progress import has_terminal
 
+SHORT = {"accuracy": "acc"}  # metric -> what the TF1 program's log calls it
 LABELS = {"train": "meta_train", "test": "meta_test ", "val": "meta_val  "}
 
 
@@ -71,17 +72,20 @@ class TrainLog:
             self._sums = [0.0, 0.0, 0]
             rate = self._config.meta_lr
             self._write("meta_train.log", f"\nIter {iteration} start, learning rate {rate:f}\n")
-            self._line("train", iteration, cents / count, accs / count, "", learning_rate=rate)
+            self._line("train", iteration, {"cent": cents / count, "accuracy": accs / count}, "", learning_rate=rate)
 
-    def evaluated(self, iteration: int, split: str, cent: float, acc: float) -> None:
-        """Writes an evaluation's means."""
-        self._line(split, iteration, cent, acc, f"{split}_")
+    def evaluated(self, iteration: int, split: str, means: dict[str, float]) -> None:
+        """Writes an evaluation's means over its tasks, {metric: mean}."""
+        self._line(split, iteration, means, f"{split}_")
 
-    def _line(self, split, iteration, cent, acc, prefix, **more):
+    def _line(self, split, iteration, metrics, prefix, **more):
+        metrics = {SHORT.get(name, name): value for name, value in metrics.items()}
         episode = iteration * self._config.metabatch
-        text = f"{LABELS[split]}: episode {episode}, ({self._elapsed():.3f} secs), cent {cent:f}, acc {acc:f}"
+        text = f"{LABELS[split]}: episode {episode}, ({self._elapsed():.3f} secs), "
+        text += ", ".join(f"{name} {value:f}" for name, value in metrics.items())
         self._write("meta_train.log", f"{text}\n")
-        numbers = {"iter": iteration, "episode": episode, **more, f"{prefix}cent": cent, f"{prefix}acc": acc}
+        numbers = {"iter": iteration, "episode": episode, **more}
+        numbers |= {f"{prefix}{name}": value for name, value in metrics.items()}
         known = {name: value if math.isfinite(value) else None for name, value in numbers.items()}  # JSON has no NaN
         self._write("metrics.jsonl", json.dumps(known) + "\n")
         self._write("timing.jsonl", json.dumps({"iter": iteration, "split": split, "secs": self._elapsed()}) + "\n")

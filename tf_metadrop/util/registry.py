@@ -1,32 +1,69 @@
 """A folder of methods, one file each: a file added to it is a value of the folder's flag, by its name."""
 
+from __future__ import annotations
+
 import importlib
 import pkgutil
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar, cast
+
+from tf_metadrop.errors import UsageError
+
+T = TypeVar("T")
 
 
-class Registry:
+class Registry(Generic[T]):
     """The methods of one package.
 
     Args:
-      package: its `__name__` and `__path__`.
+      package, path: its `__name__` and `__path__`.
+      contract: a typing.Protocol; what it names, each method must have.
     """
 
-    def __init__(self, package: str, path):
-        self._package, self._path, self._registered = package, path, {}
+    def __init__(self, package: str, path: Iterable[str], contract: type):
+        self._package, self._path, self._contract = package, path, contract
+        self._registered: dict[str, Any] = {}
 
     def names(self) -> tuple[str, ...]:
-        """What there is to choose from. Imports none of it."""
-        files = [module.name for module in pkgutil.iter_modules(self._path)]
+        """What there is to choose from; files that begin with _ are no values. Imports none of it."""
+        files = [module.name for module in pkgutil.iter_modules(self._path) if not module.name.startswith("_")]
         return tuple(sorted({*files, *self._registered}))
 
-    def register(self, name: str, method) -> None:
-        """Adds a method from outside the folder, for example from a notebook cell."""
+    def register(self, name: str, method: Any) -> None:
+        """Adds a method from outside the folder, for example from a notebook cell.
+
+        Raises:
+          UsageError: it lacks something that its contract names.
+        """
+        self._check(name, method)
         self._registered[name] = method
 
     def unregister(self, name: str) -> None:
         """Takes back what `register` added."""
         self._registered.pop(name, None)
 
-    def load(self, name: str):
-        """The method of this name (one of `names()`): the file's module, or what was registered."""
-        return self._registered.get(name) or importlib.import_module(f"{self._package}.{name}")
+    def load(self, name: str) -> T:
+        """The method of this name (one of `names()`): the file's module, or what was registered.
+
+        Raises:
+          UsageError: the file lacks something that its contract names.
+        """
+        if name in self._registered:
+            return cast(T, self._registered[name])
+        method = importlib.import_module(f"{self._package}.{name}")
+        self._check(name, method)
+        return cast(T, method)
+
+    def _check(self, name: str, method: Any) -> None:
+        missing = [member for member in members(self._contract) if not hasattr(method, member)]
+        if missing:
+            raise UsageError(
+                f"{name} cannot be used in {self._package}: it lacks {', '.join(missing)}; see the contract "
+                f"{self._contract.__name__} there."
+            )
+
+
+def members(contract: type) -> list[str]:
+    """Names of what a typing.Protocol asks for."""
+    own = [*contract.__dict__.get("__annotations__", {}), *vars(contract)]
+    return [name for name in dict.fromkeys(own) if not name.startswith("_")]

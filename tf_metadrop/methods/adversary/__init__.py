@@ -1,9 +1,18 @@
-"""Adversarial training, one file each: a file added to this folder is a value of --adv_train, by its name.
+"""Adversarial training, one file each: a file added to this folder is a value of --adv_train, by its name."""
 
-Such a module has `make(config)`, which returns an `Adversary`: none.py's, with one of its methods replaced.
-"""
+from __future__ import annotations
+
+from typing import Any, Protocol
 
 from tf_metadrop.util.registry import Registry
 
-_registry = Registry(__name__, __path__)
+
+class Module(Protocol):
+    """What a file of this folder has."""
+
+    def make(self, config: Any) -> Any:
+        """A `none.Adversary`, with one of its methods replaced."""
+
+
+_registry: Registry[Module] = Registry(__name__, __path__, Module)
 names, register, unregister, load = _registry.names, _registry.register, _registry.unregister, _registry.load

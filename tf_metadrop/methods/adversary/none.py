@@ -4,11 +4,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_metadrop.methods import attack, pgd
-from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.methods import attack, network, pgd
 from tf_metadrop.nn.layers import cross_entropy
-
-NUMBER = 12  # what rng.py counts as a layer: of the attack's random start
+from tf_metadrop.nn.rng import Draw
 
 
 class Adversary(NamedTuple):
@@ -35,8 +33,8 @@ class Adversary(NamedTuple):
         if self.eps == 0:
             return x
         fixed = tf.nest.map_structure(tf.stop_gradient, params)
-        loss = lambda x: cross_entropy(conv4.forward(fixed, x, method), y)
-        norm, start = attack.load(self.norm), lambda shape: normal(NUMBER, shape)
+        loss = lambda x: cross_entropy(network.forward(fixed, x, method), y)
+        norm, start = attack.load(self.norm), lambda shape: normal(Draw.ADVERSARY, shape)
         return pgd.perturb(tf.stop_gradient(x), loss, norm, self.eps, self.steps, start)
 
 

@@ -1,14 +1,29 @@
-"""Norms of adversarial attacks, one file each: a file added to this folder is a value of --adv_norm, by its name.
+"""Norms of adversarial attacks, one file each: a file added to this folder is a value of --adv_norm, by its name."""
 
-Such a module has, for perturbations d and gradients g [..., pixels] and radii eps that can be broadcast against them,
+from __future__ import annotations
 
-  RADII                      of the paper's figure, for Omniglot
-  project(d, eps)            the point of the ball of this radius that is closest to d
-  ascent(g)                  the direction of a step, of size 1 in this norm
-  start(normal, eps)         a random point of the ball, from standard normal numbers [..., pixels + 1]
-"""
+from typing import TYPE_CHECKING, Protocol
 
 from tf_metadrop.util.registry import Registry
 
-_registry = Registry(__name__, __path__)
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class Norm(Protocol):
+    """Perturbations d and gradients g are [..., pixels]; radii eps can be broadcast against them."""
+
+    RADII: tuple[float, ...]  # of the paper's figure, for Omniglot
+
+    def project(self, d: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
+        """The point of the ball of this radius that is closest to d."""
+
+    def ascent(self, g: tf.Tensor) -> tf.Tensor:
+        """The direction of a step, of size 1 in this norm."""
+
+    def start(self, normal: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
+        """A random point of the ball, from standard normal numbers [..., pixels + 1]."""
+
+
+_registry: Registry[Norm] = Registry(__name__, __path__, Norm)
 names, register, unregister, load = _registry.names, _registry.register, _registry.unregister, _registry.load

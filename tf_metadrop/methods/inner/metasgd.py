@@ -4,6 +4,8 @@ A starts at inner_lr everywhere, is not clipped and may turn negative. For the d
 1] and [1], for all classes: our choice, so that classes stay interchangeable.
 """
 
+from tf_metadrop.nn.params import DENSE
+
 PREFIX = "metasgd/"
 
 
@@ -14,7 +16,7 @@ def rate_of(name):
 
 def parameters(theta):
     """Rates for every parameter of theta, {name: shape}."""
-    one_column = lambda name, shape: (*shape[:-1], 1) if "dense" in name else shape
+    one_column = lambda name, shape: (*shape[:-1], 1) if name in DENSE else shape
     return {rate_of(name): one_column(name, shape) for name, shape in theta.items()}
 
 

@@ -8,23 +8,24 @@ Not sampling: a = alpha, and logits = f W + b. Our reading of the name; the pape
 
 from tf_metadrop.methods.noise import metadrop
 
+SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
+logits = metadrop.logits
 
-def features(params, layer, h, normal):
+
+def features(site, normal):
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
-    mu, alpha = metadrop.maps(params, layer, h)
+    mu, alpha = site.maps()
     return mu + alpha if normal is None else mu + alpha + normal(alpha.shape)
-
-
-logits, trained = metadrop.logits, metadrop.trained
 
 
 class report:
     """The report's: a ~ N(1, (0.01 alpha)^2) when sampling; the 1 should have been a 0."""
 
-    @staticmethod
-    def features(params, layer, h, normal):
-        """[batch, height, width, in] -> [batch, height, width, filters]."""
-        mu, alpha = metadrop.maps(params, layer, h)
-        return mu + alpha if normal is None else mu + 1 + 0.01 * alpha * normal(alpha.shape)
+    SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
+    logits = staticmethod(metadrop.logits)
 
-    logits, trained = staticmethod(metadrop.logits), staticmethod(metadrop.trained)
+    @staticmethod
+    def features(site, normal):
+        """[batch, height, width, in] -> [batch, height, width, filters]."""
+        mu, alpha = site.maps()
+        return mu + alpha if normal is None else mu + 1 + 0.01 * alpha * normal(alpha.shape)

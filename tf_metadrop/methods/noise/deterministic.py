@@ -6,10 +6,10 @@ dense:    logits = f W + b
 
 from tf_metadrop.methods.noise import maml, metadrop
 
+SAMPLED, TRAINED_PHI = False, metadrop.TRAINED_PHI
+logits = maml.logits
 
-def features(params, layer, h, normal):
+
+def features(site, normal):
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
-    return metadrop.features(params, layer, h, None)
-
-
-logits, trained = maml.logits, metadrop.trained
+    return metadrop.features(site, None)

@@ -10,37 +10,34 @@ import math
 
 import tensorflow as tf
 
-from tf_metadrop.methods.noise import maml, metadrop
+from tf_metadrop.methods.noise import metadrop
 
+SAMPLED, TRAINED_PHI = True, ()
 SCALE = math.log(2)  # softplus(0)
 
 
-def features(params, layer, h, normal):
+def features(site, normal):
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
-    mu = maml.features(params, layer, h, normal)
+    mu = site.mu()
     return mu * SCALE if normal is None else mu * tf.nn.softplus(normal(mu.shape))
 
 
-def logits(params, f, normal):
+def logits(site, normal):
     """[batch, features] -> [batch, way]."""
-    mean = maml.logits(params, f, normal)
+    mean = site.mu()
     return mean if normal is None else mean + SCALE * normal(mean.shape)
-
-
-def trained(name):
-    """Whether the outer loop updates this parameter."""
-    return not name.startswith("phi/")
 
 
 class report:
     """The report's: a ~ N(1, 1) when sampling; not sampling a = alpha = conv(h, phi_l), so the query trains phi."""
 
+    SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
+    logits = staticmethod(metadrop.logits)
+
     @staticmethod
-    def features(params, layer, h, normal):
+    def features(site, normal):
         """[batch, height, width, in] -> [batch, height, width, filters]."""
         if normal is None:
-            return metadrop.features(params, layer, h, None)
-        mu = maml.features(params, layer, h, normal)
+            return metadrop.features(site, None)
+        mu = site.mu()
         return mu * tf.nn.softplus(1 + normal(mu.shape))
-
-    logits, trained = staticmethod(metadrop.logits), staticmethod(metadrop.trained)

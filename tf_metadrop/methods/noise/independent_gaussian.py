@@ -9,38 +9,35 @@ f W + b. Our reading of the name; the paper's own definition could not be read.
 
 import tensorflow as tf
 
-from tf_metadrop.methods.noise import maml, metadrop
-from tf_metadrop.nn.layers import convs, gate, softplus
+from tf_metadrop.methods.noise import metadrop
+from tf_metadrop.nn.layers import gate, softplus
+
+SAMPLED, TRAINED_PHI = True, ("phi_bias",)
 
 
-def features(params, layer, h, normal):
+def features(site, normal):
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
-    mu = maml.features(params, layer, h, normal)
-    m = tf.broadcast_to(params[f"phi/conb{layer}_b"], mu.shape)
+    mu = site.mu()
+    m = tf.broadcast_to(site.phi.bias, mu.shape)
     return gate(mu, m if normal is None else m + normal(mu.shape))
 
 
-def logits(params, f, normal):
+def logits(site, normal):
     """[batch, features] -> [batch, way]."""
-    mean = maml.logits(params, f, normal)
-    return mean if normal is None else mean + softplus(params["phi/dense_b"]) * normal(mean.shape)
-
-
-def trained(name):
-    """Whether the outer loop updates this parameter."""
-    return not (name.startswith("phi/") and name.endswith("_w"))
+    mean = site.mu()
+    return mean if normal is None else mean + softplus(site.phi.bias) * normal(mean.shape)
 
 
 class report:
     """The report's: a ~ N(conv(1, phi_l), 1) when sampling, 1 an image of ones; not sampling a = conv(h, phi_l)."""
 
+    SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
+    logits = staticmethod(metadrop.logits)
+
     @staticmethod
-    def features(params, layer, h, normal):
+    def features(site, normal):
         """[batch, height, width, in] -> [batch, height, width, filters]."""
         if normal is None:
-            return metadrop.features(params, layer, h, None)
-        mu = maml.features(params, layer, h, normal)
-        phi = params[f"phi/conv{layer}_w"], params[f"phi/conb{layer}_b"]
-        return gate(mu, convs(tf.ones_like(h), phi)[0] + normal(mu.shape))
-
-    logits, trained = staticmethod(metadrop.logits), staticmethod(metadrop.trained)
+            return metadrop.features(site, None)
+        mu = site.mu()
+        return gate(mu, site.alpha(tf.ones_like(site.h)) + normal(mu.shape))

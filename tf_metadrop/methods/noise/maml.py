@@ -1,18 +1,14 @@
 """No noise: plain MAML (Finn et al., 2017). phi exists, as in the TF1 program, but is neither used nor trained."""
 
-from tf_metadrop.nn.layers import conv, dense
+SAMPLED, TRAINED_PHI = False, ()
+report = None
 
 
-def features(params, layer, h, normal):
+def features(site, normal):
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
-    return conv(h, params[f"theta/conv{layer}_w"], params[f"theta/conv{layer}_b"])
+    return site.mu()
 
 
-def logits(params, f, normal):
+def logits(site, normal):
     """[batch, features] -> [batch, way]."""
-    return dense(f, params["theta/dense_w"], params["theta/dense_b"])
-
-
-def trained(name):
-    """Whether the outer loop updates this parameter."""
-    return not name.startswith("phi/")
+    return site.mu()

@@ -9,9 +9,8 @@ with theta. The paper's setting could not be read; all four blocks, and K_l in t
 
 import tensorflow as tf
 
-from tf_metadrop.data.spec import LAYERS
 from tf_metadrop.methods.regularizer.none import Regularizer
-from tf_metadrop.nn.layers import conv, norm_relu, pool
+from tf_metadrop.nn.rng import Draw
 
 LEAST, RANGE = 0.001, 0.7
 
@@ -22,24 +21,24 @@ class InfoDropout(Regularizer):
     def __init__(self, beta):
         self.beta = beta
 
-    def parameters(self, spec):
-        """theta/info{1..4}_w, [3, 3, in, filters], and theta/info{1..4}_b."""
+    def parameters(self, backbone):
+        """theta/info{1..}_w, of the shape of the block's kernel, and theta/info{1..}_b."""
         found = {}
-        for layer in LAYERS:
-            channels = spec.channels if layer == 1 else spec.filters
-            found |= {f"theta/info{layer}_w": (3, 3, channels, spec.filters), f"theta/info{layer}_b": (spec.filters,)}
+        for number, kernel in enumerate(backbone.kernels, 1):
+            found |= {f"theta/info{number}_w": kernel, f"theta/info{number}_b": kernel[-1:]}
         return found
 
-    def leave(self, params, layer, h, x, normal):
-        """The pooled z and beta * KL of block `layer`."""
-        z = norm_relu(x, params[f"conv{layer}_bn/beta"])
-        a = LEAST + RANGE * tf.sigmoid(conv(h, params[f"theta/info{layer}_w"], params[f"theta/info{layer}_b"]))
+    def leave(self, params, block, normalization, normal):
+        """The pooled z and beta * KL of a block."""
+        z = normalization.norm_relu(block.x, block.offset)
+        own = params[f"theta/info{block.number}_w"], params[f"theta/info{block.number}_b"]
+        a = LEAST + RANGE * tf.sigmoid(block.affine(block.h, *own))
         kl = tf.reduce_mean(tf.reduce_sum(-tf.math.log(a / (LEAST + RANGE)), [-3, -2, -1]), -1)
         if normal is not None:
-            z = z * tf.exp(a * normal(self.NUMBERS[layer], a.shape))
-        return pool(z), self.beta * kl
+            z = z * tf.exp(a * normal(Draw.REGULARIZER.at(block.number), a.shape))
+        return block.end(z), self.beta * kl
 
 
-def make(config):
+def make(config, backbone):
     """The Regularizer of this config."""
     return InfoDropout(config.info_beta)

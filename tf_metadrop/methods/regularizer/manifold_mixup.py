@@ -1,22 +1,22 @@
 """Manifold mixup in the inner loop (Verma et al., 2019).
 
-In every pass that samples: l uniform over {1..4}, lambda ~ Beta(alpha, alpha), p a permutation of the batch; what
+In every pass that samples: l uniform over the blocks, lambda ~ Beta(alpha, alpha), p a permutation of the batch; what
 enters block l becomes lambda * h + (1 - lambda) * h[p], and the labels likewise. Not sampling (the query): nothing is
 mixed.
 """
 
 import tensorflow as tf
 
-from tf_metadrop.data.spec import LAYERS
 from tf_metadrop.methods.regularizer.none import Regularizer
 from tf_metadrop.nn.layers import permute
+from tf_metadrop.nn.rng import Draw
 
 
 class ManifoldMixup(Regularizer):
-    """alpha: of the Beta distribution; the larger, the closer lambda is to 1/2."""
+    """alpha: of the Beta distribution; the larger, the closer lambda is to 1/2. blocks: how many there are."""
 
-    def __init__(self, alpha):
-        self.alpha = alpha
+    def __init__(self, alpha, blocks):
+        self.alpha, self.blocks = alpha, blocks
 
     def mix(self, y, normal):
         """The mixed labels; l and lambda, [tasks, samples], and p, [tasks, samples, batch]."""
@@ -25,9 +25,9 @@ class ManifoldMixup(Regularizer):
         import tensorflow_probability as tfp  # seconds to import, so only where it is used
 
         *outer, batch, _ = y.shape
-        drawn = normal(self.NUMBERS[0], [*outer, batch + 2])
+        drawn = normal(Draw.REGULARIZER.at(0), [*outer, batch + 2])
         uniform = tf.math.erfc(-drawn[..., :2] / 2**0.5) / 2
-        layer = tf.minimum(tf.cast(uniform[..., 0] * len(LAYERS), tf.int32) + 1, len(LAYERS))
+        layer = tf.minimum(tf.cast(uniform[..., 0] * self.blocks, tf.int32) + 1, self.blocks)
         alpha = tf.constant(self.alpha, drawn.dtype)
         share, order = tfp.math.betaincinv(alpha, alpha, uniform[..., 1]), tf.argsort(drawn[..., 2:], -1)
         return mix(y, share, order), (layer, share, order)
@@ -46,6 +46,6 @@ def mix(x, share, order):
     return share * x + (1 - share) * permute(x, order)
 
 
-def make(config):
+def make(config, backbone):
     """The Regularizer of this config."""
-    return ManifoldMixup(config.mixup_alpha)
+    return ManifoldMixup(config.mixup_alpha, len(backbone.kernels))

@@ -1,18 +1,14 @@
 """No regulariser, and what one can change: see Regularizer."""
 
-from tf_metadrop.nn.layers import norm_relu_pool
-
 
 class Regularizer:
     """Where a regulariser can act. This one does nothing.
 
-    `normal(number, shape)` draws standard normal noise, `number` one of NUMBERS; it is None when the pass does not
-    sample. Arrays may have axes of tasks and samples before those given; a penalty has those alone.
+    `normal(number, shape)` draws standard normal noise, `number` from `Draw.REGULARIZER.at(n)`; it is None when the
+    pass does not sample. Arrays may have axes of tasks and samples before those given; a penalty has those alone.
     """
 
-    NUMBERS = range(6, 12)  # what rng.py counts as layers; 1 to 5 are the noise type's
-
-    def parameters(self, spec):
+    def parameters(self, backbone):
         """{name: shape} of its own parameters; those under theta/ are adapted by the inner loop, the others not."""
         return {}
 
@@ -21,18 +17,18 @@ class Regularizer:
         return y, None
 
     def enter(self, layer, h, mixing):
-        """What block `layer` (1..4) gets instead of h [batch, height, width, channels]."""
+        """What block `layer`, counted from 1, gets instead of h [batch, height, width, channels]."""
         return h
 
-    def leave(self, params, layer, h, x, normal):
-        """Output of block `layer` and a penalty, from its input h and what goes to its batch normalisation, x."""
-        return norm_relu_pool(x, params[f"conv{layer}_bn/beta"]), 0.0
+    def leave(self, params, block, normalization, normal):
+        """Output of a `nn.site.Block`, and a penalty."""
+        return block.output(normalization), 0.0
 
     def last(self, params, f, normal):
         """The last hidden features to go on with, [batch, features], and a penalty."""
         return f, 0.0
 
 
-def make(config):
+def make(config, backbone):
     """The Regularizer of this config."""
     return Regularizer()

@@ -10,8 +10,8 @@ read; f as the mean, and R and r, are our choice.
 import tensorflow as tf
 
 from tf_metadrop.methods.regularizer.none import Regularizer
-from tf_metadrop.nn.backbones.conv4 import n_features
 from tf_metadrop.nn.layers import dense
+from tf_metadrop.nn.rng import Draw
 
 SHIFT = 5.0
 LINEAR = -17.0  # below, log(softplus(x)) is x to 2e-8
@@ -23,16 +23,16 @@ class VIB(Regularizer):
     def __init__(self, beta):
         self.beta = beta
 
-    def parameters(self, spec):
+    def parameters(self, backbone):
         """theta/vib_w, [features, features], and theta/vib_b."""
-        return {"theta/vib_w": (n_features(spec),) * 2, "theta/vib_b": (n_features(spec),)}
+        return {"theta/vib_w": (backbone.features,) * 2, "theta/vib_b": (backbone.features,)}
 
     def last(self, params, f, normal):
         """z and beta * KL."""
         rho = dense(f, params["theta/vib_w"], params["theta/vib_b"]) - SHIFT
         s = tf.math.softplus(rho)  # of a relative precision that the noise's own, layers.softplus, does not need
         kl = tf.reduce_mean(tf.reduce_sum((f**2 + s**2 - 1) / 2 - log_softplus(rho), -1), -1)
-        z = f if normal is None else f + s * normal(self.NUMBERS[0], f.shape)
+        z = f if normal is None else f + s * normal(Draw.REGULARIZER.at(0), f.shape)
         return z, self.beta * kl
 
 
@@ -41,6 +41,6 @@ def log_softplus(x):
     return tf.where(x < LINEAR, x, tf.math.log(tf.math.softplus(tf.maximum(x, LINEAR))))
 
 
-def make(config):
+def make(config, backbone):
     """The Regularizer of this config."""
     return VIB(config.vib_beta)

@@ -1,0 +1,27 @@
+"""Normalisations, one file each: a file added to this folder is a value of --normalization, by its name.
+
+See `Normalization` for what such a module has. Where tasks run at once (on a GPU), x has more axes before the batch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tf_metadrop.util.registry import Registry
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class Normalization(Protocol):
+    """What a block's features go through, right to second order.
+
+    A module may also have norm_relu_pool(x, offset): the 2x2 max-pool of norm_relu(x, offset), where that is faster.
+    """
+
+    def norm_relu(self, x: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+        """relu(norm(x) + offset), for x [..., batch, height, width, channels] and offset [channels]."""
+
+
+_registry: Registry[Normalization] = Registry(__name__, __path__, Normalization)
+names, register, unregister, load = _registry.names, _registry.register, _registry.unregister, _registry.load

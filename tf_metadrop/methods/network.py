@@ -1,0 +1,122 @@
+"""The forward pass: a backbone, with the noise type, regulariser and normalisation of a method."""
+
+import tensorflow as tf
+
+from tf_metadrop.errors import UsageError
+from tf_metadrop.nn import layers
+from tf_metadrop.nn import params as parameters
+from tf_metadrop.nn.layers import cross_entropy
+from tf_metadrop.nn.rng import Draw
+
+
+class Pass:
+    """What acts in the blocks of one forward pass (see `backbones.Blocks`); adds up the regulariser's penalty.
+
+    Args:
+      params: all parameters.
+      method: see `tf_metadrop.methods.method`.
+      noise: None (not sampling), or a function (layer, shape) -> standard normal noise of this shape.
+      second_order: `tf1` makes the normalisations' backward results constants.
+      mixing: of `Regularizer.mix`; None: nothing is mixed.
+    """
+
+    def __init__(self, params, method, noise, second_order, mixing):
+        self._params, self._method, self._noise, self._mixing = params, method, noise, mixing
+        self._constant = second_order == "tf1"
+        self.penalty = 0.0
+
+    def enter(self, number, h):
+        """What block `number` gets instead of h."""
+        return self._method.regularizer.enter(number, h, self._mixing)
+
+    def perturb(self, site):
+        """The layer's result, with its noise."""
+        if site.first and self._method.first_maps:
+            site = site._replace(given=self._method.first_maps)
+        x = self._method.noise.features(site, at_layer(self._noise, Draw.LAYER.at(site.number)))
+        return layers.constant_gradient(x) if self._constant else x
+
+    def leave(self, block):
+        """The block's output."""
+        h, penalty = self._method.regularizer.leave(self._params, block, self._method.normalization, self._noise)
+        self.penalty = self.penalty + penalty
+        return h
+
+
+def shapes(method, way: int) -> dict[str, tuple[int, ...]]:
+    """Shape of every parameter, by name: the backbone's, then those that the method adds."""
+    found = method.backbone.shapes(way)
+    return found | method.parameters(parameters.of_theta(found))
+
+
+def initial(method, way: int, seed) -> dict[str, tf.Tensor]:
+    """Initial parameters in float32; seed: [2], see `rng.key`."""
+    return method.start(parameters.initial(shapes(method, way), seed))
+
+
+def fitting(params, method, way: int, source: str) -> dict[str, tf.Tensor]:
+    """The parameters that this method has, in its order; what else a checkpoint holds is left out.
+
+    Raises:
+      UsageError: one is missing or has another shape; `source` is named in the sentence.
+    """
+    wanted = shapes(method, way)
+    for name, shape in wanted.items():
+        if name not in params:
+            raise UsageError(
+                f"{source} has no variable {name}: it is not a checkpoint of this model, or of another method "
+                "(--backbone, --noise_type, --inner, --regularizer)."
+            )
+        if tuple(params[name].shape) != shape:
+            raise UsageError(
+                f"{source} has {name} of shape {tuple(params[name].shape)} but {method.images} {way}-way needs "
+                f"{shape}: give the --dataset and --way that it was trained with."
+            )
+    return {name: params[name] for name in wanted}
+
+
+def encode(params, x, method, noise=None, second_order="exact", mixing=None):
+    """Features before the last layer, and the regulariser's penalty.
+
+    Args:
+      x: images in [0, 1], [batch, height, width, channels].
+      params, method, noise, second_order, mixing: see `Pass`.
+    Returns:
+      ([batch, features], penalty).
+    """
+    blocks = Pass(params, method, noise, second_order, mixing)
+    f, penalty = method.regularizer.last(params, method.backbone.hidden(params, x, blocks), noise)
+    return f, blocks.penalty + penalty
+
+
+def hidden(params, x, method, noise=None):
+    """Features [batch, features] before the last layer; arguments as for `encode`."""
+    return encode(params, x, method, noise)[0]
+
+
+def logits(params, f, method, noise=None):
+    """Logits [batch, way] of features [batch, features]; arguments as for `encode`."""
+    site = method.backbone.last(params, f)
+    return method.noise.logits(site, at_layer(noise, Draw.LAYER.at(site.number)))
+
+
+def forward(params, x, method, noise=None):
+    """Logits [batch, way] of images [batch, height, width, channels]; arguments as for `encode`."""
+    return logits(params, hidden(params, x, method, noise), method, noise)
+
+
+def loss(params, x, y, method, noise=None, second_order="exact"):
+    """Cross-entropy in nats against one-hot labels y [batch, way], with the regulariser's penalty.
+
+    Returns:
+      (loss, logits [batch, way]); arguments as for `encode`.
+    """
+    labels, mixing = method.regularizer.mix(y, noise)
+    f, penalty = encode(params, x, method, noise, second_order, mixing)
+    out = logits(params, f, method, noise)
+    return cross_entropy(out, labels) + penalty, out
+
+
+def at_layer(noise, layer):
+    """`noise` with its first argument fixed; None stays None."""
+    return None if noise is None else lambda shape: noise(layer, shape)

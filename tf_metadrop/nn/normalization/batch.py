@@ -1,0 +1,91 @@
+"""Batch normalisation by the statistics of the batch at hand, always: biased variance, epsilon 1e-3, no scale.
+
+docs/tf1_behaviour.md, "Network". Right to second order ("Traps on the way to the exact gradient").
+"""
+
+import tensorflow as tf
+
+from tf_metadrop.nn import fused, layers
+
+BATCH_NORM_EPSILON = 1e-3
+
+
+def norm_relu_pool(x, beta):
+    """max_pool(relu(batch_norm(x) + beta)): statistics of the batch at hand, biased variance, no scale.
+
+    The pool comes first: subtracting the mean, dividing by the deviation, adding beta and the ReLU are all monotone, so
+    the result is the same, and only a quarter of the map goes through them.
+
+    Never take the statistics from `tf.nn.moments` (nor the Keras layer, which calls it): it stops the gradient of the
+    mean inside the variance, which is right to first order and wrong to second.
+
+    Args:
+      x: [..., batch, height, width, channels].
+      beta: [channels].
+    Returns:
+      [..., batch, height // 2, width // 2, channels].
+    """
+    pooled, mean, variance = pool_and_statistics(x)
+    scale = tf.math.rsqrt(variance + BATCH_NORM_EPSILON)
+    # Plus -mean, not minus mean: its derivative would negate a whole map before adding it up.
+    return tf.nn.relu((pooled + layers.spread(-mean, x)) * layers.spread(scale, x) + beta)
+
+
+def norm_relu(x, beta):
+    """relu(batch_norm(x) + beta), not pooled: `norm_relu_pool` in basic operations, for what has to come in between."""
+    axes = [-4, -3, -2]
+    centred = x - tf.reduce_mean(x, axes, keepdims=True)
+    variance = tf.reduce_mean(centred**2, axes, keepdims=True)
+    return tf.nn.relu(centred * tf.math.rsqrt(variance + BATCH_NORM_EPSILON) + beta)
+
+
+def pool_and_statistics(x):
+    """2x2 maxima, mean and biased variance by channel of each batch in x; can be differentiated twice.
+
+    Args:
+      x: [..., batch, height, width, channels].
+    Returns:
+      ([..., batch, height // 2, width // 2, channels], [..., channels], [..., channels]).
+    """
+    n = float(x.shape[-4] * x.shape[-3] * x.shape[-2])
+
+    @tf.custom_gradient
+    def run(x):
+        mean = layers.channel_sum(x) / n
+        variance = squares_sum(x, mean) / n
+        pooled, place = layers.max_pool(x)
+
+        def gradient(d_pooled, d_mean, d_variance):
+            # The mean taken here is run's own result, so that a second derivative meets d_mean and not another map.
+            slope = 2 / n * d_variance
+            return pool_and_affine_gradient(x, place, d_pooled, slope, 1 / n * d_mean - slope * results[1])
+
+        return (pooled, mean, variance), gradient
+
+    results = run(x)
+    return results
+
+
+def pool_and_affine_gradient(x, place, d_pooled, slope, offset):
+    """d_pooled put back where the maxima of x were, plus x * slope + offset."""
+
+    @tf.custom_gradient
+    def run(x, d_pooled, slope, offset):
+        def gradient(u):
+            return u * layers.spread(slope, x), layers.max_pool_take(u, place), channel_dot(u, x), layers.channel_sum(u)
+
+        return fused.put_back(x, layers.spread(slope, x), layers.spread(offset, x), place, d_pooled), gradient
+
+    return run(x, d_pooled, slope, offset)
+
+
+def channel_dot(x, y):
+    """Sum of x * y [..., batch, height, width, channels] over batch, height and width."""
+    return layers.channel_sum(x * y) if x.shape.rank > 4 else tf.reduce_sum(fused.product_sums(x, y), 0)
+
+
+def squares_sum(x, mean):
+    """Sum of (x - mean)**2 over batch, height and width, for mean [..., channels]."""
+    if x.shape.rank > 4:
+        return layers.channel_sum(tf.math.squared_difference(x, layers.spread(mean, x)))
+    return tf.reduce_sum(fused.squared_difference_sums(x, mean), 0)

@@ -1,0 +1,112 @@
+"""Where noise can act: a layer of a backbone, handed to the noise type without the names of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import tensorflow as tf
+
+from tf_metadrop.nn import layers
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Shape
+
+
+class Weights(NamedTuple):
+    """Kernel and bias of a layer; theta's begin with an axis of tasks where tasks run at once."""
+
+    kernel: tf.Tensor
+    bias: tf.Tensor
+
+
+class Site(NamedTuple):
+    """A layer, mu = affine(h, theta) and alpha = affine(h, phi), before any noise.
+
+    Attributes:
+      number: of the layer, counted from 1 at the input.
+      h: what enters it, [..., batch, height, width, channels] or [..., batch, features].
+      affine: (h, *weights) -> the layer's result for each of several Weights, as `layers.convs` and `layers.denses`.
+      theta: its weights, adapted by the inner loop.
+      phi: the noise generator's weights; of the last layer they have one output, for all classes alike.
+      first: whether h is the images, so that alpha does not depend on theta.
+      given: (mu, alpha) where they are known already, without the axis of samples that h may have.
+    """
+
+    number: int
+    h: tf.Tensor
+    affine: Callable
+    theta: Weights
+    phi: Weights
+    first: bool = False
+    given: tuple[tf.Tensor, tf.Tensor] | None = None
+
+    def mu(self) -> tf.Tensor:
+        """The layer without noise."""
+        return self.maps()[0] if self.given else self.affine(self.h, self.theta)[0]
+
+    def alpha(self, h: tf.Tensor | None = None) -> tf.Tensor:
+        """The noise generator's result; of another input where `h` is given."""
+        return self.affine(self.h if h is None else h, self.phi)[0]
+
+    def maps(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """(mu, alpha), computed together."""
+        if self.given is None:
+            mu, alpha = self.affine(self.h, self.theta, self.phi)
+            return mu, alpha
+        more = self.h.shape.rank - self.given[0].shape.rank  # an axis of samples, before the batch
+        shape = [*self.h.shape[:-1], self.given[0].shape[-1]]
+        before = -1 - self.phi.kernel.shape.rank
+        spread = lambda m: tf.broadcast_to(tf.expand_dims(m, before), shape) if more else m
+        mu, alpha = map(spread, self.given)
+        return mu, alpha
+
+    def with_noisy_kernel(self, draw: Callable[[Shape], tf.Tensor]) -> tf.Tensor:
+        """The layer with `draw(shape)` added to theta's kernel: each task and sample has a kernel of its own."""
+        kernel, bias = self.theta
+        rank = self.phi.kernel.shape.rank  # of one kernel, and of h without tasks and samples
+        outer, shape = self.h.shape[:-rank], kernel.shape[-rank:]
+        noise = draw([*outer, *shape])
+        if not outer:
+            return self.affine(self.h, Weights(kernel + noise, bias))[0]
+        groups = tf.TensorShape(outer).num_elements()
+
+        def spread(w: tf.Tensor, n: int) -> tf.Tensor:
+            return w if w.shape.rank == n else tf.reshape(w, [w.shape[0], *[1] * (len(outer) - 1), *w.shape[1:]])
+
+        own = spread(kernel, rank) + noise
+        own_bias = tf.broadcast_to(spread(bias, 1), [*outer, shape[-1]])
+        flat = lambda t: tf.reshape(t, [groups, *t.shape[len(outer) :]])
+        y = self.affine(flat(self.h), Weights(flat(own), flat(own_bias)))[0]
+        return tf.reshape(y, [*outer, *y.shape[1:]])
+
+
+class Block(NamedTuple):
+    """What stands between a layer at which noise acts and the next one.
+
+    Attributes:
+      number: of the block, counted from 1.
+      h: its input.
+      x: the layer's result with its noise.
+      offset: of the normalisation, [channels].
+      pool: what ends the block after normalisation and ReLU; None: nothing does.
+      affine: (h, kernel, bias) -> a layer of the shape of this block's.
+    """
+
+    number: int
+    h: tf.Tensor
+    x: tf.Tensor
+    offset: tf.Tensor
+    pool: Callable | None
+    affine: Callable
+
+    def output(self, normalization) -> tf.Tensor:
+        """The block's output, by a normalisation of `tf_metadrop.nn.normalization`."""
+        fused = getattr(normalization, "norm_relu_pool", None)
+        if fused and self.pool is layers.pool:
+            return fused(self.x, self.offset)
+        return self.end(normalization.norm_relu(self.x, self.offset))
+
+    def end(self, z: tf.Tensor) -> tf.Tensor:
+        """What the block makes of its features after normalisation and ReLU."""
+        return self.pool(z) if self.pool else z
