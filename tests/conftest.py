@@ -1,8 +1,9 @@
-"""Shared by all tests: TensorFlow is kept quiet, and W&B out."""
+"""Shared by all tests: TensorFlow is kept quiet, W&B out, and the tests of faults are marked."""
 
 import ctypes
 import gc
 import os
+import pathlib
 import sys
 
 import pytest
@@ -16,6 +17,14 @@ def pytest_addoption(parser):
     """How long the tests of faults take."""
     parser.addoption("--kills", type=int, default=3, help="times that tests/faults kills a run")
     parser.addoption("--fault_seed", type=int, default=0, help="of the instants and the bits")
+
+
+def pytest_collection_modifyitems(items):
+    """Marks everything in tests/faults."""
+    faults = pathlib.Path(__file__).parent / "faults"
+    for item in items:
+        if faults in item.path.parents:
+            item.add_marker("fault")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -18,6 +18,8 @@ from tests.helpers.golden_case import CASES, GoldenCase, kept
 from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.algorithm.tasks import Task
 
+pytestmark = pytest.mark.golden
+
 TOLERANCE = {"loss": 1e-5, "logits": 2e-5, "gradient": 1e-4}  # norm of difference / norm
 ZERO_GRADIENT = {"float64": 1e-12, "float32": 1e-4}  # absolute, where the true gradient is zero
 ADAM = dict(zip(COMPARABLE_ADAM, (1e-3, 5e-3), strict=True))
@@ -137,6 +139,11 @@ def adaptation_and_query(case):
         }
 
     return outputs
+
+
+def test_every_case_is_there():
+    tasks = "mimgnet_5way1shot_metadrop", "omniglot_5way1shot_maml", "omniglot_5way1shot_metadrop"
+    assert CASES == [f"{task}_{number}" for task in (*tasks, "omniglot_5way5shot_metadrop") for number in (1, 2)]
 
 
 @every_case

@@ -97,6 +97,7 @@ def test_the_usual_batch_norms_give_the_same_loss_and_another_gradient(wrong, mo
     right, loss, _ = outer_loop.task_gradient(*problem())
     gradient, same_loss, _ = with_batch_norm(wrong, monkeypatch)
     assert float(same_loss) == pytest.approx(float(loss), rel=1e-9)
+    assert set(gradient) == set(right)
     assert max(relative(gradient[name], right[name]) for name in right) > 1e-2
 
 
@@ -104,6 +105,7 @@ def test_pooling_before_normalising_is_the_same_to_second_order(monkeypatch):
     right, loss, _ = outer_loop.task_gradient(*problem())
     gradient, same_loss, _ = with_batch_norm(basic_batch_norm, monkeypatch)
     assert float(same_loss) == pytest.approx(float(loss), rel=1e-12)
+    assert set(gradient) == set(right)
     for name in right:
         assert relative(gradient[name], right[name]) < 1e-9, name
 
@@ -114,6 +116,7 @@ def test_tf1_gradient_differs_from_exact_and_has_the_same_loss():
     config = dataclasses.replace(config, second_order="tf1")
     tf1, same_loss, _ = outer_loop.task_gradient(params, task, config, method, draw)
     assert float(loss) == float(same_loss)
+    assert set(tf1) == set(exact)
     assert np.median([relative(tf1[name], exact[name]) for name in exact]) > 0.1
 
 
@@ -125,6 +128,7 @@ def test_first_order_gradient_is_the_query_gradient_at_the_adapted_weights():
         tape.watch(adapted)
         loss = layers.cross_entropy(conv4.forward(adapted, task.query_x, method), task.query_y)
     expected = tape.gradient(loss, adapted, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    assert set(gradient) == set(expected)
     for name in gradient:
         np.testing.assert_allclose(gradient[name], expected[name], rtol=1e-12, atol=1e-15)
     assert not np.any(gradient["phi/dense_w"]) and np.any(gradient["phi/conv1_w"])
@@ -138,6 +142,6 @@ def test_metabatch_gradient_is_the_mean_over_tasks():
         params, 3, lambda _: task, config, method,
         lambda i: StandardNormal(fold(tf.constant([1, 2]), i), tf.float64),
     )  # fmt: skip
-    assert accs.shape == (3,)
+    assert accs.shape == (3,) and all(set(g) == set(mean) for g in each)
     for name in mean:
         np.testing.assert_allclose(mean[name], np.mean([g[name] for g in each], axis=0), rtol=1e-9, atol=1e-12)

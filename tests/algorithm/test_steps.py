@@ -49,6 +49,7 @@ def test_training_step_is_the_same_on_every_path(noise_type):
             assert float(found[1]) == pytest.approx(float(loss), rel=1e-11)
             np.testing.assert_array_equal(found[2], accs)
             total = np.linalg.norm([np.linalg.norm(m) for m in expected.values()])
+            assert set(found[0].m) == set(expected)
             for name, m in expected.items():
                 assert np.linalg.norm(found[0].m[name] - m) < 1e-9 * max(np.linalg.norm(m), 1e-3 * total), (path, name)
 

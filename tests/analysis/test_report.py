@@ -10,9 +10,11 @@ import subprocess
 import pytest
 from PIL import Image
 
+from tests.helpers.pictures import assert_shows
 from tests.helpers.savedirs import everything
 from tf_metadrop.analysis import report
 from tf_metadrop.cli import report as report_program
+from tf_metadrop.figures import boundary, style
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +56,10 @@ def test_page_is_whole_and_needs_nothing_else(page):
     for reference in set(outline.references) - set(pictures):
         assert reference in ("#settings", "#results", "#figures")
     assert "http:" not in text and "https:" not in text
-    for picture in pictures:
-        Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2]))).verify()
+    both, cost, classes = (style.BLUE, style.VERMILLION), (style.SKY,), boundary.CLASS_COLOURS
+    expected = [both, cost, both] + 2 * report.SHOWN_TASKS * [classes]
+    for picture, colours in zip(pictures, expected, strict=True):
+        assert_shows(io.BytesIO(base64.b64decode(picture.partition(",")[2])), colours)
 
 
 def test_page_says_what_the_runs_are_and_gave(page):

@@ -18,6 +18,7 @@ def test_plain_tensorflow_gives_our_loss_and_gradient():
     loss, ours = peers.gradients("ours", SMALL)
     other_loss, theirs = peers.gradients("plain_tf", SMALL)
     assert loss == pytest.approx(other_loss, rel=1e-12)
+    assert set(ours) == set(theirs)
     for name, gradient in ours.items():
         assert gradient == pytest.approx(theirs[name], rel=1e-8, abs=1e-12), name
 

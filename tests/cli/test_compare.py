@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 
+from tests.helpers.pictures import assert_shows
 from tf_metadrop import Config, export_features, meta_train
 from tf_metadrop.cli import compare as compare_program
+from tf_metadrop.figures import style
 
 TRAIN = dict(dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, n_train_iters=2, n_eval_batches=1, log_freq=1)
 
@@ -33,7 +35,7 @@ def test_a_run_compared_with_itself_and_with_another(savedir, tmp_path, capsys):
     assert found["test"]["difference"]["tasks"] == 3 and found["test"]["difference"]["logits"] > 0
     row = next(row for row in found["weights"] if row["parameter"] == "theta/conv1_w")
     assert 0 < row["distance"] <= row["first"] + row["second"]
-    assert (tmp_path / "out" / "curves.png").exists()
+    assert_shows(tmp_path / "out" / "curves.png", [style.BLUE, style.VERMILLION])  # a colour for each
 
 
 def test_runs_of_other_methods_are_not_compared(savedir, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""quickstart.py and short_runs.py: several methods trained and tested by main.py."""
+"""metadrop quickstart and short_runs: several methods trained and tested one after the other."""
 
 import json
 
@@ -15,7 +15,7 @@ TINY = (
 
 @pytest.fixture
 def started(monkeypatch):
-    """Modes of the calls of main.py, which are made in this process."""
+    """Modes of the calls of the command line, which are made in this process."""
     modes = []
 
     def run(arguments):
@@ -45,7 +45,7 @@ def test_a_training_that_is_interrupted_is_waited_for(stop, expected, monkeypatc
     did = []
 
     class Process:
-        def __init__(self, command):
+        def __init__(self, args, env):
             self.asked = iter([stop, None])
 
         def wait(self):

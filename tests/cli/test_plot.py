@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.pictures import assert_shows, colours_shown, pixels, recorded_figures
 from tf_metadrop import Config, export_features, meta_train
 from tf_metadrop.cli import plot
-from tf_metadrop.figures import noise_maps
+from tf_metadrop.figures import boundary, curves, noise_maps, style
 from tf_metadrop.util import safe_pickle
 
 TRAIN = dict(dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, n_train_iters=2, n_eval_batches=1, log_freq=1)
@@ -41,13 +42,24 @@ def test_nothing_in_a_pickle_runs(tmp_path, capsys):
         safe_pickle.load(tmp_path / "export.pkl")
 
 
-def test_plot_draws_everything_a_savedir_has(savedir, capsys):
+def test_plot_draws_everything_a_savedir_has(savedir, capsys, monkeypatch):
+    figures = recorded_figures(monkeypatch)
     assert plot.main(["plot.py", f"--savedir={savedir}"]) == 0
     assert f"20 figures and 10 rows to {savedir / 'plot'}" in capsys.readouterr().out
-    for name in ("step0/0.png", "step1/9.png", "steps/4.png", "curves.png", "cost.png"):
-        with Image.open(savedir / "plot" / name) as picture:
-            grey = np.asarray(picture.convert("L"))
-        assert grey.std() > 5, name  # not an empty page
+    for name in ("step0/0.png", "step1/9.png", "steps/4.png"):
+        assert_shows(savedir / "plot" / name, boundary.CLASS_COLOURS)
+    assert_shows(savedir / "plot" / "step0" / "0.png", boundary.CLASS_COLOURS, (1020, 1020))
+    assert_shows(savedir / "plot" / "curves.png", [style.BLUE])
+    assert_shows(savedir / "plot" / "cost.png", [style.SKY])
+    logged = curves.load(savedir)
+    loss, _, accuracy, over_time = figures["curves.png"].axes
+    for axes, name, factor in ((loss, "cent", 1), (accuracy, "acc", 100)):
+        assert [len(line.get_xdata()) for line in axes.lines] == [3, 1]  # of training and of test classes
+        np.testing.assert_allclose(axes.lines[0].get_xdata(), [0, 1, 2])
+        np.testing.assert_allclose(axes.lines[0].get_ydata(), factor * np.array(logged["meta_train"][name]))
+    assert over_time.get_xlabel() == "time (minutes)"
+    (bar,) = figures["cost.png"].axes[0].patches
+    assert bar.get_width() == pytest.approx(curves.seconds_per_iteration(logged))
 
 
 def test_a_log_without_numbers_is_left_out_unless_it_was_asked_for(savedir, tmp_path, capsys):
@@ -55,7 +67,9 @@ def test_a_log_without_numbers_is_left_out_unless_it_was_asked_for(savedir, tmp_
     (tmp_path / "killed" / "meta_train.log").write_text("metabatch: 2\n\n\nIter 0 start\n")
     both = ["plot.py", f"--savedir={tmp_path / 'killed'}", f"--savedir={savedir}", f"--out={tmp_path / 'out'}"]
     assert plot.main(both) == 0
-    assert capsys.readouterr().err.count("left out: ") == 1 and (tmp_path / "out" / "curves.png").exists()
+    assert capsys.readouterr().err.count("left out: ") == 1 and colours_shown(
+        tmp_path / "out" / "curves.png", style.COLOURS
+    ) == {style.BLUE}
     assert plot.main([*both, "--figure=curves"]) == 2
     assert "killed/meta_train.log has no line of losses" in capsys.readouterr().err
     assert plot.main(both[:2]) == 2
@@ -79,6 +93,17 @@ def test_noise_figures(savedir):
     assert plot.main(["plot.py", f"--savedir={savedir}", "--figure=noise"]) == 0
     with Image.open(savedir / "plot" / "noise" / "layer1.gif") as moving:
         assert moving.n_frames == 30 and moving.size == (9 * noise_maps.SIDE, 3 * noise_maps.SIDE)
+        frames = []
+        for number in (0, 7):
+            moving.seek(number)
+            frames.append(np.asarray(moving.convert("L")))
+    (first, *maps), (second, *later) = [np.hsplit(frame.astype(int), 9) for frame in frames]
+    assert np.abs(first - second).max() < 16  # the images stay; a GIF has few shades
+    assert all(np.ptp(shown) > 50 for shown in (first, *maps))
+    assert all(np.abs(one - other).max() > 16 for one, other in zip(maps, later, strict=True))
+    for layer in (1, 2):
+        sheet = pixels(savedir / "plot" / "noise" / f"layer{layer}.png")
+        assert len(np.unique(sheet.reshape(-1, 3), axis=0)) > 200 and 0.05 < np.mean(sheet == 255) < 0.95
 
 
 @pytest.mark.parametrize(

@@ -10,23 +10,12 @@ import sys
 import pytest
 import yaml
 
+from tests.helpers.pictures import assert_shows
+from tests.helpers.sweeps import QUICK, definition
 from tf_metadrop import UsageError
 from tf_metadrop.cli import sweep as sweep_program
 from tf_metadrop.experiments import sweep, sweep_definition
-
-QUICK = (
-    "dataset=strokes way=3 query=2 metabatch=1 n_steps=1 n_train_iters=6 eval_freq=2 n_eval_batches=1 log_freq=1 "
-    "n_test_iters=4 wandb=disabled maml=true"
-)
-
-
-def definition(**changes):
-    content = dict(
-        program="main.py", method="grid", metric=dict(name="val_acc", goal="maximize"),
-        command=["${env}", "${interpreter}", "${program}", *[f"--{flag}" for flag in QUICK.split()], "${args}"],
-        parameters=dict(inner_lr=dict(values=[0.05, 0.4]), shot=dict(value=2)),
-    )  # fmt: skip
-    return {**content, **changes}
+from tf_metadrop.figures import style
 
 
 def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_path, capsys):
@@ -38,7 +27,8 @@ def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_pa
     said = capsys.readouterr().out
     with open(out / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["inner_lr"] for row in rows] == ["0.05", "0.4"] and (out / "sweep.png").exists()
+    assert [row["inner_lr"] for row in rows] == ["0.05", "0.4"]
+    assert_shows(out / "sweep.png", [style.BLUE])
     best = max(rows, key=lambda row: float(row["val_accuracy"]))
     assert f"chosen on val: inner_lr={best['inner_lr']}" in said
     assert f"test {float(best['test_accuracy']):.2f} +- " in said.splitlines()[-1]
@@ -79,7 +69,7 @@ def test_a_trial_that_fails_is_told_with_its_reason(tmp_path, capsys):
     path = tmp_path / "bad.yaml"
     path.write_text(yaml.safe_dump(definition(parameters=dict(inner_lr=dict(values=[-1.0, -2.0])))))
     assert sweep_program.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}"]) == 2
-    assert re.search(r"ended with code 2, see .*output.log: main.py: --inner_lr=-[12].0 is", capsys.readouterr().err)
+    assert re.search(r"ended with code 2, see .*output.log: metadrop: --inner_lr=-[12].0 is", capsys.readouterr().err)
 
 
 @pytest.fixture

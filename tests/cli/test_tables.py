@@ -6,12 +6,15 @@ import re
 import numpy as np
 import pytest
 
+from tests.helpers.pictures import assert_shows, curves_of, recorded_figures
 from tests.helpers.savedirs import LOG, attacked, finished
 from tf_metadrop.cli import tables
+from tf_metadrop.figures import style
 from tf_metadrop.runs import record
 
 
-def test_table_sets_runs_beside_the_published_numbers(tmp_path, capsys):
+def test_table_sets_runs_beside_the_published_numbers(tmp_path, capsys, monkeypatch):
+    figures = recorded_figures(monkeypatch)
     attacked(tmp_path / "runs" / "a", 96.5, second_order="tf1", seed=3)
     attacked(tmp_path / "runs" / "b", 95.25, maml=True)
     attacked(tmp_path / "runs" / "c", 94.0, attack=False, noise_type="fixed_gaussian", noise_variant="report")
@@ -30,8 +33,25 @@ def test_table_sets_runs_beside_the_published_numbers(tmp_path, capsys):
         rows = list(csv.DictReader(file))
     one = next(row for row in rows if (row["method"], row["norm"], row["radius"]) == ("maml", "linf", "0.02"))
     assert float(one["paper"]) > 50 and one["ours"] == "80.00 ± 0.50" and len(rows) == 8
-    assert (tmp_path / "out" / "robustness_omniglot_20way1shot.png").stat().st_size > 20_000
+    name = "robustness_omniglot_20way1shot.png"
+    check_attacks(figures[name])
+    size = tuple(round(200 * inches) for inches in figures[name].get_size_inches())
+    assert_shows(tmp_path / "out" / name, [style.BLUE, style.VERMILLION], size)
     assert len((tmp_path / "out" / "accuracy.csv").read_text().splitlines()) >= 15
+
+
+def check_attacks(figure):
+    """A panel for each norm: the two attacked runs, and the paper's curves in the colours of the same methods."""
+    assert figure.get_suptitle() == "omniglot 20-way 1-shot" and len(figure.axes) == 2
+    for axes, radius in zip(figure.axes, (1.0, 0.02), strict=True):
+        found = curves_of(axes)
+        for method in ("maml", "metadrop"):
+            np.testing.assert_allclose(found[method], [[0, 90], [radius, 80]])
+        colours = {line.get_label(): line.get_color() for line in axes.lines}
+        assert (colours["paper: maml"], colours["paper: metadrop"]) == (style.BLUE, style.VERMILLION)
+        assert len(found["paper: maml"]) > 3 and all(50 < y <= 100 for _, y in found["paper: maml"][:2])
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[:2] == ["maml", "metadrop"] and all(label.startswith("paper: ") for label in labels[2:])
 
 
 @pytest.mark.parametrize(
@@ -67,8 +87,8 @@ def test_tables_of_broken_files(name, broken, pattern, tmp_path, capsys):
     assert re.search(pattern, err) and err.count("\n") == 1
 
 
-def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
-    runs, out = tmp_path / "runs", tmp_path / "out"
+def test_the_page_has_preface_tables_and_figures(tmp_path, capsys, monkeypatch):
+    figures, runs, out = recorded_figures(monkeypatch), tmp_path / "runs", tmp_path / "out"
     finished(runs / "maml", np.full(4, 0.5), maml=True)
     finished(runs / "drop", np.full(4, 0.75))
     finished(runs / "additive", np.full(4, 0.75), noise_type="additive")
@@ -86,9 +106,12 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
     swept = page.split("## Sweep lr")[1]
     assert re.search(r"\| maml +\| 0.1 +\| 90.00 ± 1.00 +\| 91.50 ± 1.25 +\| +\|", swept)
     assert re.findall(r"\| (\w+) +\| (\S+) +\|.*\| yes", swept) == [("maml", "0.2"), ("additive", "0.2")]
-    for what in ("gradients", "methods"):
+    drawn = {"gradients": ["maml, exact", "metadrop, exact"], "methods": ["additive", "maml", "metadrop"]}
+    for what, expected in drawn.items():
         name = f"learning_omniglot_5way1shot_{what}.png"
-        assert f"({name})" in page and (out / name).stat().st_size > 10_000
+        assert f"({name})" in page
+        check_learning(figures[name], expected)
+        assert_shows(out / name, style.COLOURS[: len(expected)])
     with open(out / "differences.csv", newline="") as file:
         assert [row["difference"] for row in csv.DictReader(file)] == ["+25.00 ± 0.00"] * 2
     with open(out / "cost.csv", newline="") as file:
@@ -101,3 +124,18 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys):
     assert learned["iterations"] == "100" and learned["classes"] == "validation"
     assert tables.main(["tables", str(runs), f"--preface={tmp_path / 'none.md'}"]) == 2
     assert "none.md cannot be used" in capsys.readouterr().err
+
+
+def check_learning(figure, labels):
+    """The accuracies of savedirs.LOG over iterations and over hours, a line for each of these."""
+    iterations, hours = figure.axes
+    ours = {label: points for label, points in curves_of(iterations).items() if len(points) == 3}  # not the published
+    assert sorted(ours) == labels
+    for points in ours.values():
+        np.testing.assert_allclose(points, [[0, 70], [50, 75], [100, 80]])
+    assert (iterations.get_xlabel(), hours.get_xlabel()) == ("meta-iteration", "hours")
+    assert iterations.get_ylabel() == "accuracy on validation classes (%)"
+    curves = [line.get_xydata() for line in hours.lines if len(line.get_xydata()) == 3]
+    assert len(curves) == len(labels)
+    for points in curves:
+        np.testing.assert_allclose(points, [[0.9 / 3600, 70], [50.9 / 3600, 75], [100.9 / 3600, 80]])

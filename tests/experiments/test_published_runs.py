@@ -9,6 +9,7 @@ from tf_metadrop.experiments import published_runs
 def test_every_run_has_its_own_name_and_a_flag_file_that_says_everything(tmp_path):
     runs = [*published_runs.all_runs(), *published_runs.queue()]
     assert len({run.name for run in runs}) == len(runs) == len({str(run.config.as_dict()) for run in runs})
+    assert len(runs) > 40
     for run in runs:
         path = tmp_path / "run.flags"
         path.write_text(run.flag_file())

@@ -4,23 +4,10 @@ import pytest
 import yaml
 
 from tests.helpers.runs import ROOT
+from tests.helpers.sweeps import definition
 from tf_metadrop import UsageError
 from tf_metadrop.config import absl_flags
 from tf_metadrop.experiments import sweep, sweep_definition
-
-QUICK = (
-    "dataset=strokes way=3 query=2 metabatch=1 n_steps=1 n_train_iters=6 eval_freq=2 n_eval_batches=1 log_freq=1 "
-    "n_test_iters=4 wandb=disabled maml=true"
-)
-
-
-def definition(**changes):
-    content = dict(
-        program="main.py", method="grid", metric=dict(name="val_acc", goal="maximize"),
-        command=["${env}", "${interpreter}", "${program}", *[f"--{flag}" for flag in QUICK.split()], "${args}"],
-        parameters=dict(inner_lr=dict(values=[0.05, 0.4]), shot=dict(value=2)),
-    )  # fmt: skip
-    return {**content, **changes}
 
 
 def of_range(**wanted):
@@ -62,7 +49,14 @@ def test_definitions_that_are_none(tmp_path, content, sentence):
         sweep_definition.load(tmp_path / "sweep.yaml")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "flags" / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)
+READY_MADE = sorted((ROOT / "flags" / "sweeps").glob("*.yaml"))
+
+
+def test_there_are_ready_made_sweeps():
+    assert len(READY_MADE) >= 7
+
+
+@pytest.mark.parametrize("path", READY_MADE, ids=lambda path: path.stem)
 def test_ready_made_sweeps_are_runs_of_main(path):
     from absl import flags
 

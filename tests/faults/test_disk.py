@@ -7,10 +7,9 @@ import re
 import shutil
 import subprocess
 
-import numpy as np
 import pytest
 
-from tests.helpers.runs import SMALL, arrays, call, run, save_run, start
+from tests.helpers.runs import SMALL, arrays, assert_equal_arrays, call, run, save_run, start
 from tf_metadrop import UsageError
 from tf_metadrop.cli import main
 from tf_metadrop.runs import checkpoint
@@ -46,8 +45,7 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on_with_room(tmp
         assert reached > 0
         again("size=50m")
         assert f"resuming at iteration {reached}" in run(*SMALL, "--save_freq=2", f"--savedir={savedir}")
-        for name, value in arrays(tmp_path / "whole").items():
-            np.testing.assert_array_equal(arrays(savedir)[name], value, err_msg=name)
+        assert_equal_arrays(arrays(savedir), arrays(tmp_path / "whole"))
         assert (savedir / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
 
 

@@ -1,18 +1,32 @@
 """The figure of a sweep."""
 
+import numpy as np
 import pytest
 
+from tests.helpers.pictures import assert_shows, curves_of, recorded_figures
 from tf_metadrop.figures import style, sweep_curves
 
 
-def test_sweep_figure_of_one_parameter_and_of_two(tmp_path):
+def test_sweep_figure_of_one_parameter_and_of_two(tmp_path, monkeypatch):
     rows = [
         dict(inner_lr=rate, noise_type=kind, val_accuracy=v, val_interval=1.0, test_accuracy=v + 1, test_interval=1.0)
         for kind in ("maml", "metadrop")
         for rate, v in ((0.001, 50.0), (0.1, 90.0), (1.0, 40.0))
     ]
-    assert sweep_curves.draw(tmp_path / "two.png", rows, ["noise_type", "inner_lr"]).exists()
-    assert sweep_curves.draw(tmp_path / "one.png", rows[:3], ["inner_lr"]).exists()
+    figures = recorded_figures(monkeypatch)
+    for name, some, swept, labels in (
+        ("two.png", rows, ["noise_type", "inner_lr"], ["maml", "metadrop"]),
+        ("one.png", rows[:3], ["inner_lr"], [""]),
+    ):
+        assert_shows(sweep_curves.draw(tmp_path / name, some, swept), style.COLOURS[: len(labels)])
+        (axes,) = figures[name].axes
+        found = curves_of(axes)
+        assert list(found) == labels
+        for points in found.values():
+            np.testing.assert_allclose(points, [[0.001, 51], [0.1, 91], [1, 41]])
+        *rings, key = [each.get_offsets() for each in axes.collections if len(each.get_offsets()) < 3]
+        assert [ring.tolist() for ring in rings] == [[[0.1, 91.0]]] * len(labels) and not len(key)
+        assert axes.get_xlabel() == "learning rate of the inner loop" and axes.get_xscale() == "log"
 
 
 @pytest.mark.parametrize(

@@ -2,29 +2,31 @@
 
 import pathlib
 from collections.abc import Iterable
+from typing import BinaryIO
 
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+Picture = pathlib.Path | BinaryIO
 FEWEST = 30  # pixels of a curve's own colour: the smoothed edge of a line has others
 
 
-def pixels(path: pathlib.Path) -> np.ndarray:
+def pixels(path: Picture) -> np.ndarray:
     """A picture as [height, width, 3], uint8."""
     with Image.open(path) as picture:
         return np.asarray(picture.convert("RGB"))
 
 
-def colours_shown(path: pathlib.Path, colours: Iterable[str]) -> set[str]:
+def colours_shown(path: Picture, colours: Iterable[str]) -> set[str]:
     """Those of the colours that a picture has in at least FEWEST pixels."""
     found = pixels(path).reshape(-1, 3)
     of = lambda colour: np.round(255 * np.array(to_rgb(colour))).astype(np.uint8)
     return {colour for colour in colours if np.sum(np.all(found == of(colour), 1)) >= FEWEST}
 
 
-def assert_shows(path: pathlib.Path, colours: Iterable[str], size: tuple[int, int] | None = None) -> None:
+def assert_shows(path: Picture, colours: Iterable[str], size: tuple[int, int] | None = None) -> None:
     """The picture has every one of these colours on white paper, and the size (width, height) in pixels."""
     found = pixels(path)
     assert colours_shown(path, colours) == set(colours), path

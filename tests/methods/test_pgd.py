@@ -1,5 +1,6 @@
 """The loop of the attacks, against foolbox and its own bounds."""
 
+import itertools
 from functools import partial
 
 import foolbox
@@ -101,7 +102,7 @@ def test_larger_radii_and_more_steps_hurt_more(norm, victim):
     after = lambda case, eps, steps: victim.accuracy(case, victim.attacked(case, norm, eps, steps, start=True))
     of = lambda eps, steps: np.mean([after(case, eps, steps) for case in victim.cases[:2]])
     by_radius = [of(factor * NORMS[norm], 20) for factor in (0, 0.25, 0.5, 1, 2)]
-    assert all(later <= earlier + 1.5 for earlier, later in zip(by_radius, by_radius[1:], strict=False)), by_radius
+    assert all(later <= earlier + 1.5 for earlier, later in itertools.pairwise(by_radius)), by_radius
     assert by_radius[-1] < by_radius[0] - 20
     by_steps = [of(0.5 * NORMS[norm], steps) for steps in (1, 5, 20)]
-    assert all(later <= earlier + 3 for earlier, later in zip(by_steps, by_steps[1:], strict=False)), by_steps
+    assert all(later <= earlier + 3 for earlier, later in itertools.pairwise(by_steps)), by_steps

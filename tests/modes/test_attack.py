@@ -3,9 +3,12 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
+from tests.helpers.pictures import assert_shows, curves_of, recorded_figures
 from tf_metadrop.cli import main
+from tf_metadrop.figures import style
 
 SMALL = (
     "--dataset=strokes --way=2 --shot=1 --query=2 --metabatch=2 --n_steps=1 --n_train_iters=1 --save_freq=1 "
@@ -21,7 +24,8 @@ def trained(tmp_path_factory):
     return savedir
 
 
-def test_mode_attack(trained, capsys):
+def test_mode_attack(trained, capsys, monkeypatch):
+    figures = recorded_figures(monkeypatch)
     assert main.main(["main.py", *ATTACK, f"--savedir={trained}", "--metabatch=2", "--attack_restarts=2"]) == 0
     out = capsys.readouterr().out
     with open(trained / "attack.csv", newline="") as file:
@@ -31,11 +35,23 @@ def test_mode_attack(trained, capsys):
     assert {row["tasks"] for row in rows} == {"4"} and {row["restarts"] for row in rows} == {"2"}
     kept = json.loads((trained / "attack.json").read_text())
     assert len(kept["rows"]) == 18
-    assert "linf  0.1    accuracy : " in out and (trained / "attack.png").stat().st_size > 10_000
+    assert "linf  0.1    accuracy : " in out
+    check_figure(trained / "attack.png", figures["attack.png"], kept["rows"])
     assert main.main(["main.py", "--mode=meta_test", *ATTACK[1:2], "--metabatch=2", f"--savedir={trained}"]) == 0
     clean = json.loads((trained / "meta_test.json").read_text())["accuracy"]
     for row in kept["rows"]:
         assert row["epsilon"] > 0 or row["accuracy_percent"] == pytest.approx(clean, abs=1e-4)  # see below
+
+
+def check_figure(path, figure, rows):
+    """A panel for each norm with the accuracy at every radius, and the picture of it."""
+    assert [axes.get_xlabel().split()[0] for axes in figure.axes] == [r"$\ell_1$", r"$\ell_2$", r"$\ell_\infty$"]
+    for norm, axes in zip(("l1", "l2", "linf"), figure.axes, strict=True):
+        ((label, points),) = curves_of(axes).items()
+        expected = [(row["epsilon"], row["accuracy_percent"]) for row in rows if row["norm"] == norm]
+        assert label == "metadrop" and len(expected) == 6
+        np.testing.assert_allclose(points, expected)
+    assert_shows(path, [style.BLUE], tuple(round(200 * inches) for inches in figure.get_size_inches()))
 
 
 def accuracies(savedir, *arguments):

@@ -2,10 +2,9 @@
 
 import json
 
-import numpy as np
 import pytest
 
-from tests.helpers.runs import stop_after_one
+from tests.helpers.runs import assert_equal_arrays, stop_after_one
 from tf_metadrop import Config, MetaLearner, UsageError, attack_model, export_features, meta_test, meta_train
 from tf_metadrop.modes.train import Training
 from tf_metadrop.runs import checkpoint
@@ -43,9 +42,9 @@ def test_the_best_weights_are_those_of_the_best_evaluation(savedir, tmp_path):
     }
     shorter = tmp_path / "shorter"
     meta_train(Config(savedir=str(shorter), meta_lr=1e-3, seed=SEED, **RUN | dict(n_train_iters=iteration)))
-    for name, weights in checkpoint.load_params(shorter)[0].items():
-        np.testing.assert_array_equal(weights, params[name])
-        np.testing.assert_array_equal(weights, MetaLearner.load(savedir, weights="best").params[name])
+    found = checkpoint.load_params(shorter)[0]
+    assert_equal_arrays(found, params)
+    assert_equal_arrays(found, MetaLearner.load(savedir, weights="best").params)
 
 
 def test_an_interrupted_run_ends_with_the_same_best_weights(savedir, tmp_path, monkeypatch):
@@ -60,7 +59,7 @@ def test_an_interrupted_run_ends_with_the_same_best_weights(savedir, tmp_path, m
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (savedir / "metrics.jsonl").read_bytes()
     (one, of_one), (other, of_other) = (checkpoint.load_params(run, "best") for run in (savedir, tmp_path / "run"))
     assert of_one["iteration"] == of_other["iteration"]
-    assert all(np.array_equal(one[name], other[name]) for name in one)
+    assert_equal_arrays(one, other)
 
 
 def test_what_is_made_of_the_best_weights_has_a_name_of_its_own(savedir):
@@ -68,7 +67,10 @@ def test_what_is_made_of_the_best_weights_has_a_name_of_its_own(savedir):
     best = Config(**{**test.as_dict(), "weights": "best", "mode": "meta_test"})
     (last, of_best) = meta_test(test, {"n_test_iters"}), meta_test(best, {"n_test_iters", "weights"})
     assert last["trained_with"]["iteration"] == 6 and of_best["trained_with"]["iteration"] == best_of_log(savedir)[0]
-    attack_model(best, {"n_test_iters", "weights"} | {"attack_norms"})
+    attack = Config(
+        **{**best.as_dict(), "attack_norms": "l2", "attack_radii": "1", "attack_steps": 1, "n_test_iters": 1}
+    )
+    attack_model(attack, {"n_test_iters", "weights", "attack_norms", "attack_radii", "attack_steps"})
     export_features(best, {"weights", "query"})
     for stem in ("meta_test", "meta_test_best", "attack_best", "export_best"):
         found = json.loads((savedir / f"{stem}.json").read_text())

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.helpers.runs import call, stop_after_one
+from tests.helpers.runs import assert_equal_arrays, call, stop_after_one
 from tf_metadrop import Config, MetaLearner
 from tf_metadrop.cli import main
 from tf_metadrop.data import DATASETS
@@ -79,9 +79,7 @@ def check_resumed(whole, arguments, savedir):
         patch.setattr(checkpoint, "save", stop_after_one(checkpoint.save))
         assert main.main(["main.py", "--wandb=disabled", *arguments]) == 130
     call(*arguments)
-    resumed = checkpoint.load(savedir).state
-    for key, value in whole.params.items():
-        np.testing.assert_array_equal(resumed.params[key], value, err_msg=key)
+    assert_equal_arrays(checkpoint.load(savedir).state.params, whole.params)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import signal
 import numpy as np
 import pytest
 
-from tests.helpers.runs import SMALL, arrays, assert_equal_runs, call, run, start
+from tests.helpers.runs import SMALL, arrays, assert_equal_arrays, assert_equal_runs, call, run, start
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,7 @@ def test_run_killed_within_its_first_checkpoint_starts_again(trained, tmp_path, 
     log.write_text(log.read_text().split("\nIter 3 ")[0].replace(str(trained), str(savedir)))
     call(*SMALL, f"--savedir={savedir}")
     assert "starting" in capsys.readouterr().out
-    for name, value in arrays(trained).items():
-        np.testing.assert_array_equal(arrays(savedir)[name], value, err_msg=name)
+    assert_equal_arrays(arrays(savedir), arrays(trained))
     assert (savedir / "metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
 
 

@@ -16,12 +16,15 @@ def test_the_readme_s_table_has_the_accuracies_of_the_results():
             continue
         kind = row["task"].removeprefix("omniglot "), row["gradient"], "release/" in row["run"], row["iterations"]
         kinds.setdefault(kind, {}).setdefault(row["method"], []).append(row)
-    lines = (ROOT / "README.md").read_text().splitlines()
+    assert {task for task, *_ in kinds} == {"5-way 1-shot", "5-way 5-shot", "20-way 1-shot"}
+    expected = set()
     for (task, gradient, release, iterations), found in kinds.items():
         ours = [", ".join(row["ours"].split()[0] for row in found.get(m, [])) for m in style.COMPARED]
         name = f"{gradient}, as released" if release else gradient
-        assert f"| {' | '.join([task, name, f'{int(iterations):,}', *ours])} |" in lines
+        expected.add(f"| {' | '.join([task, name, f'{int(iterations):,}', *ours])} |")
     of_method = {row["method"]: row for row in rows if row["task"] == "omniglot 20-way 1-shot"}
     for source, iterations in ("paper", "40,000"), ("authors' repository", "60,000"), ("report", "40,000"):
         published = [of_method[method][source].split()[0] for method in style.COMPARED]
-        assert f"| {' | '.join(['20-way 1-shot', f'published: {source}', iterations, *published])} |" in lines
+        expected.add(f"| {' | '.join(['20-way 1-shot', f'published: {source}', iterations, *published])} |")
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert {line for line in lines if re.match(r"\| \d+-way \d+-shot \| ", line)} == expected

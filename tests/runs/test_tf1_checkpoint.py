@@ -3,11 +3,11 @@
 import pathlib
 import shutil
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.helpers.golden_case import GoldenCase
+from tests.helpers.runs import assert_equal_arrays
 from tf_metadrop import Config, MetaLearner, UsageError
 from tf_metadrop.modes.compare import load_like
 from tf_metadrop.runs import checkpoint, tf1_checkpoint
@@ -28,9 +28,7 @@ def test_reading_what_tf1_wrote(savedir):
     params = GoldenCase("mimgnet_5way1shot_metadrop_1", tf.float32).params
     read, run = checkpoint.load_params(savedir)
     assert checkpoint.kind(savedir) == "tf1" and run == {}
-    assert set(read) == set(params)
-    for name, value in params.items():
-        np.testing.assert_array_equal(read[name], value, err_msg=name)
+    assert_equal_arrays(read, params)
 
 
 def test_settings_come_from_the_header_of_the_log(savedir):

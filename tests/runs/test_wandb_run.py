@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.runs import ROOT
 from tf_metadrop import Config
 from tf_metadrop.cli import plot
-from tf_metadrop.runs import train_log
+from tf_metadrop.runs import train_log, wandb_run
 
 
 @pytest.fixture
@@ -21,16 +21,16 @@ def no_key(monkeypatch, tmp_path):
 
 
 def test_auto_is_online_only_with_a_key(no_key, monkeypatch):
-    assert train_log.wandb_mode("auto") == "offline"
+    assert wandb_run.wandb_mode("auto") == "offline"
     (no_key / ".netrc").write_text("machine api.wandb.ai login user password secret\n")
     (no_key / ".netrc").chmod(0o600)
-    assert train_log.wandb_mode("auto") == "online"
+    assert wandb_run.wandb_mode("auto") == "online"
     (no_key / ".netrc").unlink()
     monkeypatch.setenv("WANDB_API_KEY", "k")
-    assert train_log.wandb_mode("auto") == "online"
+    assert wandb_run.wandb_mode("auto") == "online"
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert train_log.wandb_mode("auto") == "disabled"
-    assert train_log.wandb_mode("offline") == "offline"
+    assert wandb_run.wandb_mode("auto") == "disabled"
+    assert wandb_run.wandb_mode("offline") == "offline"
 
 
 class FakeRun:
@@ -75,12 +75,12 @@ def test_names_of_the_report_and_one_run_for_all_modes(fake_wandb, tmp_path):
         {"iter": 1, "episode": 3, "test_cent": 0.5, "test_acc": 0.9},
     ]
     assert run.finished
-    train_log.Wandb(tmp_path, config)
+    wandb_run.Wandb(tmp_path, config)
     assert fake_wandb[1][0]["id"] == "abc" and "config" not in fake_wandb[1][0]  # a test keeps its training's
 
 
 def test_figures_and_tables(fake_wandb, tmp_path):
-    tracker = train_log.Wandb(tmp_path, Config(wandb="offline"))
+    tracker = wandb_run.Wandb(tmp_path, Config(wandb="offline"))
     tracker.table("attack", [{"norm": "l1", "epsilon": 0.0}, {"norm": "l1", "epsilon": 1.0}])
     tracker.figures({"figures/plot/a.png": tmp_path / "a.png", "figures/plot/b.gif": tmp_path / "b.gif"})
     table, figures = fake_wandb[0][1].logged
@@ -114,7 +114,7 @@ def test_the_documented_report_can_be_built(monkeypatch, capsys):
 
 def test_wandb_that_fails_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "wandb", None)  # import raises ImportError
-    tracker = train_log.Wandb(tmp_path, Config(wandb="offline"))
+    tracker = wandb_run.Wandb(tmp_path, Config(wandb="offline"))
     assert capsys.readouterr().err.count("\n") == 1
     tracker.log({"iter": 1})
     tracker.finish()
@@ -124,7 +124,7 @@ def test_wandb_that_fails_later_is_one_line(fake_wandb, tmp_path, capsys):
     def fail(*_, **__):
         raise RuntimeError("its process ended")
 
-    tracker = train_log.Wandb(tmp_path, Config(wandb="offline"))
+    tracker = wandb_run.Wandb(tmp_path, Config(wandb="offline"))
     fake_wandb[0][1].log = fail
     tracker.log({"iter": 1})
     tracker.table("attack", [{"norm": "l1"}])
@@ -134,5 +134,5 @@ def test_wandb_that_fails_later_is_one_line(fake_wandb, tmp_path, capsys):
 
 def test_disabled_does_not_import_wandb(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "wandb", raising=False)
-    train_log.Wandb(tmp_path, Config(wandb="disabled"))
+    wandb_run.Wandb(tmp_path, Config(wandb="disabled"))
     assert "wandb" not in sys.modules
