@@ -2,16 +2,17 @@
 
 import math
 
+from tf_metadrop.config import identity
 from tf_metadrop.figures import curves
 
 SPLITS = "meta_val", "meta_test"
 LEGEND = (
     "Accuracy in per cent on held-out classes, evaluated while training (metabatch times --n_eval_batches tasks, one "
     "noise sample). steepest fall: between two evaluations in a "
-    "row. level: what every run of its task, method, --n_train_iters, --episodes and --data_dir by the exact and the "
-    "tf1 gradient reached, rounded down; after the iterations and hours beside it the run was there for the first time."
+    "row. level: what every run of its task, method and --n_train_iters that is comparable (same images, episodes and "
+    "the like) reached by the exact and the tf1 gradient, rounded down; after the iterations and hours beside it the "
+    "run was there for the first time."
 )
-TOLD = "data_dir", "episodes"  # of a training: runs that differ in one are not repetitions of one another
 HELD_OUT = {"meta_val": "validation", "meta_test": "test"}
 
 
@@ -31,16 +32,12 @@ def rows(runs: list) -> list[dict]:
 def level(run, found: list) -> float:
     """The accuracy, in whole per cent, that all such runs of this method reached, first order aside."""
     kind = lambda r: (r.task, r.config.method, r.trained_with.get("n_train_iters"))
-    alike = [(r, c) for r, _, c in found if kind(r) == kind(run) and not told_apart(r, run)]
+    alike = [
+        (r, c) for r, _, c in found if kind(r) == kind(run) and identity.comparable(r.trained_with, run.trained_with)
+    ]
     second_order = [(r, c) for r, c in alike if r.gradient != "first"]
     reached = min(max(curve["acc"]) for _, curve in second_order or alike)
     return math.floor(100 * reached + 1e-6)  # 100 * 0.29 is a little less than 29
-
-
-def told_apart(one, other) -> bool:
-    """Whether two runs are known to differ in one of TOLD; a log of the TF1 program's form does not say all of them."""
-    values = [(one.trained_with.get(key), other.trained_with.get(key)) for key in TOLD]
-    return any(None not in pair and pair[0] != pair[1] for pair in values)
 
 
 def row(run, split: str, curve: dict, level: float) -> dict:

@@ -5,18 +5,10 @@ import pathlib
 
 import numpy as np
 
-from tf_metadrop.config.config import Config
+from tf_metadrop.config import identity
 from tf_metadrop.util.interval import interval
 
 FILE = "meta_test.csv"
-SAME_TEST = "query", "metabatch", "seed", "eval_split", "n_steps"
-SAME_TRAINING = "metabatch", "query", "meta_lr", "n_steps", "episodes"
-COEFFICIENTS = {  # of the methods whose names have this: told apart where they are not the defaults
-    "manifold_mixup": "mixup_alpha",
-    "vib": "vib_beta",
-    "info_dropout": "info_beta",
-    "adv_": "adv_steps",
-}
 LEGEND = (
     "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
     "its 95 % interval over tasks, which knows nothing of other training seeds: each seed's own difference stands "
@@ -38,7 +30,7 @@ def accuracies(directory: pathlib.Path) -> np.ndarray | None:
 def rows(runs: list) -> list[dict]:
     """Rows of the table: every method against maml, and every meta-gradient against exact.
 
-    Compared are runs of as many iterations on the same images that are alike in SAME_TRAINING; their inner learning
+    Compared are runs of as many iterations that are `identity.comparable`; their inner learning
     rates may differ, and runs of several are compared each for itself.
 
     Args:
@@ -52,10 +44,17 @@ def rows(runs: list) -> list[dict]:
 
 
 def by_images(runs: list) -> list[tuple[str, list]]:
-    """[(what to add to the task's name, runs)] of a task's runs: those `alike`, named but for the largest group."""
+    """[(what to add to the task's name, runs with the same images)] of a task's runs; the largest group adds nothing."""
     groups = []
     for run in runs:
-        group = next((group for group in groups if all(alike(run, other) for other in group)), None)
+        group = next(
+            (
+                group
+                for group in groups
+                if all(identity.same_images(run.trained_with, other.trained_with) for other in group)
+            ),
+            None,
+        )
         if group is None:
             groups.append(group := [])
         group.append(run)
@@ -77,8 +76,8 @@ def compared(task: str, runs: list) -> list[dict]:
         if each is None or len(each) != run.test["episodes"]:
             continue
         config, trained_with = run.test["config"], run.trained_with
-        test = *(config[name] for name in SAME_TEST), config["metabatch"] > 1 and config.get("episodes")
-        training = run.iterations, *(trained_with.get(name) for name in SAME_TRAINING)
+        test = *(config[name] for name in identity.of_test_tasks()), config["metabatch"] > 1 and config.get("episodes")
+        training = run.iterations, *(identity.value(trained_with, name) for name in identity.of_training())
         key = *test, len(each), *training
         kind = method(run), run.gradient, run.rate
         groups.setdefault(key, {}).setdefault(kind, {}).setdefault(run.seed, each)
@@ -93,13 +92,10 @@ def compared(task: str, runs: list) -> list[dict]:
 
 
 def method(run) -> str:
-    """Name of its method, with a coefficient of it that is not the default."""
-    found = run.config.method
-    for part, name in COEFFICIENTS.items():
-        value = run.trained_with.get(name)
-        if part in found and value not in (None, getattr(Config, name)):
-            found += f" ({name} {value:g})"
-    return found
+    """Name of its method, with those of its coefficients that are not the defaults."""
+    coefficients = identity.coefficients_in_force(run.trained_with)
+    others = {name: value for name, value in coefficients.items() if value != identity.DEFAULTS[name]}
+    return run.config.method + "".join(f" ({name} {value:g})" for name, value in others.items())
 
 
 def shown(differences: np.ndarray) -> str:
@@ -108,15 +104,6 @@ def shown(differences: np.ndarray) -> str:
         return "one seed"
     mean, sides = differences.mean(0), np.sign(differences.mean(1))
     return "yes" if abs(mean.mean()) > interval(mean) and len(set(sides)) == 1 else "no"
-
-
-def alike(one, other) -> bool:
-    """Whether two runs were trained on the same images, as far as that is known: by their digest or else the folder."""
-    for key in "images", "data_dir":
-        values = [run.trained_with.get(key) for run in (one, other)]
-        if None not in values:
-            return values[0] == values[1]
-    return True
 
 
 def row(task: str, what: str, first: tuple, second: tuple, runs_1: dict, runs_2: dict) -> list[dict]:

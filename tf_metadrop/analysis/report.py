@@ -12,6 +12,7 @@ import pathlib
 import tempfile
 
 from tf_metadrop.analysis import table_figures, tables
+from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import boundary, curves
@@ -19,7 +20,6 @@ from tf_metadrop.runs import finished
 
 TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
 MARKS = curves.LOG, "meta_test.json", "attack.json", "export.pkl"  # what makes a folder a savedir
-LOCAL = "savedir", "gpu_id", "mode", "name", "wandb", "resume", "data_dir", "maml"  # settings that say nothing of a run
 SHOWN_TASKS = 3  # whose decision boundaries are shown
 
 
@@ -59,10 +59,10 @@ def settings(runs: dict[str, pathlib.Path]) -> tuple[list[dict], dict]:
         path = directory / curves.LOG
         head = path.read_text(errors="replace").split("\n\n")[0] if path.exists() else ""
         pairs = [line.split(": ", 1) for line in head.splitlines() if ": " in line]
-        of_run[label] = {name: value for name, value in pairs if name not in LOCAL}
+        of_run[label] = {name: value for name, value in pairs if name not in identity.local()}
         if not pairs and (directory / "meta_test.json").exists():
             known = json.loads((directory / "meta_test.json").read_text())["trained_with"]
-            of_run[label] = {name: str(value) for name, value in known.items() if name not in LOCAL}
+            of_run[label] = {name: str(value) for name, value in known.items() if name not in identity.local()}
     names = list(dict.fromkeys([field.name for field in dataclasses.fields(Config)]))
     names = [name for name in names if any(name in values for values in of_run.values())]
     alike = lambda name: len({values.get(name) for values in of_run.values()}) == 1

@@ -1,11 +1,10 @@
 """The figures beside the tables: learning curves of the runs, and how they withstand attacks."""
 
-import collections
 import pathlib
-from collections.abc import Iterable
 
-from tf_metadrop.analysis.learning_table import TOLD
 from tf_metadrop.analysis.published import robustness as accuracies_under_attack
+from tf_metadrop.analysis.set_apart import most
+from tf_metadrop.config import identity
 from tf_metadrop.figures import curves, learning, robustness
 from tf_metadrop.figures.style import COMPARED
 
@@ -48,19 +47,21 @@ def numbers(published: dict, task: tuple, method: str) -> list[learning.Publishe
 def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]:
     """The curves of those runs that were evaluated on this split while they trained.
 
-    Labels are of the method (and the inner learning rate, if it is not its only `main_rates`, and what of TOLD most
-    runs have otherwise) and, if they are asked for, of the gradients.
+    Labels are of the method (and the inner learning rate, if it is not its only `main_rates`, and what of its training
+    most runs have otherwise) and, if they are asked for, of the gradients.
     """
     main, found = main_rates(runs), []
     drawn = [(run, curve) for run in runs if (curve := curves.load_any(run.directory).get(split))]
-    told = lambda run: [run.trained_with.get(key) for key in TOLD]
+    names = "data_dir", *identity.of_training()
+    told = lambda run: [identity.value(run.trained_with, name) for name in names]
     usual = [most(values) for values in zip(*(told(run) for run, _ in drawn), strict=True)]
     for run, curve in sorted(drawn, key=lambda each: (each[0].config.method, each[0].gradient, str(each[0].seed))):
         line = run.gradient if run.config.method in COMPARED else "exact"
         rate = run.config.inner_lr
         name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
-        others = [value for value, common in zip(told(run), usual, strict=True) if value and common != {value}]
-        name += "".join(f" ({value})" for value in others)
+        for setting, value, common in zip(names, told(run), usual, strict=True):
+            if value is not None and common != {value}:
+                name += f" ({value})" if isinstance(value, str) else f" ({setting} {value:g})"
         label = f"{name}, {run.gradient}" if gradients else name
         found.append(learning.Curve(label, line, name, curve["iter"], curve["hours"], curve["acc"]))
     return found
@@ -77,12 +78,6 @@ def main_rates(runs: list) -> dict[tuple[str, str], set[float]]:
     for run in runs:
         rates.setdefault(kind(run), []).append(run.config.inner_lr)
     return {of: most(found) for of, found in rates.items()}
-
-
-def most(values: Iterable) -> set:
-    """The most frequent of the values; several, if they are as frequent."""
-    counts = collections.Counter(value for value in values if value is not None)  # None: not known
-    return {value for value, n in counts.items() if n == max(counts.values())}
 
 
 def draw_attacks(runs: list, output: pathlib.Path) -> list[pathlib.Path]:

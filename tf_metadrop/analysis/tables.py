@@ -4,20 +4,24 @@ import csv
 import io
 import pathlib
 
-from tf_metadrop.analysis import cost, learning_table, paired, published, sweep_table, table_figures
+from tf_metadrop.analysis import cost, learning_table, paired, published, set_apart, sweep_table, table_figures
 from tf_metadrop.analysis.published import SOURCES
 from tf_metadrop.figures import robustness
 from tf_metadrop.runs.finished import Run
 
 MAIN = "maml", "metadrop", "metasgd", "metasgd_metadrop"
-OURS = "ours", "gradient", "inner_lr", "seed", "iterations", "tasks", "run"
-LEGEND = "± half the 95 % interval over tasks. Empty: not published, or not run here. gradient: see --second_order."
+OURS = "ours", "gradient", "inner_lr", "seed", "iterations", "tasks", "apart", "run"
+LEGEND = (
+    "± half the 95 % interval over tasks. Empty: not published, or not run here. gradient: see --second_order. "
+    "apart: settings that most runs of this task and method have otherwise."
+)
 
 
 def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
     """Rows of the accuracy tables: every published number and every run whose method `wanted` accepts."""
     theirs, rows = published.accuracies(), []
     tested = [run for run in runs if run.test]
+    apart = settings_apart(tested)
     keys = list(dict.fromkeys([*theirs, *[(*run.task, run.config.method) for run in tested]]))
     for key in sorted((key for key in keys if wanted(key[3])), key=lambda key: (key[0] != "omniglot", *key)):
         base = key[3].replace("_report", "")
@@ -31,12 +35,20 @@ def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
                     **head, **cells, "ours": f"{t['accuracy']:.2f} ± {t['interval']:.2f}", "gradient": run.gradient,
                     "inner_lr": run.rate, "seed": run.seed,
                     "iterations": run.iterations, "tasks": t["episodes"],
-                    "run": str(run.directory),
+                    "apart": apart[run.directory], "run": str(run.directory),
                 }
             )  # fmt: skip
         if not ours:
             rows.append({**head, **cells, **dict.fromkeys(OURS, "")})
     return rows
+
+
+def settings_apart(runs: list[Run]) -> dict[pathlib.Path, str]:
+    """What sets each run apart from most runs of its task and method, by its folder: see set_apart.py."""
+    kinds: dict[tuple, list[Run]] = {}
+    for run in runs:
+        kinds.setdefault((*run.task, run.config.method), []).append(run)
+    return {run.directory: text for of in kinds.values() for run, text in zip(of, set_apart.texts(of), strict=True)}
 
 
 def noise_rows(rows: list[dict]) -> list[dict]:

@@ -6,27 +6,14 @@ import os
 import pathlib
 from typing import Any
 
+from tf_metadrop.config.setting import Role, check, scalar_type, setting
 from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import adversary, attack, inner, meta_optimizer, noise, regularizer
 from tf_metadrop.nn import backbones, normalization
 
 METHOD_FLAGS = ("maml", "noise_type")  # two flags, one decision: see Config.noise_name
-INHERITED = (  # by a test, from the run: see Config.inherit
-    "dataset", "way", "shot", "query", "inner_lr", "n_steps", "data_dir", "noise_variant", "inner", "regularizer",
-    "backbone", "normalization", "mixup_alpha", "vib_beta", "info_beta", "adv_train", "adv_norm", "adv_eps",
-    "adv_steps",
-)  # fmt: skip
-
 MODES = "meta_train", "meta_test", "export", "attack"
-LARGE = 2**32  # also what the legacy NumPy generator takes as a seed
-FLOAT32_MAX = 3e38
-
-
-def setting(default, help, choices=None, minimum=None, above=None, below=None, defines_run=True):
-    """A field of Config: `defines_run` says that a run with another value is another run (see `differences`)."""
-    metadata = dict(help=help, choices=choices, minimum=minimum, above=above, below=below, defines_run=defines_run)
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,121 +26,164 @@ class Config:
       UsageError: on construction, if a value is impossible; the sentence names the flag.
     """
 
-    gpu_id: int = setting(0, "GPU to use; sets CUDA_VISIBLE_DEVICES", defines_run=False)
-    mode: str = setting("meta_train", "what to do", choices=MODES, defines_run=False)
+    gpu_id: int = setting(0, "GPU to use; sets CUDA_VISIBLE_DEVICES", Role.LOCAL)
+    mode: str = setting("meta_train", "what to do", Role.LOCAL, choices=MODES)
     savedir: str | None = setting(
-        None, "where the run lives; default checkpoints/<dataset>_<way>way<shot>shot_<method>", defines_run=False
+        None, "where the run lives; default checkpoints/<dataset>_<way>way<shot>shot_<method>", Role.LOCAL
     )
-    save_freq: int = setting(1000, "iterations between checkpoints", minimum=1, defines_run=False)
-    n_train_iters: int = setting(60000, "last meta-training iteration (they count from 0)", minimum=0)
-    n_test_iters: int = setting(1000, "number of meta-test tasks", minimum=1, defines_run=False)
-    dataset: str = setting("omniglot", "dataset; strokes needs no files", choices=tuple(DATASETS))
-    way: int = setting(20, "classes of a task", minimum=2)
-    shot: int = setting(1, "support examples of a class", minimum=1)
-    query: int = setting(5, "query examples of a class", minimum=1)
-    metabatch: int = setting(16, "tasks of a meta-iteration", minimum=1)
-    meta_lr: float = setting(1e-3, "learning rate of the outer loop (Adam)", above=0.0)
-    inner_lr: float = setting(0.1, "learning rate of the inner loop (SGD)", above=0.0)
-    n_steps: int = setting(5, "steps of the inner loop", minimum=1, below=2**13)  # the limits are rng.py's
-    n_test_mc_samp: int = setting(1, "noise samples of an inner step in meta-testing", minimum=1, below=2**14)
-    maml: bool = setting(False, "plain MAML, no noise; the same as --noise_type=maml")
-    noise_type: str = setting("metadrop", "distribution of the noise in the inner loop", choices=noise.names)
+    save_freq: int = setting(1000, "iterations between checkpoints", Role.LOCAL, minimum=1)
+    n_train_iters: int = setting(60000, "last meta-training iteration (they count from 0)", Role.TRAINING, minimum=0)
+    n_test_iters: int = setting(1000, "number of meta-test tasks", Role.LOCAL, minimum=1)
+    dataset: str = setting("omniglot", "dataset; strokes needs no files", Role.TASK, choices=tuple(DATASETS))
+    way: int = setting(20, "classes of a task", Role.TASK, minimum=2)
+    shot: int = setting(1, "support examples of a class", Role.TASK, minimum=1)
+    query: int = setting(5, "query examples of a class", Role.ADAPTATION, minimum=1)
+    metabatch: int = setting(16, "tasks of a meta-iteration", Role.TRAINING, minimum=1)
+    meta_lr: float = setting(1e-3, "learning rate of the outer loop (Adam)", Role.TRAINING, above=0.0)
+    inner_lr: float = setting(0.1, "learning rate of the inner loop (SGD)", Role.ADAPTATION, above=0.0)
+    n_steps: int = setting(
+        5, "steps of the inner loop", Role.ADAPTATION, minimum=1, below=2**13
+    )  # the limits are rng.py's
+    n_test_mc_samp: int = setting(
+        1, "noise samples of an inner step in meta-testing", Role.EVALUATION, minimum=1, below=2**14
+    )
+    maml: bool = setting(False, "plain MAML, no noise; the same as --noise_type=maml", Role.MODEL)
+    noise_type: str = setting(
+        "metadrop", "distribution of the noise in the inner loop", Role.MODEL, choices=noise.names
+    )
     noise_variant: str = setting(
         "ours",
         "definition of the noise type; report: what the reproducibility report's program computes under its name",
+        Role.MODEL,
         choices=noise.VARIANTS,
     )
     inner: str = setting(
-        "sgd", "step of the inner loop; metasgd: learned rates, which start at --inner_lr", choices=inner.names
+        "sgd",
+        "step of the inner loop; metasgd: learned rates, which start at --inner_lr",
+        Role.MODEL,
+        choices=inner.names,
     )
-    regularizer: str = setting("none", "regulariser of the inner loop", choices=regularizer.names)
-    backbone: str = setting("conv4", "network that noise, regulariser and inner loop work on", choices=backbones.names)
-    normalization: str = setting("batch", "what a block's features are normalised by", choices=normalization.names)
-    mixup_alpha: float = setting(2.0, "of manifold_mixup: lambda ~ Beta(alpha, alpha)", above=0.0)
-    vib_beta: float = setting(1e-3, "of vib: weight of the KL divergence", minimum=0.0)
-    info_beta: float = setting(1e-6, "of info_dropout: weight of the KL divergence", minimum=0.0)
+    regularizer: str = setting("none", "regulariser of the inner loop", Role.MODEL, choices=regularizer.names)
+    backbone: str = setting(
+        "conv4", "network that noise, regulariser and inner loop work on", Role.MODEL, choices=backbones.names
+    )
+    normalization: str = setting(
+        "batch", "what a block's features are normalised by", Role.MODEL, choices=normalization.names
+    )
+    mixup_alpha: float = setting(
+        2.0,
+        "of manifold_mixup: lambda ~ Beta(alpha, alpha)",
+        Role.ADAPTATION,
+        above=0.0,
+        part_of=("regularizer", "manifold_mixup"),
+    )
+    vib_beta: float = setting(
+        1e-3, "of vib: weight of the KL divergence", Role.ADAPTATION, minimum=0.0, part_of=("regularizer", "vib")
+    )
+    info_beta: float = setting(
+        1e-6,
+        "of info_dropout: weight of the KL divergence",
+        Role.ADAPTATION,
+        minimum=0.0,
+        part_of=("regularizer", "info_dropout"),
+    )
     adv_train: str = setting(
-        "none", "adversarial training: on support images (inner) or on query images (query)", choices=adversary.names
+        "none",
+        "adversarial training: on support images (inner) or on query images (query)",
+        Role.ADAPTATION,
+        choices=adversary.names,
     )
-    adv_norm: str = setting("linf", "of adversarial training: norm of the perturbations", choices=attack.names)
-    adv_eps: float = setting(0.02, "of adversarial training: radius, for images in [0, 1]", minimum=0.0)
-    adv_steps: int = setting(5, "of adversarial training: steps of PGD", minimum=1)
+    adv_norm: str = setting(
+        "linf", "of adversarial training: norm of the perturbations", Role.ADAPTATION, choices=attack.names
+    )
+    adv_eps: float = setting(
+        0.02, "of adversarial training: radius, for images in [0, 1]", Role.ADAPTATION, minimum=0.0
+    )
+    adv_steps: int = setting(
+        5, "of adversarial training: steps of PGD", Role.ADAPTATION, minimum=1, part_of=("adv_train", None)
+    )
     second_order: str = setting(
         "exact",
         "meta-gradient: exact (the paper's mathematics), tf1 (what the 2020 release computes), first (first order)",
+        Role.TRAINING,
         choices=("exact", "tf1", "first"),
     )
     meta_optimizer: str = setting(
-        "adam", "optimiser of the outer loop; adam: in the TF1 program's form", choices=meta_optimizer.names
+        "adam",
+        "optimiser of the outer loop; adam: in the TF1 program's form",
+        Role.TRAINING,
+        choices=meta_optimizer.names,
     )
     episodes: str = setting(
         "independent",
         "classes drawn for every task, or shared_classes: once for all tasks of a metabatch, as the 2020 release does",
+        Role.TRAINING,
         choices=("independent", "shared_classes"),
     )
-    seed: int = setting(0, "seed of everything random: initial weights, episodes, noise", minimum=0)
-    data_dir: str = setting("data", "folder with <dataset>/train.npy and test.npy", defines_run=False)
+    seed: int = setting(0, "seed of everything random: initial weights, episodes, noise", Role.TRAINING, minimum=0)
+    data_dir: str = setting("data", "folder with <dataset>/train.npy and test.npy", Role.LOCAL)
     eval_split: str = setting(
-        "test", "classes to evaluate on; val: held out from the training classes", choices=("test", "val")
+        "test",
+        "classes to evaluate on; val: held out from the training classes",
+        Role.TRAINING,
+        choices=("test", "val"),
     )
-    log_freq: int = setting(50, "iterations between the log's lines", minimum=1)
-    eval_freq: int = setting(1000, "iterations between evaluations while training", minimum=1)
-    n_eval_batches: int = setting(50, "metabatches of such an evaluation", minimum=1)
+    log_freq: int = setting(50, "iterations between the log's lines", Role.EVALUATION, minimum=1)
+    eval_freq: int = setting(1000, "iterations between evaluations while training", Role.EVALUATION, minimum=1)
+    n_eval_batches: int = setting(50, "metabatches of such an evaluation", Role.EVALUATION, minimum=1)
     weights: str = setting(
         "last",
         "weights to test, attack or export: of the last iteration, or the best on validation classes, which a training "
         "with --eval_split=val keeps in best.npz; what is made of them has _best in its name",
+        Role.LOCAL,
         choices=("last", "best"),
-        defines_run=False,
     )
-    name: str | None = setting(None, "name of the W&B run; default: the savedir's", defines_run=False)
+    name: str | None = setting(None, "name of the W&B run; default: the savedir's", Role.LOCAL)
     wandb: str = setting(
         "auto",
         "W&B: auto is online where a key is configured, offline elsewhere",
+        Role.LOCAL,
         choices=("auto", "online", "offline", "disabled"),
-        defines_run=False,
     )
     on_nan: str = setting(
         "stop",
         "at an iteration whose loss or gradient is no number: stop, or skip it; either keeps it for --replay",
+        Role.LOCAL,
         choices=("stop", "skip"),
-        defines_run=False,
     )
     replay: str | None = setting(
-        None, "look at an iteration that was kept (fault_<iteration>.npz), and do nothing else", defines_run=False
+        None, "look at an iteration that was kept (fault_<iteration>.npz), and do nothing else", Role.LOCAL
     )
     deterministic: bool = setting(
         False,
         "the same bits in every run also on a GPU, at a cost; a CPU's are anyway (others than without this flag)",
+        Role.TRAINING,
     )
-    resume: bool = setting(True, "go on with an unfinished run in savedir", defines_run=False)
+    resume: bool = setting(True, "go on with an unfinished run in savedir", Role.LOCAL)
     devices: int = setting(
-        1, "devices of this machine that share the tasks of a metabatch in training", minimum=1, defines_run=False
+        1, "devices of this machine that share the tasks of a metabatch in training", Role.LOCAL, minimum=1
     )
     tasks: str = setting(
         "auto",
         "tasks of a metabatch one after the other, or at once (fast on a GPU, more memory); auto: at once on a GPU",
+        Role.LOCAL,
         choices=("auto", "in_sequence", "at_once"),
-        defines_run=False,
     )
-    xla: str = setting(
-        "auto", "compile whole steps by XLA; auto: on a GPU", choices=("auto", "on", "off"), defines_run=False
-    )
+    xla: str = setting("auto", "compile whole steps by XLA; auto: on a GPU", Role.LOCAL, choices=("auto", "on", "off"))
     precision: str = setting(
         "float32",
         "of the computation; tf32: inputs of matrix products rounded to 10 bits, on an NVIDIA GPU; float64: to compare "
         "runs in, several times slower",
+        Role.TRAINING,
         choices=("float32", "tf32", "float64"),
     )
-    attack_norms: str = setting("l1,l2,linf", "norms to attack under, with commas between them", defines_run=False)
+    attack_norms: str = setting("l1,l2,linf", "norms to attack under, with commas between them", Role.LOCAL)
     attack_radii: str | None = setting(
-        None,
-        "radii to attack with, for one norm, as 0,0.02,0.1; default: those of the paper's figure",
-        defines_run=False,
+        None, "radii to attack with, for one norm, as 0,0.02,0.1; default: those of the paper's figure", Role.LOCAL
     )
-    attack_steps: int = setting(50, "steps of the attack (PGD)", minimum=1, defines_run=False)
+    attack_steps: int = setting(50, "steps of the attack (PGD)", Role.LOCAL, minimum=1)
     attack_restarts: int = setting(
-        1, "random starts; an image counts as correct if it withstands all", minimum=1, below=2**14, defines_run=False
+        1, "random starts; an image counts as correct if it withstands all", Role.LOCAL, minimum=1, below=2**14
     )
 
     def __post_init__(self):
@@ -216,9 +246,9 @@ class Config:
         return {**dataclasses.asdict(self), **filled}
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """Flags, among those that define a run, whose value differs from `other` (a dict of another run)."""
+        """Flags, but for those of this process alone, whose value differs from `other` (a dict of another run)."""
         mine = self.as_dict()
-        fields = [field for field in dataclasses.fields(self) if field.metadata["defines_run"]]
+        fields = [field for field in dataclasses.fields(self) if field.metadata["role"] is not Role.LOCAL]
         return [f.name for f in fields if other.get(f.name, f.default) != mine[f.name]]  # missing: before the flag was
 
     def inherit(self, run: dict[str, Any], given: set[str] | None) -> "Config":
@@ -231,47 +261,12 @@ class Config:
         if given is None:
             fields = dataclasses.fields(self)
             given = {field.name for field in fields if getattr(self, field.name) != field.default}
-        taken = {name: run[name] for name in INHERITED if name in run and name not in given}
+        roles = Role.TASK, Role.MODEL, Role.ADAPTATION
+        names = {field.name for field in dataclasses.fields(self) if field.metadata["role"] in roles} | {"data_dir"}
+        taken = {name: run[name] for name in names - set(METHOD_FLAGS) if name in run and name not in given}
         if "maml" in run and not given & set(METHOD_FLAGS):
             taken |= {"maml": run["maml"], "noise_type": run.get("noise_type", "maml" if run["maml"] else "metadrop")}
         return dataclasses.replace(self, savedir=str(self.directory), **taken)
-
-
-def check(field: dataclasses.Field, value: Any) -> None:
-    """Raises UsageError if `value` is not possible for this field of Config."""
-    kind, rule = scalar_type(field), field.metadata
-    optional = field.default is None
-    accepts = (int, float) if kind is float else kind
-    if optional and value is None:
-        return
-    if not isinstance(value, accepts) or (kind is not bool and isinstance(value, bool)):
-        raise UsageError(f"--{field.name}={value!r} is not a value of type {kind.__name__}: give one.")
-    if value == "":
-        raise UsageError(f"--{field.name} is empty: give a value, or leave it out.")
-    if kind is int and value >= LARGE:
-        raise UsageError(f"--{field.name}={value} is too large: give less than 2**32.")
-    if rule["choices"]:
-        known = rule["choices"]() if callable(rule["choices"]) else rule["choices"]
-        if value not in known:
-            raise UsageError(f"--{field.name}={value} is not known: choose one of {', '.join(known)}.")
-    if rule["minimum"] is not None and kind is int and value < rule["minimum"]:
-        raise UsageError(f"--{field.name}={value} is too small: give at least {rule['minimum']}.")
-    if rule["minimum"] is not None and kind is float and not rule["minimum"] <= value < FLOAT32_MAX:
-        raise UsageError(
-            f"--{field.name}={value} is not a number of at least {rule['minimum']:g}: give for example "
-            f"{field.default:g}."
-        )
-    if rule["below"] is not None and value >= rule["below"]:
-        raise UsageError(f"--{field.name}={value} is too large: give less than {rule['below']}.")
-    if rule["above"] is not None and not rule["above"] < value < FLOAT32_MAX:
-        raise UsageError(
-            f"--{field.name}={value} is not a number above {rule['above']:g}: give for example {field.default:g}."
-        )
-
-
-def scalar_type(field: dataclasses.Field) -> type:
-    """int, float, bool or str, also for `str | None`."""
-    return str if field.default is None else type(field.default)
 
 
 def of_texts(texts: dict[str, str]) -> dict[str, Any]:
@@ -279,7 +274,7 @@ def of_texts(texts: dict[str, str]) -> dict[str, Any]:
     read = {int: int, float: float, str: str, bool: {"True": True, "False": False}.__getitem__}
     found = {}
     for field in dataclasses.fields(Config):
-        if field.name in texts and field.metadata["defines_run"]:
+        if field.name in texts and field.metadata["role"] is not Role.LOCAL:
             with contextlib.suppress(ValueError, KeyError, UsageError):  # a log edited by hand
                 value = read[scalar_type(field)](texts[field.name])
                 check(field, value)

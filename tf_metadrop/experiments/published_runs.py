@@ -7,6 +7,7 @@ import pathlib
 
 import yaml
 
+from tf_metadrop.config import identity
 from tf_metadrop.config.absl_flags import define_flags, from_flags, given_flags
 from tf_metadrop.config.config import Config
 from tf_metadrop.experiments import flag_files
@@ -28,7 +29,6 @@ SAMPLES = 10  # of the noise in a test, where there is any that is sampled
 RELEASE_SAMPLES = 30  # in the tests of the queue, which are the 2020 release's
 QUEUE = "queue.yaml"
 NOT_SAMPLED = "maml", "deterministic"
-CHANGES_NOTHING = {"savedir", "wandb", "name", "gpu_id", "save_freq", "resume"}  # of what a test or an attack gives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,12 @@ def has_made(path: pathlib.Path, arguments: list[str]) -> bool:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
     ours = config.as_dict()
-    return last and all(theirs.get(name) == ours[name] for name in given - CHANGES_NOTHING)
+    made_with = {*ours} - identity.local() | {
+        "n_test_iters",
+        "weights",
+        *(name for name in ours if name.startswith("attack_")),
+    }
+    return last and all(theirs.get(name) == ours[name] for name in given & made_with)
 
 
 def gradients(task: str, seed: int) -> list[Run]:

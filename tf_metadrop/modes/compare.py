@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_metadrop.algorithm.outer_loop import task_loss
 from tf_metadrop.algorithm.tasks import task_getter
+from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
@@ -16,7 +17,7 @@ from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
 from tf_metadrop.nn.rng import StandardNormal, fold
 from tf_metadrop.runs import checkpoint
-from tf_metadrop.runs.loading import MODEL_FLAGS, fitted, load_run, test_images
+from tf_metadrop.runs.loading import fitted, load_run, test_images
 from tf_metadrop.util.interval import interval
 from tf_metadrop.util.progress import progress
 
@@ -88,7 +89,7 @@ def load_like(savedir: pathlib.Path, config: Config) -> dict[str, tf.Tensor]:
     """The weights of a savedir, if it was trained with the same dataset, way and method and can be tested the same."""
     params, run = checkpoint.load_params(savedir)
     wanted = config.as_dict()
-    if different := [name for name in MODEL_FLAGS if run.get(name, wanted[name]) != wanted[name]]:
+    if different := [name for name in identity.of_weights() if run.get(name, wanted[name]) != wanted[name]]:
         theirs = ", ".join(f"--{name}={run[name]}" for name in different)
         raise UsageError(
             f"{savedir} was trained with {theirs}, {config.directory} was not: compare runs that are alike."

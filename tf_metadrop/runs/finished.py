@@ -4,16 +4,12 @@ import dataclasses
 import json
 import pathlib
 
+from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs import record
 
 TASK = "dataset", "way", "shot"
-
-
-OF_TRAINING = (  # what a run is called after; its test may have others
-    "maml", "noise_type", "noise_variant", "inner", "regularizer", "adv_train", "adv_norm", "adv_eps", "inner_lr",
-)  # fmt: skip
 
 
 NUMBERS = {  # that the tables take from a file
@@ -27,7 +23,7 @@ class Run:
     """A savedir that was meta-tested or attacked."""
 
     directory: pathlib.Path
-    config: Config  # of the test, but for OF_TRAINING
+    config: Config  # of the test, but for what the run is named after: identity.of_method()
     trained_with: dict  # settings of the training, as far as they are known
     test: dict | None  # what meta_test.json holds
     attack: list  # rows of attack.json
@@ -89,7 +85,9 @@ def load(directory: pathlib.Path) -> Run:
             found[name] = json.loads(path.read_text())
             known = {field.name for field in dataclasses.fields(Config)}
             trained_with = dict(found[name]["trained_with"])
-            settings = found[name]["config"] | {key: trained_with[key] for key in OF_TRAINING if key in trained_with}
+            settings = found[name]["config"] | {
+                key: trained_with[key] for key in identity.of_method() if key in trained_with
+            }
             config = Config(**{key: value for key, value in settings.items() if key in known})
             for row in found[name]["rows"] if name == "attack" else [found[name]]:
                 if not all(isinstance(row[number], (int, float)) for number in NUMBERS[name]):

@@ -1,0 +1,41 @@
+"""What sets runs of one task and method apart, besides what the columns of a table say."""
+
+import collections
+from collections.abc import Iterable
+from typing import Any
+
+from tf_metadrop.config import identity
+
+OF_TEST = "n_test_mc_samp", "precision", *identity.of_test_tasks()
+
+
+def settings(run) -> dict[str, Any]:
+    """Settings of a `finished.Run` that could set it apart: of its training, and, as "tested with ...", of its test."""
+    trained_with, test = run.trained_with, (run.test or {}).get("config", {})
+    found = {name: trained_with.get(name) for name in ("data_dir", identity.IMAGES)}
+    found |= {name: identity.value(trained_with, name) for name in (*identity.of_training(), "eval_split")}
+    found |= identity.coefficients_in_force(trained_with)
+    return found | {f"tested with {name}": identity.value(test, name) for name in OF_TEST}
+
+
+def texts(runs: list) -> list[str]:
+    """For each of these runs of one task and method, the settings that most of the others have otherwise, as "episodes tf1"."""
+    every = [settings(run) for run in runs]
+    names = list(dict.fromkeys(name for each in every for name in each))
+    usual = {name: most(each.get(name) for each in every) for name in names}
+    return [text(each, usual) for each in every]
+
+
+def text(own: dict[str, Any], usual: dict[str, set]) -> str:
+    """`texts` of one run; a digest of images is said only where the folder does not say it."""
+    others = {name: value for name, value in own.items() if value is not None and usual[name] != {value}}
+    if "data_dir" in others:
+        others.pop(identity.IMAGES, None)
+    shown = lambda value: f"{value:g}" if isinstance(value, float) else str(value)
+    return ", ".join(f"{name} {shown(value)}" for name, value in others.items())
+
+
+def most(values: Iterable) -> set:
+    """The most frequent of the values that are known; several, if they are as frequent."""
+    counts = collections.Counter(value for value in values if value is not None)
+    return {value for value, n in counts.items() if n == max(counts.values())}

@@ -1,0 +1,72 @@
+"""One setting: its role, its rules, and the check of a value against them."""
+
+import dataclasses
+import enum
+from typing import Any
+
+from tf_metadrop.errors import UsageError
+
+
+class Role(enum.Enum):
+    """What a setting is for; `tf_metadrop.config.identity` says what follows from it."""
+
+    TASK = "what is to be learned: data set, way, shot"
+    MODEL = "what the weights are: they fit no other value"
+    ADAPTATION = "how a task is adapted to and asked about: in training, and in a test unless it is given there"
+    TRAINING = "how the weights came about, besides"
+    EVALUATION = "how a run is looked at while it trains"
+    LOCAL = "where and how this process works; nothing of the result"
+
+
+LARGE = 2**32  # also what the legacy NumPy generator takes as a seed
+
+
+FLOAT32_MAX = 3e38
+
+
+def setting(default, help, role, choices=None, minimum=None, above=None, below=None, part_of=None):
+    """A field of Config.
+
+    Args:
+      part_of: (setting, value) that this one is a coefficient of, value None: of any but the default; else it has no
+        effect.
+    """
+    metadata = dict(help=help, role=role, choices=choices, minimum=minimum, above=above, below=below, part_of=part_of)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check(field: dataclasses.Field, value: Any) -> None:
+    """Raises UsageError if `value` is not possible for this field of Config."""
+    kind, rule = scalar_type(field), field.metadata
+    optional = field.default is None
+    accepts = (int, float) if kind is float else kind
+    if optional and value is None:
+        return
+    if not isinstance(value, accepts) or (kind is not bool and isinstance(value, bool)):
+        raise UsageError(f"--{field.name}={value!r} is not a value of type {kind.__name__}: give one.")
+    if value == "":
+        raise UsageError(f"--{field.name} is empty: give a value, or leave it out.")
+    if kind is int and value >= LARGE:
+        raise UsageError(f"--{field.name}={value} is too large: give less than 2**32.")
+    if rule["choices"]:
+        known = rule["choices"]() if callable(rule["choices"]) else rule["choices"]
+        if value not in known:
+            raise UsageError(f"--{field.name}={value} is not known: choose one of {', '.join(known)}.")
+    if rule["minimum"] is not None and kind is int and value < rule["minimum"]:
+        raise UsageError(f"--{field.name}={value} is too small: give at least {rule['minimum']}.")
+    if rule["minimum"] is not None and kind is float and not rule["minimum"] <= value < FLOAT32_MAX:
+        raise UsageError(
+            f"--{field.name}={value} is not a number of at least {rule['minimum']:g}: give for example "
+            f"{field.default:g}."
+        )
+    if rule["below"] is not None and value >= rule["below"]:
+        raise UsageError(f"--{field.name}={value} is too large: give less than {rule['below']}.")
+    if rule["above"] is not None and not rule["above"] < value < FLOAT32_MAX:
+        raise UsageError(
+            f"--{field.name}={value} is not a number above {rule['above']:g}: give for example {field.default:g}."
+        )
+
+
+def scalar_type(field: dataclasses.Field) -> type:
+    """int, float, bool or str, also for `str | None`."""
+    return str if field.default is None else type(field.default)
