@@ -44,7 +44,7 @@ def rows(runs: list) -> list[dict]:
 
 
 def by_images(runs: list) -> list[tuple[str, list]]:
-    """[(what to add to the task's name, runs with the same images)] of a task's runs; the largest group adds nothing."""
+    """[(what to add to the task's name, runs with the same images)] of a task's runs; the largest adds nothing."""
     groups = []
     for run in runs:
         group = next(

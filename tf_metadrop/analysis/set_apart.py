@@ -19,17 +19,18 @@ def settings(run) -> dict[str, Any]:
 
 
 def texts(runs: list) -> list[str]:
-    """For each of these runs of one task and method, the settings that most of the others have otherwise, as "episodes tf1"."""
+    """For each of these runs of one task and method, what most of the others have otherwise, as "episodes tf1"."""
     every = [settings(run) for run in runs]
     names = list(dict.fromkeys(name for each in every for name in each))
     usual = {name: most(each.get(name) for each in every) for name in names}
-    return [text(each, usual) for each in every]
+    return [text(own, usual, every) for own in every]
 
 
-def text(own: dict[str, Any], usual: dict[str, set]) -> str:
-    """`texts` of one run; a digest of images is said only where the folder does not say it."""
+def text(own: dict[str, Any], usual: dict[str, set], every: list[dict[str, Any]]) -> str:
+    """`texts` of one run. A digest is said only where the folder and what is held out do not say it already."""
     others = {name: value for name, value in own.items() if value is not None and usual[name] != {value}}
-    if "data_dir" in others:
+    same_folder = [each for each in every if all(each[name] == own[name] for name in ("data_dir", "eval_split"))]
+    if len({each[identity.IMAGES] for each in same_folder} - {None}) < 2:
         others.pop(identity.IMAGES, None)
     shown = lambda value: f"{value:g}" if isinstance(value, float) else str(value)
     return ", ".join(f"{name} {shown(value)}" for name, value in others.items())

@@ -54,12 +54,15 @@ def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]
     drawn = [(run, curve) for run in runs if (curve := curves.load_any(run.directory).get(split))]
     names = "data_dir", *identity.of_training()
     told = lambda run: [identity.value(run.trained_with, name) for name in names]
-    usual = [most(values) for values in zip(*(told(run) for run, _ in drawn), strict=True)]
+    usual = {
+        method: [most(values) for values in zip(*(told(r) for r, _ in drawn if r.config.method == method), strict=True)]
+        for method in {run.config.method for run, _ in drawn}
+    }
     for run, curve in sorted(drawn, key=lambda each: (each[0].config.method, each[0].gradient, str(each[0].seed))):
         line = run.gradient if run.config.method in COMPARED else "exact"
         rate = run.config.inner_lr
         name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
-        for setting, value, common in zip(names, told(run), usual, strict=True):
+        for setting, value, common in zip(names, told(run), usual[run.config.method], strict=True):
             if value is not None and common != {value}:
                 name += f" ({value})" if isinstance(value, str) else f" ({setting} {value:g})"
         label = f"{name}, {run.gradient}" if gradients else name
