@@ -221,7 +221,7 @@ def test_adam_steps(name):
         gradient, loss, _ = step(state.params, case.tasks(iteration))
         expected = case.golden["adam/losses"][iteration]
         assert abs(loss - expected) / expected < TOLERANCE["loss"]
-        state = outer_loop.adam_step(state, gradient, case.config.meta_lr)
+        state = outer_loop.meta_step(state, gradient, case.config.meta_lr, case.method.meta_optimizer)
     for key, start in case.params.items():
         moved = kept(state.params[key]) - kept(start)
         expected = case.golden[f"adam/final/{key}"].astype(np.float64) - kept(start)

@@ -10,10 +10,10 @@ from tf_metadrop import Config
 from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.data import DATASETS
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.methods.regularizer import none
 from tf_metadrop.nn import layers
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.rng import StandardNormal, fold
 
 SPEC = dataclasses.replace(DATASETS["omniglot"], filters=6)
@@ -27,7 +27,7 @@ def problem(name="metadrop", second_order="exact", n_steps=2):
     random = np.random.RandomState(3)
     params = {
         name: tf.constant(random.standard_normal(shape) * (0.3 if name.endswith("_w") else 0.1))
-        for name, shape in conv4.shapes(SPEC, config.way).items()
+        for name, shape in network.shapes(load_method(config), config.way).items()
     }
     images = lambda n: tf.constant(random.random_sample([config.way * n, 28, 28, 1]))
     labels = lambda n: tf.one_hot(np.repeat(range(config.way), n), config.way, dtype=tf.float64)
@@ -126,7 +126,7 @@ def test_first_order_gradient_is_the_query_gradient_at_the_adapted_weights():
     adapted = outer_loop.task_loss(params, task, config, method, draw)[3].params
     with tf.GradientTape() as tape:
         tape.watch(adapted)
-        loss = layers.cross_entropy(conv4.forward(adapted, task.query_x, method), task.query_y)
+        loss = layers.cross_entropy(network.forward(adapted, task.query_x, method), task.query_y)
     expected = tape.gradient(loss, adapted, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     assert set(gradient) == set(expected)
     for name in gradient:

@@ -13,9 +13,9 @@ from tf_metadrop import Config
 from tf_metadrop.algorithm import execution, outer_loop, steps
 from tf_metadrop.algorithm.episodes import Images
 from tf_metadrop.data import DATASETS
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
 
 SMALL = Config(dataset="strokes", way=3, shot=1, query=2, metabatch=2, n_steps=1, inner_lr=0.01)
 PATHS = [dict(tasks=tasks, xla=xla) for tasks in ("in_sequence", "at_once") for xla in ("off", "on")]
@@ -29,7 +29,7 @@ def images(config):
 def weights(config):
     """Larger than the initial ones, so that nothing is near zero."""
     made = np.random.RandomState(1)
-    shapes = conv4.shapes(DATASETS[config.dataset], config.way)
+    shapes = network.shapes(load_method(config), config.way)
     return {name: tf.constant(made.standard_normal(shape) * 0.1, tf.float32) for name, shape in shapes.items()}
 
 
@@ -45,13 +45,16 @@ def test_training_step_is_the_same_on_every_path(noise_type):
             episodes = pictures.episodes(np.random.RandomState(seed))
             flat, *indices = pictures.batch(*episodes)
             found = step(state, tf.cast(flat, tf.float64) / 255, *indices, rng.key(seed, rng.TRAIN))
-            expected, loss, accs = results.setdefault(seed, (found[0].m, *found[1:]))
+            expected, loss, accs = results.setdefault(seed, (found[0].slots["m"], *found[1:]))
             assert float(found[1]) == pytest.approx(float(loss), rel=1e-11)
             np.testing.assert_array_equal(found[2], accs)
             total = np.linalg.norm([np.linalg.norm(m) for m in expected.values()])
-            assert set(found[0].m) == set(expected)
+            assert set(found[0].slots["m"]) == set(expected)
             for name, m in expected.items():
-                assert np.linalg.norm(found[0].m[name] - m) < 1e-9 * max(np.linalg.norm(m), 1e-3 * total), (path, name)
+                assert np.linalg.norm(found[0].slots["m"][name] - m) < 1e-9 * max(np.linalg.norm(m), 1e-3 * total), (
+                    path,
+                    name,
+                )
 
 
 def as_float64(params):
@@ -69,9 +72,9 @@ def test_test_step_is_the_same_on_every_path(at_once, monkeypatch):
         indices = pictures.episodes(np.random.RandomState(0))
         key = rng.key(0, rng.META_TEST)
         results.append(step(weights(config), *pictures.batch(*indices), key, tf.constant(5)))
-    for losses, accs in results[1:]:
-        np.testing.assert_allclose(losses, results[0][0], rtol=1e-5)
-        np.testing.assert_array_equal(accs, results[0][1])
+    for metrics in results[1:]:
+        np.testing.assert_allclose(metrics["cent"], results[0]["cent"], rtol=1e-5)
+        np.testing.assert_array_equal(metrics["accuracy"], results[0]["accuracy"])
 
 
 def test_samples_under_way_do_not_disturb_each_other():

@@ -8,6 +8,7 @@ import pytest
 from tests.helpers.savedirs import LOG, finished
 from tf_metadrop import Config
 from tf_metadrop.analysis import table_figures
+from tf_metadrop.config import identity
 from tf_metadrop.runs.finished import find
 
 

@@ -32,6 +32,6 @@ def test_plain_tensorflow_gives_our_meta_test_losses():
 
 def test_problem_has_our_shapes_without_tensorflow():
     for name, spec in DATASETS.items():
-        assert problem.shapes(name, 7) == conv4.shapes(spec, 7)
+        assert problem.shapes(name, 7) == conv4.make(spec).shapes(7)
     program = "import sys; from benchmarks import peers; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

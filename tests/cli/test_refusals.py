@@ -10,11 +10,10 @@ from tests.helpers.runs import TASK, save_run, snapshot
 from tf_metadrop import Config, UsageError
 from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.cli import main
-from tf_metadrop.data import DATASETS
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.modes import compare, train
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.runs import checkpoint, tf1_checkpoint, train_log
 
 
@@ -93,7 +92,7 @@ def test_training_into_a_savedir_that_holds_something_else(refused, tmp_path):
     refused("--noise_type=metadrop, not .*--noise_type=maml", *TASK, "--savedir=run", "--maml")
     refused("run holds a run and --noresume forbids", *TASK, "--savedir=run", "--noresume")
     (tmp_path / "theirs").mkdir()
-    params = conv4.initial(DATASETS["strokes"], 5, rng.key(0, 0))
+    params = network.initial(load_method(Config(dataset="strokes")), 5, rng.key(0, 0))
     tf1_checkpoint.write(tmp_path / "theirs", {name: w.numpy() for name, w in params.items()})
     refused("theirs holds a checkpoint of the TF1 program", *TASK, "--savedir=theirs")
     (tmp_path / "file").write_text("")
@@ -113,7 +112,7 @@ def test_training_where_the_state_was_lost(refused, tmp_path):
     header = train_log.header(Config(dataset="strokes", way=5, query=2, metabatch=2, n_steps=1, savedir="run")).decode()
     log.write_text(f"{header}\nIter 0 start\nmeta_train: ...\n\nIter 60000 start\n")
     refused("run holds logs of another run, but no checkpoint", *TASK, "--savedir=run")
-    params = conv4.initial(DATASETS["strokes"], 5, rng.key(0, 0))
+    params = network.initial(load_method(Config(dataset="strokes")), 5, rng.key(0, 0))
     tf1_checkpoint.write(tmp_path / "run", {name: w.numpy() for name, w in params.items()})
     for text in (log.read_text(), "", header[:99]):
         log.write_text(text)
@@ -171,7 +170,9 @@ def test_tf1_checkpoints_that_do_not_fit(refused, tmp_path):
     refused("theirs.* does not exist|no checkpoint", *test)
     (tmp_path / "theirs" / "checkpoint").write_bytes(b"\xff\xfe")
     refused("theirs/checkpoint is not a checkpoint's text file", *test)
-    params = {name: w.numpy() for name, w in conv4.initial(DATASETS["strokes"], 5, rng.key(0, 0)).items()}
+    params = {
+        name: w.numpy() for name, w in network.initial(load_method(Config(dataset="strokes")), 5, rng.key(0, 0)).items()
+    }
     tf1_checkpoint.write(tmp_path / "theirs", params)
     refused(
         r"theta/dense_w of shape \(64, 5\) but strokes 4-way needs \(64, 4\)", *test, "--dataset=strokes", "--way=4"
@@ -190,7 +191,7 @@ def test_val_needs_classes_that_were_not_trained_on(refused, tmp_path):
     folder.mkdir(parents=True)
     for split in ("train", "test"):
         np.save(folder / f"{split}.npy", np.zeros([40, 20, 28, 28], np.uint8) + 255 * np.eye(28, dtype=np.uint8))
-    params = conv4.initial(DATASETS["omniglot"], 5, rng.key(0, 0))
+    params = network.initial(load_method(Config()), 5, rng.key(0, 0))
     state = outer_loop.initial_state(params, load_method(config))
     (tmp_path / "run").mkdir()
     saved = checkpoint.Saved(state, np.random.RandomState(0).get_state(), config.as_dict(), {})

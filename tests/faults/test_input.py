@@ -23,8 +23,8 @@ from tf_metadrop import Config, UsageError
 from tf_metadrop.cli import get_data, main, plot
 from tf_metadrop.data import DATASETS, load_split
 from tf_metadrop.data.mimgnet_pickle import load as load_mimgnet
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.runs import checkpoint, tf1_checkpoint
 
 SENTENCE = r"[^\n]+[.]"
@@ -189,12 +189,12 @@ def test_states_of_any_kind(sound_run, tmp_path, data, change):
 
     def load():
         params, _ = checkpoint.load_params(folder)
-        return conv4.fitting(params, DATASETS["strokes"], 5, str(folder), load_method(config))
+        return network.fitting(params, load_method(config), 5, str(folder))
 
     params = usable_or_a_sentence(load)
     assert snapshot(tmp_path) == before
     if params is not None:
-        shapes = conv4.shapes(DATASETS["strokes"], 5)
+        shapes = network.shapes(load_method(Config(dataset="strokes")), 5)
         assert {key: tuple(w.shape) for key, w in params.items()} == shapes
 
 
@@ -205,7 +205,7 @@ def test_checkpoints_of_the_tf1_program_of_any_kind(sound_run, tmp_path, data, c
     name = data.draw(st.sampled_from(sorted(params)))
     tf1_checkpoint.write(tmp_path, changed(params, name, change))
     found = usable_or_a_sentence(
-        lambda: conv4.fitting(checkpoint.load_params(tmp_path)[0], DATASETS["strokes"], way, "run")
+        lambda: network.fitting(checkpoint.load_params(tmp_path)[0], load_method(Config(dataset="strokes")), way, "run")
     )
     fits = way == 5 and (change == "extra" or (change == "flat" and params[name].ndim == 1))
     assert (found is not None) == fits

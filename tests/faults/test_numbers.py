@@ -41,7 +41,7 @@ def test_skipped_steps_are_kept_and_replayed(tmp_path, capsys):
     out = capsys.readouterr().out
     assert len(re.findall(r"at iteration \d of \S+ these are no numbers: the [^\n]+passed over", out)) == 2
     saved = checkpoint.load(savedir).state
-    assert int(saved.iteration) == 2 and not any(np.any(m) for m in saved.m.values())  # nothing was learned
+    assert int(saved.iteration) == 2 and not any(np.any(m) for m in saved.slots["m"].values())  # nothing was learned
     assert "meta_train:" not in (savedir / "meta_train.log").read_text()
     assert main.main(["main.py", f"--replay={savedir / 'fault_1.npz'}"]) == 0
     out = capsys.readouterr().out

@@ -12,8 +12,8 @@ from tests.helpers.cut_golden import entries
 from tf_metadrop import Config
 from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.data import DATASETS
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.nn.backbones import conv4
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
@@ -37,7 +37,7 @@ class GoldenCase:
     def _weights(self):
         random = np.random.RandomState(self.raw["weight_seed"])
         params = {}
-        for key, shape in conv4.shapes(self.spec, self.config.way).items():
+        for key, shape in network.shapes(self.method, self.config.way).items():
             value = (random.standard_normal(shape) * (BIAS_SD if key.endswith("_b") else OTHER_SD)).astype(np.float32)
             params[key] = tf.constant(value, self.dtype)
         return params

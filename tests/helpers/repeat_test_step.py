@@ -8,10 +8,9 @@ import tensorflow as tf
 from tf_metadrop import Config
 from tf_metadrop.algorithm import execution, steps
 from tf_metadrop.algorithm.episodes import Images
-from tf_metadrop.data import DATASETS
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
 
 
 def main(times: int) -> None:
@@ -19,10 +18,10 @@ def main(times: int) -> None:
     execution.prepare(config)
     pixels = np.random.RandomState(0).randint(0, 256, [9, 9, 28, 28, 1]).astype(np.uint8)
     images, method = Images(pixels, config), load_method(config)
-    params = conv4.initial(DATASETS[config.dataset], config.way, rng.key(0, rng.INITIAL_WEIGHTS), method)
+    params = network.initial(method, config.way, rng.key(0, rng.INITIAL_WEIGHTS))
     step, episodes = steps.make_test_step(config, method), images.episodes(np.random.RandomState(0))
     key = rng.key(0, rng.META_TEST)
-    results = [step(params, *images.batch(*episodes), key, tf.constant(0))[0].numpy() for _ in range(times)]
+    results = [step(params, *images.batch(*episodes), key, tf.constant(0))["cent"].numpy() for _ in range(times)]
     print("different:", sum(not np.array_equal(result, results[0]) for result in results))
 
 

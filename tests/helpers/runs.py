@@ -13,10 +13,9 @@ import numpy as np
 from tf_metadrop import Config
 from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.cli import main
-from tf_metadrop.data import DATASETS
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.runs import checkpoint
 
 ROOT = pathlib.Path(__file__).parents[2]  # of the checkout
@@ -86,7 +85,7 @@ def assert_equal_runs(ours: pathlib.Path, theirs: pathlib.Path) -> None:
 def save_run(directory: pathlib.Path, **settings) -> None:
     """A savedir as a training run with the settings of TASK leaves it at iteration 0."""
     config = Config(**TASK_SETTINGS, savedir=str(directory), **settings)
-    params = conv4.initial(DATASETS[config.dataset], config.way, rng.key(0, 0))
+    params = network.initial(load_method(config), config.way, rng.key(0, 0))
     state = outer_loop.initial_state(params, load_method(config))
     directory.mkdir(parents=True)
     generator = np.random.RandomState(0).get_state()

@@ -12,9 +12,9 @@ from tf_metadrop import Config, UsageError
 from tf_metadrop.algorithm import inner_loop, outer_loop
 from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.data import DATASETS
+from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.methods.regularizer import vib
-from tf_metadrop.nn.backbones import conv4
 from tf_metadrop.nn.rng import StandardNormal, fold
 
 SPEC = dataclasses.replace(DATASETS["omniglot"], filters=5)
@@ -44,7 +44,7 @@ def problem(name, **changes):
     config, random = settings(name, **changes), np.random.RandomState(5)
     method = load_method(config)
     params = {}
-    for key, shape in conv4.shapes(SPEC, config.way, method).items():
+    for key, shape in network.shapes(method, config.way).items():
         value = random.standard_normal(shape) * (0.3 if key.endswith("_w") else 0.1)
         params[key] = tf.constant(0.2 + 0.3 * value if key.startswith("metasgd/") else value)
     random = np.random.RandomState(6)  # the same images for every method
@@ -68,8 +68,8 @@ def relative(a, b):
 def test_name_and_parameters(name):
     config = settings(name)
     assert config.method == name
-    made = conv4.initial(DATASETS["omniglot"], 3, tf.constant([0, 1]), load_method(config))
-    base = conv4.initial(DATASETS["omniglot"], 3, tf.constant([0, 1]))
+    made = network.initial(load_method(config), 3, tf.constant([0, 1]))
+    base = network.initial(load_method(Config()), 3, tf.constant([0, 1]))
     assert set(base) <= set(made)
     for key, value in base.items():  # the same start for every method
         np.testing.assert_array_equal(made[key], value)
@@ -84,7 +84,7 @@ def test_name_and_parameters(name):
 def test_forward_pass(name, sampling):
     config, method, params, task, noise = problem(name)
     draw = (lambda layer, shape: noise(0, 0, layer, shape)) if sampling else None
-    ours = conv4.loss(params, task.support_x, task.support_y, method, draw)
+    ours = network.loss(params, task.support_x, task.support_y, method, draw)
     theirs = plain_methods.loss(config, plain_name(config), params, task.support_x, task.support_y, draw)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)

@@ -11,11 +11,10 @@ import tensorflow as tf
 from tf_metadrop import Config
 from tf_metadrop.algorithm.inner_loop import adapt
 from tf_metadrop.algorithm.tasks import gather_task
-from tf_metadrop.data import DATASETS, load_split
-from tf_metadrop.methods import attack, pgd
+from tf_metadrop.data import load_split
+from tf_metadrop.methods import attack, network, pgd
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.backbones import conv4
 
 NORMS = {"l1": 12.0, "l2": 1.5, "linf": 0.12}
 every_norm = pytest.mark.parametrize("norm", NORMS)
@@ -29,7 +28,7 @@ def victim():
     """Networks adapted to five 5-way 5-shot tasks of strokes."""
     config = Config(dataset="strokes", way=5, shot=5, query=15, n_steps=10, inner_lr=0.3, maml=True)
     images, method = load_split("strokes", "data", "test"), load_method(config)
-    initial = conv4.initial(DATASETS["strokes"], 5, rng.key(0, 0), method)
+    initial = network.initial(method, 5, rng.key(0, 0))
     draw, flat, cases = rng.StandardNormal(rng.key(0, 1)), tf.constant(images.reshape(-1, 28, 28, 1)), []
     run = tf.function(lambda x, y: adapt(initial, x, y, config, method, draw).params, autograph=False)
     for task in range(5):
@@ -45,14 +44,14 @@ class Victim:
 
     def __init__(self, method, cases):
         self.method, self.cases, self.attackers = method, cases, {}
-        self.logits = tf.function(lambda params, x: conv4.forward(params, x, method), autograph=False)
+        self.logits = tf.function(lambda params, x: network.forward(params, x, method), autograph=False)
 
     def attacked(self, case, norm, eps, steps=20, start=False):
         """The query images of a case after a PGD attack of this radius."""
         normal = (lambda shape: rng.normal(tf.constant([5, 6]), shape)) if start else None
 
         def perturb(params, x, y, eps):
-            loss = lambda x: conv4.loss(params, x, y, self.method)[0]
+            loss = lambda x: network.loss(params, x, y, self.method)[0]
             return pgd.perturb(x, loss, attack.load(norm), eps, steps, normal)
 
         key = norm, steps, start

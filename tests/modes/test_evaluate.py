@@ -135,7 +135,9 @@ def test_workers_with_other_images_are_refused():
 
 def test_evaluations_have_as_many_batches_as_asked(tmp_path, monkeypatch):
     seen, run = [], evaluate.Evaluation.run
-    monkeypatch.setattr(evaluate.Evaluation, "run", lambda *a, **k: seen.append(len(run(*a, **k)[0])) or run(*a, **k))
+    monkeypatch.setattr(
+        evaluate.Evaluation, "run", lambda *a, **k: seen.append(len(run(*a, **k)["cent"])) or run(*a, **k)
+    )
     settings = MAML | dict(metabatch=2, n_eval_batches=3, eval_freq=2, n_train_iters=2)
     meta_train(Config(savedir=str(tmp_path / "run"), **settings))
     assert seen == [6, 6]

@@ -60,7 +60,7 @@ def test_float64_in_every_mode(tmp_path, monkeypatch, capsys):
     test = "--savedir=run", "--n_test_iters=2", "--metabatch=1", "--n_test_mc_samp=2"
     call("--dataset=strokes", *TASK, "--inner_lr=0.01", "--n_train_iters=1", "--savedir=run", "--precision=float64")
     state, cents = checkpoint.load(tmp_path / "run").state, []
-    assert {w.dtype.name for w in (*state.params.values(), *state.m.values())} == {"float64"}
+    assert {w.dtype.name for w in (*state.params.values(), *state.slots["m"].values())} == {"float64"}
     assert {w.dtype.name for w in tf1_checkpoint.read(tmp_path / "run").values()} == {"float32"}
     for precision in ("float32", "float64"):
         call("--mode=meta_test", *test, f"--precision={precision}")

@@ -9,7 +9,7 @@ from tests.helpers.runs import assert_equal_arrays
 from tf_metadrop import Config, MetaLearner, UsageError
 from tf_metadrop.data import load_split
 from tf_metadrop.methods import noise
-from tf_metadrop.nn.params import adapted_names
+from tf_metadrop.nn.params import of_theta
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +111,12 @@ def test_registered_noise_type_is_a_value_of_the_flag(drawings):
     class Halved:
         """Plain MAML with halved features."""
 
-        trained = staticmethod(lambda name: name.startswith("theta"))
+        SAMPLED, TRAINED_PHI = False, ()
         logits = staticmethod(noise.load("maml").logits)
 
         @staticmethod
-        def features(params, layer, h, normal):
-            return noise.load("maml").features(params, layer, h, normal) / 2
+        def features(site, normal):
+            return site.mu() / 2
 
     with pytest.raises(UsageError, match="choose one of additive"):
         Config(noise_type="halved")
@@ -132,4 +132,4 @@ def test_only_theta_is_adapted(learner, drawings):
     learner.adapt(drawings[:5, 0], range(5))
     for name, w in learner.params.items():
         changed = not np.array_equal(w, learner._adapted[name])
-        assert changed == (name in adapted_names(learner.params)), name
+        assert changed == (name in of_theta(learner.params)), name
