@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.algorithm.execution import prepare
+from tf_metadrop.algorithm.tasks import gather_task
 from tf_metadrop.config.config import Config
 from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
@@ -94,7 +95,7 @@ def looks(step: Step, dtype: str) -> list[Look]:
     def again(params, support, query, number):
         images, n_support = tf.concat([support, query], 0), config.way * config.shot
         indices = tf.range(n_support), tf.range(n_support, n_support + config.way * config.query)
-        task = outer_loop.gather_task(images, *indices, config.way, config.shot, config.query, dtype)
+        task = gather_task(images, *indices, config.way, config.shot, config.query, dtype)
         noise = rng.StandardNormal(rng.fold(key, number), dtype)
         loss, _, _, adapted = outer_loop.task_loss(params, task, config, method, noise)
         gradient, _, _ = outer_loop.task_gradient(params, task, config, method, noise)
