@@ -67,9 +67,8 @@ def test_a_log_without_numbers_is_left_out_unless_it_was_asked_for(savedir, tmp_
     (tmp_path / "killed" / "meta_train.log").write_text("metabatch: 2\n\n\nIter 0 start\n")
     both = ["plot.py", f"--savedir={tmp_path / 'killed'}", f"--savedir={savedir}", f"--out={tmp_path / 'out'}"]
     assert plot.main(both) == 0
-    assert capsys.readouterr().err.count("left out: ") == 1 and colours_shown(
-        tmp_path / "out" / "curves.png", style.COLOURS
-    ) == {style.BLUE}
+    assert capsys.readouterr().err.count("left out: ") == 1
+    assert colours_shown(tmp_path / "out" / "curves.png", style.COLOURS[:3]) == {style.BLUE}  # one run's
     assert plot.main([*both, "--figure=curves"]) == 2
     assert "killed/meta_train.log has no line of losses" in capsys.readouterr().err
     assert plot.main(both[:2]) == 2

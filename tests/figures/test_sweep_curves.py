@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
 from tests.helpers.pictures import assert_shows, curves_of, recorded_figures
 from tf_metadrop.figures import style, sweep_curves
@@ -24,7 +25,7 @@ def test_sweep_figure_of_one_parameter_and_of_two(tmp_path, monkeypatch):
         assert list(found) == labels
         for points in found.values():
             np.testing.assert_allclose(points, [[0.001, 51], [0.1, 91], [1, 41]])
-        *rings, key = [each.get_offsets() for each in axes.collections if len(each.get_offsets()) < 3]
+        *rings, key = [each.get_offsets() for each in axes.collections if isinstance(each, PathCollection)]
         assert [ring.tolist() for ring in rings] == [[[0.1, 91.0]]] * len(labels) and not len(key)
         assert axes.get_xlabel() == "learning rate of the inner loop" and axes.get_xscale() == "log"
 
