@@ -89,9 +89,10 @@ def gradients(name: str, settings: Config):
         loss, found = plain_tf.make_step(settings.inner_lr, settings.n_steps, noise)(params, tasks)
     else:
         from tf_metadrop.algorithm import outer_loop
+        from tf_metadrop.algorithm.tasks import Task
         from tf_metadrop.methods.method import load_method
 
-        get_task = lambda index: outer_loop.Task(*[part[index] for part in tasks])
+        get_task = lambda index: Task(*[part[index] for part in tasks])
         draw = lambda step, sample, layer, shape: noise(step, layer, shape)
         ours = tf.function(outer_loop.meta_gradient, autograph=False)
         method = load_method(settings)
@@ -119,10 +120,11 @@ def test_losses(name: str, settings: Config) -> np.ndarray:
 
         return plain_tf.make_test_step(c.inner_lr, c.n_steps, c.n_test_mc_samp, draw)(params, tasks).numpy()
     from tf_metadrop.algorithm import outer_loop
+    from tf_metadrop.algorithm.tasks import Task
     from tf_metadrop.methods.method import load_method
 
     method = load_method(c)
-    ours = lambda *task: outer_loop.task_loss(params, outer_loop.Task(*task), c, method, draw, c.n_test_mc_samp)[0]
+    ours = lambda *task: outer_loop.task_loss(params, Task(*task), c, method, draw, c.n_test_mc_samp)[0]
     ours = tf.function(ours, autograph=False)
     return np.array([ours(*[part[index] for part in tasks]) for index in range(c.metabatch)])
 
