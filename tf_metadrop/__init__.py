@@ -22,6 +22,7 @@ The rooms, from the roof down; each imports from those below it only:
 """
 
 import importlib
+from typing import Any
 
 __version__ = "1.0.0"
 
@@ -38,7 +39,7 @@ _REGISTRIES = {name: f"tf_metadrop.methods.{name}" for name in ("noise", "inner"
 __all__ = [*_HOMES, *_REGISTRIES]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _REGISTRIES:
         return importlib.import_module(_REGISTRIES[name])
     if name not in _HOMES:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from tf_metadrop.config.setting import Role, check, scalar_type, setting
@@ -186,7 +187,7 @@ class Config:
         1, "random starts; an image counts as correct if it withstands all", Role.LOCAL, minimum=1, below=2**14
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             value = os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -271,7 +272,8 @@ class Config:
 
 def of_texts(texts: dict[str, str]) -> dict[str, Any]:
     """Those of these settings that define a run, from how a log shows them; what cannot be read is left out."""
-    read = {int: int, float: float, str: str, bool: {"True": True, "False": False}.__getitem__}
+    truth = {"True": True, "False": False}
+    read: dict[type, Callable[[str], Any]] = {int: int, float: float, str: str, bool: truth.__getitem__}
     found = {}
     for field in dataclasses.fields(Config):
         if field.name in texts and field.metadata["role"] is not Role.LOCAL:

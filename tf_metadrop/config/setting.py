@@ -2,7 +2,8 @@
 
 import dataclasses
 import enum
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from tf_metadrop.errors import UsageError
 
@@ -19,12 +20,21 @@ class Role(enum.Enum):
 
 
 LARGE = 2**32  # also what the legacy NumPy generator takes as a seed
-
-
 FLOAT32_MAX = 3e38
 
+Choices: TypeAlias = tuple[str, ...] | Callable[[], tuple[str, ...]]  # the values, or what names them
 
-def setting(default, help, role, choices=None, minimum=None, above=None, below=None, part_of=None):
+
+def setting(
+    default: Any,
+    help: str,
+    role: Role,
+    choices: Choices | None = None,
+    minimum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    part_of: tuple[str, str | None] | None = None,
+) -> Any:
     """A field of Config.
 
     Args:
@@ -39,7 +49,7 @@ def check(field: dataclasses.Field, value: Any) -> None:
     """Raises UsageError if `value` is not possible for this field of Config."""
     kind, rule = scalar_type(field), field.metadata
     optional = field.default is None
-    accepts = (int, float) if kind is float else kind
+    accepts: Any = (int, float) if kind is float else kind
     if optional and value is None:
         return
     if not isinstance(value, accepts) or (kind is not bool and isinstance(value, bool)):

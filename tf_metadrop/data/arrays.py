@@ -94,7 +94,7 @@ def find_conversion(array: np.ndarray, path: pathlib.Path) -> Conversion:
     return Conversion("uint8", 1) if whole_steps else Conversion("float32", 1 / 255)
 
 
-def _are_whole(values):
+def _are_whole(values: np.ndarray) -> bool:
     return bool(np.abs(values - np.rint(values)).max() <= 255 * _TOLERANCE)
 
 

@@ -68,7 +68,7 @@ def fetch(url: str, path: pathlib.Path, md5: str) -> pathlib.Path:
     )
 
 
-def _copy(url, part):
+def _copy(url: str, part: pathlib.Path) -> None:
     """Writes what `url` answers to the file `part`, showing progress on a terminal."""
     with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, open(part, "wb") as file:
         length = answer.headers.get("Content-Length", "")

@@ -54,7 +54,7 @@ def draw(
     return support.reshape(metabatch, way * shot), queries.reshape(metabatch, way * query)
 
 
-def _check(n_classes, n_instances, way, shot, query, metabatch, episodes):
+def _check(n_classes: int, n_instances: int, way: int, shot: int, query: int, metabatch: int, episodes: str) -> None:
     for flag, value in (("way", way), ("shot", shot), ("query", query), ("metabatch", metabatch)):
         if value < 1:
             raise UsageError(f"--{flag} {value} is too small: give at least 1.")

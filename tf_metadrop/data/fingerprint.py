@@ -3,6 +3,7 @@
 import hashlib
 import pathlib
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from tf_metadrop.errors import UsageError
 def fingerprint(images: np.ndarray) -> str:
     """16 hexadecimal digits that stand for these images, in this order."""
     digest = hashlib.blake2b(f"{images.dtype} {images.shape}".encode(), digest_size=8)
-    digest.update(np.ascontiguousarray(images))
+    contents: Any = np.ascontiguousarray(images)  # a buffer
+    digest.update(contents)
     return digest.hexdigest()
 
 

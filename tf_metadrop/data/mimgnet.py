@@ -79,7 +79,7 @@ def build(folder: pathlib.Path, source: str | None) -> list[str]:
     return lines + ([] if "val" in paths else ["The source has no val split: val.npy is not written."])
 
 
-def _find(source):
+def _find(source: pathlib.Path) -> tuple[Callable[[pathlib.Path], Split], dict[str, pathlib.Path]]:
     """The reader for the form that `source` holds, and {split: path} in it."""
     if not source.is_dir():
         raise UsageError(f"--source {source} is not a folder: give the folder that holds miniImageNet.")
@@ -103,7 +103,7 @@ def _find(source):
     )
 
 
-def _check(split, opened, earlier):
+def _check(split: str, opened: Split, earlier: dict[str, list[str]]) -> tuple[int, ...]:
     """The shape of a split's array; raises UsageError if its counts or names are wrong."""
     spec = get_spec("mimgnet")
     expected, found = spec.classes[split], len(opened.instances)
@@ -118,36 +118,36 @@ def _check(split, opened, earlier):
     return found, opened.instances[0], *spec.image_shape
 
 
-def _note(shape):
+def _note(shape: tuple[int, ...]) -> str:
     usual = get_spec("mimgnet").instances
     return "" if shape[1] == usual else f" (note: the usual miniImageNet has {usual} images per class)"
 
 
-def _open_npy(path):
+def _open_npy(path: pathlib.Path) -> Split:
     array = arrays.open_array(path, get_spec("mimgnet"), mend="give a correct copy of it")
     stored = arrays.find_conversion(array, path)
     # Images are written with 8 bits, as they were before someone scaled them.
     to_bytes = arrays.Conversion("uint8", stored.factor * 255 if stored.dtype == "float32" else stored.factor)
 
-    def blocks():
+    def blocks() -> Iterator[np.ndarray]:
         return (arrays.convert(block, to_bytes) for block in array)
 
     return Split(None, [array.shape[1]] * len(array), blocks, path)
 
 
-def _open_pickle(path):
+def _open_pickle(path: pathlib.Path) -> Split:
     images, classes = mimgnet_pickle.load(path)
     sizes = [len(indices) for indices in classes.values()]
     return Split(list(classes), sizes, lambda: (images[indices] for indices in classes.values()), path)
 
 
-def _open_csv(path):
+def _open_csv(path: pathlib.Path) -> Split:
     classes = mimgnet_csv.read_list(path)
     images = path.parent / "images"
     # All files are looked for before the first is read: a missing one must not show up after an hour.
     files = {label: [mimgnet_csv.find_image(images, label, name) for name in names] for label, names in classes.items()}
 
-    def blocks():
+    def blocks() -> Iterator[np.ndarray]:
         return (np.stack([mimgnet_csv.read_image(file) for file in group]) for group in files.values())
 
     return Split(list(files), [len(group) for group in files.values()], blocks, path)

@@ -1,6 +1,7 @@
 """Loading of miniImageNet's cache pickles without running what a pickle may carry."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def load(path: pathlib.Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return images, {str(wnid): _indices(classes[wnid], wnid, len(images), path) for wnid in sorted(classes, key=str)}
 
 
-def _indices(values, wnid, count, path):
+def _indices(values: Any, wnid: Any, count: int, path: pathlib.Path) -> np.ndarray:
     try:
         indices = np.asarray(values)
     except (ValueError, TypeError):

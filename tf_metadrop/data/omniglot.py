@@ -57,7 +57,7 @@ def build(
     return _write(folder, split, characters)
 
 
-def _write(folder, split, characters):
+def _write(folder: pathlib.Path, split: dict[str, list[str]], characters: dict[str, np.ndarray]) -> list[str]:
     lines = []
     with outputs.staged(folder) as stage:
         for name, classes in split.items():

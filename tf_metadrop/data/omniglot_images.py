@@ -11,6 +11,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import tqdm
@@ -92,7 +93,7 @@ def read_characters(source: pathlib.Path, preparation: str = "grey") -> dict[str
     return dict(sorted(characters.items()))
 
 
-def _read_part(source, part, preparation):
+def _read_part(source: pathlib.Path, part: Part, preparation: str) -> dict[str, np.ndarray]:
     """The characters of one part: {name: uint8 [20, 28, 28, 1]}."""
     where = source / f"{part.name}.zip"
     if not where.is_file():
@@ -113,7 +114,7 @@ def _read_part(source, part, preparation):
     return {character: np.stack([found[name] for name in sorted(found)]) for character, found in drawings.items()}
 
 
-def _check_counts(drawings, part, where):
+def _check_counts(drawings: dict[str, dict[str, np.ndarray]], part: Part, where: pathlib.Path) -> None:
     if len(drawings) != part.characters:
         raise UsageError(f"{where} holds {len(drawings)} characters instead of {part.characters}: fetch it again.")
     for character, found in drawings.items():
@@ -121,7 +122,7 @@ def _check_counts(drawings, part, where):
             raise UsageError(f"{where} has {len(found)} drawings of {character}, not {DRAWINGS}: fetch it again.")
 
 
-def _zip_files(path) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
+def _zip_files(path: pathlib.Path) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
     """(character, file name, reader) for each drawing in a zip; other members (__MACOSX/..., folders) are skipped."""
     try:
         archive = zipfile.ZipFile(path)
@@ -130,15 +131,15 @@ def _zip_files(path) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
     for member in archive.infolist():
         match = _NAME.search(member.filename)
         if match and not member.filename.startswith("__MACOSX") and not match[2].startswith("."):
-            yield match[1], match[2], lambda member=member: _read_member(archive, member)
+            yield match[1], match[2], partial(_read_member, archive, member)
 
 
-def _read_member(archive, member):
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     with archive.open(member) as file:
         return file.read(_MAX_BYTES + 1)
 
 
-def _folder_files(path) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
+def _folder_files(path: pathlib.Path) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
     """(character, file name, reader) for each drawing in an unpacked archive."""
     for file in sorted(path.rglob("*.png")):
         match = _NAME.search(file.as_posix())

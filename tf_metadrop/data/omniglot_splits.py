@@ -48,7 +48,7 @@ def read_files(paths: Sequence[str]) -> dict[str, list[str]]:
     return {name: split[name] for name in ("train", "val", "test") if name in split}
 
 
-def _read_file(path):
+def _read_file(path: pathlib.Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def load_split(dataset: str, data_dir: str, split: str, hold_out_val: bool = Fal
     path = folder / ("train.npy" if holding_out else f"{split}.npy")
     array = arrays.open_array(path, spec)
     conversion = arrays.find_conversion(array, path)
-    classes = range(len(array))
+    classes: Sequence[int] = range(len(array))
     as_it_is = array.dtype == conversion.dtype == "uint8" and conversion.factor == 1 and array.flags.c_contiguous
     if as_it_is and not holding_out and array.nbytes >= MAPPED:
         return array

@@ -56,10 +56,10 @@ def drawn(split: str) -> np.ndarray:
     return images
 
 
-def _character(rng):
+def _character(rng: np.random.RandomState) -> list[np.ndarray]:
     """A list of 1 to 4 strokes, each [points, 2] (y, x), fitted to the unit box; 3 to 7 spans in all."""
     while True:
-        strokes = []
+        strokes: list[np.ndarray] = []
         for _ in range(rng.choice([1, 2, 2, 3, 3, 4])):
             strokes.append(_stroke(rng, strokes))
         if not 3 <= sum(len(stroke) - 1 for stroke in strokes) <= 7:
@@ -72,7 +72,7 @@ def _character(rng):
         return [(stroke - low - extent / 2) / extent.max() + 0.5 for stroke in strokes]
 
 
-def _stroke(rng, earlier):
+def _stroke(rng: np.random.RandomState, earlier: list[np.ndarray]) -> np.ndarray:
     """Control points of one stroke: a walk that turns smoothly and often starts where an earlier stroke passes."""
     start = rng.uniform(0.1, 0.9, 2)
     if earlier and rng.random_sample() < 0.5:
@@ -91,7 +91,7 @@ def _stroke(rng, earlier):
     return np.array(points)
 
 
-def _direction(rng):
+def _direction(rng: np.random.RandomState) -> np.ndarray:
     """A unit vector, uniform in angle: by rejection, as sin and cos differ between platforms in the last bit."""
     while True:
         vector = rng.uniform(-1, 1, 2)
@@ -100,13 +100,13 @@ def _direction(rng):
             return vector / np.sqrt(square)
 
 
-def _bell(rng, *shape):
+def _bell(rng: np.random.RandomState, *shape: int) -> np.ndarray:
     """Bell-shaped numbers of variance 1 within +-3.5: the sum of four uniform ones (their variance is 4/12)."""
     u = rng.uniform(-0.5, 0.5, (4, *shape))
     return (u[0] + u[1] + u[2] + u[3]) * 1.7320508
 
 
-def _write(rng, strokes):
+def _write(rng: np.random.RandomState, strokes: list[np.ndarray]) -> np.ndarray:
     """Writes a character with 20 hands: uint8 [20, 28, 28]."""
     paths = []
     for stroke in strokes:
@@ -117,7 +117,7 @@ def _write(rng, strokes):
     return _ink(pen, radius)
 
 
-def _spline(points):
+def _spline(points: np.ndarray) -> np.ndarray:
     """Catmull-Rom curve through points [n, k, 2]: [n, (k-1)*samples, 2]."""
     before = 2 * points[:, :1] - points[:, 1:2]
     after = 2 * points[:, -1:] - points[:, -2:-1]
@@ -128,7 +128,7 @@ def _spline(points):
     return curve.reshape(len(points), -1, 2)
 
 
-def _hand(rng, points):
+def _hand(rng: np.random.RandomState, points: np.ndarray) -> np.ndarray:
     """Turns, slants, scales and moves points [n, k, 2] of the box, each n differently: positions in pixels."""
     turn = np.clip(_bell(rng, INSTANCES, 1) * _TURN / 2, -_TURN, _TURN)
     cos, sin = (1 - turn**2) / (1 + turn**2), 2 * turn / (1 + turn**2)
@@ -141,7 +141,7 @@ def _hand(rng, points):
     return _BOX * scale * turned + move + (SIZE - 1) / 2
 
 
-def _ink(points, radius):
+def _ink(points: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """Ink of round pens of `radius` [n] at points [n, k, 2]: uint8 [n, 28, 28], anti-aliased by distance to the pen."""
     near = np.floor(points).astype(np.int32)[..., None] + np.arange(-1, 3, dtype=np.int32)  # what a pen can reach
     square = (near - points[..., None]).astype(np.float32) ** 2

@@ -26,7 +26,7 @@ TEST = {
 def split() -> dict[str, list[str]]:
     """{"train": 4800 classes, "test": 1692 classes}, `Alphabet/characterNN/rotDDD` in the order of the files."""
 
-    def characters(last, before):
+    def characters(last: dict[str, int], before: dict[str, int]) -> list[str]:
         numbers = {alphabet: range(before.get(alphabet, 0) + 1, end + 1) for alphabet, end in last.items()}
         return [f"{alphabet}/character{number:02d}" for alphabet, of in numbers.items() for number in of]
 

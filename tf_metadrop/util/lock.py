@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+from collections.abc import Iterator
 
 import filelock
 
@@ -9,7 +10,7 @@ from tf_metadrop.errors import UsageError
 
 
 @contextlib.contextmanager
-def held(directory: pathlib.Path, work: str):
+def held(directory: pathlib.Path, work: str) -> Iterator[None]:
     """Holds the savedir for this kind of work (meta_train, meta_test, ...): another kind may go on beside it.
 
     Raises:

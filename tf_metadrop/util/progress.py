@@ -2,8 +2,12 @@
 
 import shutil
 import sys
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+T = TypeVar("T")
 
 
 def has_terminal() -> bool:
@@ -11,6 +15,7 @@ def has_terminal() -> bool:
     return sys.stderr.isatty() and shutil.get_terminal_size(fallback=(0, 0)).columns > 0
 
 
-def progress(items, unit: str):
+def progress(items: Iterable[T], unit: str) -> Iterable[T]:
     """Iterates with a progress bar and the time left: on a terminal at once, elsewhere a line a minute."""
-    return tqdm(items, unit=unit, **({} if has_terminal() else dict(delay=60, mininterval=60, ascii=True)))
+    elsewhere: dict[str, Any] = dict(delay=60, mininterval=60, ascii=True)
+    return tqdm(items, unit=unit, **({} if has_terminal() else elsewhere))

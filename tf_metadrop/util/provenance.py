@@ -70,7 +70,7 @@ def commit() -> str:
     A package installed below somebody's repository, as in its virtual environment, is not part of that repository.
     """
 
-    def git(*arguments):
+    def git(*arguments: str) -> str:
         done = ["git", "-C", str(PACKAGE), *arguments]
         return subprocess.run(done, capture_output=True, text=True, check=True).stdout.strip()
 

@@ -5,10 +5,12 @@ import importlib.util
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Holds back what C++ libraries write to stderr, and prints it only if an exception leaves the block.
 
     TensorFlow writes some lines while it is imported and looks for devices, before its own log level counts.
@@ -29,19 +31,20 @@ def quiet():
 
 
 @contextlib.contextmanager
-def importing_tensorflow():
+def importing_tensorflow() -> Iterator[None]:
     """For the first import of TensorFlow: `quiet`, and without Keras, which is two fifths of the time it takes.
 
     TensorFlow imports Keras if it is installed, and nothing of it is used here. `tf.keras` and `import
     tensorflow.keras` still load it.
     """
-    absent = sys.modules.setdefault("keras", None) is None  # so that to import it is an ImportError
+    modules: Any = sys.modules
+    absent = modules.setdefault("keras", None) is None  # so that to import it is an ImportError
     try:
         with quiet():
             yield
     finally:
         if absent:
             sys.modules.pop("keras", None)
-            if "tensorflow" in sys.modules and (keras := importlib.util.find_spec("keras")):
+            if "tensorflow" in sys.modules and (keras := importlib.util.find_spec("keras")) and keras.origin:
                 folder = os.path.join(os.path.dirname(keras.origin), "_tf_keras")  # where TensorFlow looks for it
-                sys.modules["tensorflow"].__path__.insert(0, folder)
+                modules["tensorflow"].__path__.insert(0, folder)

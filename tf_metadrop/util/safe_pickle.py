@@ -2,11 +2,12 @@
 
 import pathlib
 import pickle
+from typing import Any
 
 import numpy as np
 
 
-def _latin1(text, encoding="latin1"):
+def _latin1(text: str, encoding: str = "latin1") -> bytes:
     """Stands in for _codecs.encode, which would look any codec up: bytes of a Python 2 string."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
@@ -17,7 +18,7 @@ def _latin1(text, encoding="latin1"):
 _RECONSTRUCT = np.empty(0, "O").__reduce__()[0]
 _FROM_BUFFER = np.empty(1).__reduce_ex__(5)[0]
 _SCALAR = np.int64(0).__reduce__()[0]
-_ADMITTED = {
+_ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): _latin1,
@@ -37,13 +38,13 @@ _ADMITTED = {
 class _Unpickler(pickle.Unpickler):
     """Admits arrays, containers and plain values; any other name in the pickle ends the loading."""
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ADMITTED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array needs")
         return _ADMITTED[module, name]
 
 
-def load(path: pathlib.Path):
+def load(path: pathlib.Path) -> Any:
     """What the file holds: NumPy arrays, containers, strings and numbers, by Python 2 or 3.
 
     Raises:

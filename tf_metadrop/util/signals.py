@@ -3,8 +3,10 @@
 import contextlib
 import signal
 import threading
+from collections.abc import Iterator
+from types import FrameType
 
-_asked = None  # the signal that came
+_asked: int | None = None  # the signal that came
 _deferring = False
 
 
@@ -12,11 +14,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came: the machine is taken away."""
 
 
-OF_SIGNAL = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+OF_SIGNAL: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 
 @contextlib.contextmanager
-def watched():
+def watched() -> Iterator[None]:
     """While this is open, SIGINT raises KeyboardInterrupt and SIGTERM Terminated, and `check` raises it again.
 
     Signals are the main thread's; a process that was started to ignore SIGINT, as a script's in the background, does.
@@ -36,7 +38,7 @@ def watched():
 
 
 @contextlib.contextmanager
-def deferred():
+def deferred() -> Iterator[None]:
     """While this is open, a first signal waits for the next `check`: an exception within TensorFlow can crash it."""
     global _deferring
     _deferring = True
@@ -47,7 +49,7 @@ def deferred():
     check()
 
 
-def _note(number, frame):
+def _note(number: int, frame: FrameType | None) -> None:
     global _asked
     first, _asked = _asked is None, number
     if not (first and _deferring):

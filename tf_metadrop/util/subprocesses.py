@@ -4,20 +4,22 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from tf_metadrop.errors import UsageError
 
 PACKAGE = pathlib.Path(__file__).parents[1]
 
 
-def command(flags: list[str]) -> dict:
+def command(flags: list[str]) -> dict[str, Any]:
     """Arguments of subprocess.Popen for the command line with these flags, by this interpreter and this package."""
     paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     return dict(args=[sys.executable, "-m", PACKAGE.name, *flags], env=environment)
 
 
-def start(flags: list[str], savedir: pathlib.Path, before=None) -> subprocess.Popen:
+def start(flags: list[str], savedir: pathlib.Path, before: Callable[[], Any] | None = None) -> subprocess.Popen:
     """`command` in a process of its own, which calls `before` first; it prints to output.log in its savedir."""
     with open(savedir / "output.log", "a") as log:
         return subprocess.Popen(**command(flags), stdout=log, stderr=subprocess.STDOUT, preexec_fn=before)
