@@ -5,7 +5,11 @@ operation of its own, so XLA compiles each of these into one loop. They are plai
 differentiate them one operation at a time, so `ops` gives them their derivatives.
 """
 
+from __future__ import annotations
+
 import concurrent.futures
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -18,11 +22,11 @@ LOG1P = (
 SMALLEST = 2**15  # elements; below it starting a compiled kernel, and compiling it, costs more than it saves
 
 
-def kernel(function):
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` compiled by XLA where its first argument has a large static shape; nothing is differentiated."""
     compiled = tf.function(function, jit_compile=True, autograph=False)
 
-    def call(*args):
+    def call(*args: tf.Tensor) -> Any:
         if args[0].shape.num_elements() < SMALLEST:
             return function(*args)
         compile_ahead(compiled, *args)
@@ -40,20 +44,21 @@ class Ahead:
     whole step). Leaving it does not wait.
     """
 
-    current = None
+    current: Ahead | None = None
 
-    def __init__(self, wanted=True):
-        self.wanted, self.pool, self.seen = wanted, concurrent.futures.ThreadPoolExecutor(1), set()
+    def __init__(self, wanted: bool = True):
+        self.wanted, self.pool = wanted, concurrent.futures.ThreadPoolExecutor(1)
+        self.seen: set[tuple[Any, ...]] = set()
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         Ahead.current = self if self.wanted else None
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         Ahead.current = None
         self.pool.shutdown(wait=False)
 
 
-def compile_ahead(compiled, *args):
+def compile_ahead(compiled: Callable[..., Any], *args: tf.Tensor) -> None:
     """Has `compiled`, a function of these tensors, called on zeros like them."""
     ahead, like = Ahead.current, tuple((tuple(a.shape), a.dtype) for a in args)
     if ahead and (compiled, like) not in ahead.seen:
@@ -61,14 +66,14 @@ def compile_ahead(compiled, *args):
         ahead.pool.submit(run_on_zeros, compiled, like)
 
 
-def run_on_zeros(compiled, like):
+def run_on_zeros(compiled: Callable[..., Any], like: Sequence[tuple[tuple[int, ...], tf.DType]]) -> None:
     """Calls it through a function, as a step does: what TensorFlow compiles for a call by itself is kept apart."""
     call = tf.function(lambda *args: compiled(*args), autograph=False)
     call = call.get_concrete_function(*[tf.TensorSpec(*a) for a in like])
     call(*[tf.zeros(*a) for a in like])
 
 
-def polynomial(coefficients, x):
+def polynomial(coefficients: Sequence[float], x: tf.Tensor) -> tf.Tensor:
     """Horner's rule; the constant comes first."""
     total = tf.constant(coefficients[-1], x.dtype)
     for coefficient in reversed(coefficients[:-1]):
@@ -76,36 +81,38 @@ def polynomial(coefficients, x):
     return total
 
 
-def log1p(z):
+def log1p(z: tf.Tensor) -> tf.Tensor:
     """log(1 + z) for z in [0, 1]. In float32 without the special cases that make XLA's own twice as slow."""
     return z * polynomial(LOG1P, z) if z.dtype == tf.float32 else tf.math.log1p(z)
 
 
 @kernel
-def softplus(a):
+def softplus(a: tf.Tensor) -> tf.Tensor:
     """log(1 + exp(a)), in float32 right to 3e-7 absolute: enough for what a batch norm of epsilon 1e-3 will divide."""
     return tf.maximum(a, 0) + log1p(tf.exp(-tf.abs(a)))
 
 
-def gate(mu, a):
+def gate(mu: tf.Tensor, a: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """(mu * s, s) with s = softplus(a); all arguments here and below have one shape."""
     s = softplus(a)
     return mu * s, s
 
 
-def gate_gradient(mu, s, d):
+def gate_gradient(mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Gradients of sum(d * mu * softplus(a)) with respect to mu and a. The slope of softplus is 1 - exp(-s)."""
     return d * s, gate_gradient_by_a(mu, s, d)
 
 
 @kernel
-def gate_gradient_by_a(mu, s, d):
+def gate_gradient_by_a(mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
     """The second of gate_gradient's results."""
     return d * mu * (1 - tf.exp(-s))
 
 
 @kernel
-def gate_second_gradient(mu, s, d, u, v):
+def gate_second_gradient(
+    mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor, u: tf.Tensor, v: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Gradients of sum(u * d_mu + v * d_a), where d_mu, d_a = gate_gradient(mu, s, d), by mu, a and d."""
     rest = tf.exp(-s)
     vs = v * (1 - rest)
@@ -113,24 +120,24 @@ def gate_second_gradient(mu, s, d, u, v):
 
 
 @kernel
-def squared_difference_sums(x, mean):
+def squared_difference_sums(x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
     """Sum of (x - mean)**2 over height and width, [batch, channels], of x [batch, height, width, channels]."""
     return tf.reduce_sum(tf.math.squared_difference(rows(x), mean), 1)
 
 
 @kernel
-def product_sums(x, y):
+def product_sums(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """The same of x * y."""
     return tf.reduce_sum(rows(x) * rows(y), 1)
 
 
-def rows(x):
+def rows(x: tf.Tensor) -> tf.Tensor:
     """x [batch, height, width, channels] as [batch, height * width, channels]."""
     return tf.reshape(x, [x.shape[0], -1, x.shape[-1]])
 
 
 @kernel
-def pool(x):
+def pool(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """2x2 maxima of x [..., height, width, channels], and which of the four each is (the first), int8."""
     a, b, c, d = quarters(x)
     pooled = tf.maximum(tf.maximum(a, b), tf.maximum(c, d))
@@ -139,14 +146,14 @@ def pool(x):
 
 
 @kernel
-def take(u, place):
+def take(u: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
     """The elements of u [..., height, width, channels] at `place`, see `pool`."""
     a, b, c, d = quarters(u)
     return tf.where(place == 0, a, tf.where(place == 1, b, tf.where(place == 2, c, d)))
 
 
 @kernel
-def put_back(x, slope, offset, place, d_pooled):
+def put_back(x: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor, place: tf.Tensor, d_pooled: tf.Tensor) -> tf.Tensor:
     """x * slope + offset, plus d_pooled at `place`, see `pool`; slope and offset can be broadcast against x."""
     *outer, height, width, channels = x.shape
     row, column = height // 2, width // 2
@@ -159,7 +166,7 @@ def put_back(x, slope, offset, place, d_pooled):
     return x * slope + offset + put
 
 
-def quarters(x):
+def quarters(x: tf.Tensor) -> list[tf.Tensor]:
     """The four elements of every 2x2 window, row by row: 4 tensors [..., height // 2, width // 2, channels]."""
     height, width = x.shape[-3] // 2 * 2, x.shape[-2] // 2 * 2
     return [x[..., i:height:2, j:width:2, :] for i in (0, 1) for j in (0, 1)]

@@ -1,13 +1,19 @@
 """The layers, each right to second order (docs/tf1_behaviour.md, "Traps on the way to the exact gradient")."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
 import tensorflow as tf
 
 from tf_metadrop.nn import fused
 
 LONG = 512  # rows
 
+Weights: TypeAlias = tuple[tf.Tensor, tf.Tensor]  # kernel and bias
+Differentiated: TypeAlias = tuple[Any, Callable[..., Any]]  # of `tf.custom_gradient`: a result, and its gradient
 
-def conv(h, kernel, bias):
+
+def conv(h: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """3x3 convolution, SAME, stride 1.
 
     Args:
@@ -20,7 +26,7 @@ def conv(h, kernel, bias):
     return convs(h, (kernel, bias))[0]
 
 
-def convs(h, *weights):
+def convs(h: tf.Tensor, *weights: Weights) -> list[tf.Tensor]:
     """Several convolutions of one h: the result of `conv` for each (kernel, bias)."""
     if any(kernel.shape.rank == 5 for kernel, _ in weights):
         return group_convs(h, weights)
@@ -29,7 +35,7 @@ def convs(h, *weights):
     return found if h.shape.rank == 4 else [tf.reshape(x, [*h.shape[:-1], x.shape[-1]]) for x in found]
 
 
-def group_convs(h, weights):
+def group_convs(h: tf.Tensor, weights: Sequence[Weights]) -> list[tf.Tensor]:
     """`convs` where each group has its own kernels: one matrix product of 3x3 patches, fast on GPUs."""
     groups, (height, width, channels) = h.shape[0], h.shape[-3:]
     padded = tf.pad(h, [[0, 0]] * (h.shape.rank - 3) + [[1, 1], [1, 1], [0, 0]])
@@ -45,13 +51,13 @@ def group_convs(h, weights):
 
 
 @tf.custom_gradient
-def product(a, b):
+def product(a: tf.Tensor, b: tf.Tensor) -> Differentiated:
     """Matrix products [groups, n, k] @ [groups, k, m], n much the largest."""
     return tf.matmul(a, b), lambda d: (product(d, tf.linalg.matrix_transpose(b)), long_product(a, d))
 
 
 @tf.custom_gradient
-def long_product(a, d):
+def long_product(a: tf.Tensor, d: tf.Tensor) -> Differentiated:
     """Matrix products of the transposed a [groups, n, k] with d [groups, n, m], n much the largest: [groups, k, m].
 
     Cut along n, or a GPU has too few blocks to work on: several times slower.
@@ -63,7 +69,7 @@ def long_product(a, d):
     return total, lambda u: (product(d, tf.linalg.matrix_transpose(u)), product(a, u))
 
 
-def spread(v, x):
+def spread(v: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """v [channels] or [groups, ..., channels], reshaped to be broadcast against x [groups, ..., channels]."""
     if v.shape.rank == 1:
         return v
@@ -71,89 +77,89 @@ def spread(v, x):
 
 
 @tf.custom_gradient
-def add_bias(x, bias):
+def add_bias(x: tf.Tensor, bias: tf.Tensor) -> Differentiated:
     """x [batch, height, width, channels] + bias [channels]."""
 
-    def gradient(d):
+    def gradient(d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # Reshaped, or TensorFlow on a CPU fuses this sum into the kernel's gradient: 4 times slower in layer 1.
         return d, channel_sum(tf.reshape(d, [d.shape[0], -1, d.shape[-1]]))
 
     return tf.nn.bias_add(x, bias), gradient
 
 
-def dense(f, kernel, bias):
+def dense(f: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """f [..., batch, in], kernel [in, out] or [groups, in, out] -> [..., batch, out]."""
     if kernel.shape.rank == 3:  # or matmul would take the groups for an axis further in
         kernel = tf.reshape(kernel, [kernel.shape[0], *[1] * (f.shape.rank - 3), *kernel.shape[1:]])
     return tf.matmul(f, kernel) + spread(bias, f)
 
 
-def denses(f, *weights):
+def denses(f: tf.Tensor, *weights: Weights) -> list[tf.Tensor]:
     """Several dense layers of one f: the result of `dense` for each (kernel, bias)."""
     return [dense(f, kernel, bias) for kernel, bias in weights]
 
 
 @tf.custom_gradient
-def softplus(x):
+def softplus(x: tf.Tensor) -> Differentiated:
     """log(1 + exp(x)). Its gradient is written as dy * sigmoid(x), whose own derivative needs no new exponential."""
     return tf.nn.softplus(x), lambda dy: dy * tf.sigmoid(x)
 
 
 @tf.custom_gradient
-def gate(mu, a):
+def gate(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
     """mu * softplus(a), of tensors of one shape; can be differentiated twice."""
     x, s = fused.gate(mu, a)
 
     @tf.custom_gradient
-    def gradient(mu, a, d):
+    def gradient(mu: tf.Tensor, a: tf.Tensor, d: tf.Tensor) -> Differentiated:
         return fused.gate_gradient(mu, s, d), lambda u, v: fused.gate_second_gradient(mu, s, d, u, v)
 
     return x, lambda d: gradient(mu, a, d)
 
 
 @tf.custom_gradient
-def gate_first(mu, a):
+def gate_first(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
     """`gate` for the first layer, where the inner loop needs no gradient with respect to a: it is not computed then."""
     x, s = fused.gate(mu, a)
     return x, lambda d: (gate_by_mu(d, a, s), gate_by_a(mu, a, s, d))
 
 
 @tf.custom_gradient
-def gate_by_mu(d, a, s):
+def gate_by_mu(d: tf.Tensor, a: tf.Tensor, s: tf.Tensor) -> Differentiated:
     """d * s, where s = softplus(a)."""
     return d * tf.stop_gradient(s), lambda u: (*fused.gate_gradient(d, s, u), None)
 
 
 @tf.custom_gradient
-def gate_by_a(mu, a, s, d):
+def gate_by_a(mu: tf.Tensor, a: tf.Tensor, s: tf.Tensor, d: tf.Tensor) -> Differentiated:
     """d * mu * sigmoid(a), where s = softplus(a)."""
 
-    def gradient(v):
+    def gradient(v: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
         by_mu, by_a, by_d = fused.gate_second_gradient(mu, s, d, tf.zeros_like(v), v)
         return by_mu, by_a, None, by_d
 
     return fused.gate_gradient_by_a(mu, s, d), gradient
 
 
-def pool(x):
+def pool(x: tf.Tensor) -> tf.Tensor:
     """2x2 max-pool, stride 2, VALID, of x [..., height, width, channels]; can be differentiated twice."""
     a, b, c, d = fused.quarters(x)
     return tf.maximum(tf.maximum(a, b), tf.maximum(c, d))
 
 
 @tf.custom_gradient
-def permute(x, order):
+def permute(x: tf.Tensor, order: tf.Tensor) -> Differentiated:
     """x [..., batch, ...] in another order along its batch; order [..., batch] is a permutation in each group."""
     back = tf.argsort(order, -1)
     return tf.gather(x, order, batch_dims=order.shape.rank - 1), lambda d: (permute(d, back), None)
 
 
-def reshape_flat(h):
+def reshape_flat(h: tf.Tensor) -> tf.Tensor:
     """Maps h [..., height, width, channels] as features [..., height * width * channels]."""
     return tf.reshape(h, [*h.shape[:-3], h.shape[-3] * h.shape[-2] * h.shape[-1]])
 
 
-def channel_sum(x):
+def channel_sum(x: tf.Tensor) -> tf.Tensor:
     """Sum of x [..., batch, height, width, channels] over batch, height and width."""
     if x.shape.rank <= 4:
         return tf.raw_ops.BiasAddGrad(out_backprop=x)  # the fastest such sum on a CPU
@@ -161,7 +167,7 @@ def channel_sum(x):
 
 
 @tf.custom_gradient
-def constant_gradient(x):
+def constant_gradient(x: tf.Tensor) -> Differentiated:
     """Identity whose gradient is a constant to any further differentiation.
 
     Put before a batch norm, it leaves out every second-order term through that batch norm's backward pass, which is
@@ -171,22 +177,22 @@ def constant_gradient(x):
     return tf.identity(x), tf.stop_gradient
 
 
-def max_pool(x):
+def max_pool(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """2x2, stride 2, VALID: the maxima of x, and which of the four each is; see `fused.pool`."""
     return fused.pool(x)
 
 
-def max_pool_take(u, place):
+def max_pool_take(u: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
     """The elements of u where max_pool found the maxima."""
     return fused.take(u, place)
 
 
-def cross_entropy(logits, labels):
+def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Mean softmax cross-entropy in nats of logits [..., batch, way] against one-hot labels of this shape: [...]."""
     return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=logits), -1)
 
 
-def accuracy(logits, labels):
+def accuracy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Share of the batch where logits [..., batch, way] and one-hot labels have the same argmax: [...], in [0, 1]."""
     correct = tf.equal(tf.argmax(logits, axis=-1), tf.argmax(labels, axis=-1))
     return tf.reduce_mean(tf.cast(correct, logits.dtype), -1)

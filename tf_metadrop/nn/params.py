@@ -1,14 +1,24 @@
 """Parameters: one flat dict from names to tensors; `tf_metadrop.nn.backbones` says what the names mean."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+
 import tensorflow as tf
 
 from tf_metadrop.nn.rng import fold
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params, Shapes
+
+T = TypeVar("T")
 
 INITIAL_SD = 0.02
 DENSE = "theta/dense_w", "theta/dense_b"  # the last layer, whose last axis is the classes
 
 
-def initial(shapes, seed) -> dict[str, tf.Tensor]:
+def initial(shapes: Shapes, seed: tf.Tensor) -> Params:
     """Initial values in float32: kernels (..._w) of sd 0.02 (but for dense_w cut at 2 sd), all else 0.
 
     Args:
@@ -26,22 +36,22 @@ def initial(shapes, seed) -> dict[str, tf.Tensor]:
     return params
 
 
-def cast(params, dtype) -> dict[str, tf.Tensor]:
+def cast(params: Params, dtype: tf.DType | str) -> Params:
     """The parameters in this dtype; so is all that is computed with them."""
     return {name: tf.cast(w, dtype) for name, w in params.items()}
 
 
-def dtype_of(params) -> tf.DType:
+def dtype_of(params: Params) -> tf.DType:
     """The dtype of the parameters."""
     return next(iter(params.values())).dtype
 
 
-def narrow(params, way: int) -> dict[str, tf.Tensor]:
+def narrow(params: Params, way: int) -> Params:
     """The parameters with the last layer's first `way` columns alone."""
     return {**params, **{name: params[name][..., :way] for name in DENSE}}
 
 
-def of_theta(params) -> dict:
+def of_theta(params: Mapping[str, T]) -> dict[str, T]:
     """The part that the inner loop adapts."""
     return {name: value for name, value in params.items() if name.startswith("theta/")}
 

@@ -12,7 +12,7 @@ KEY_STEP = 0x9E3779B9
 WORD = 0xFFFFFFFF
 
 
-def philox(low, high, key):
+def philox(low: tf.Tensor, high: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Two words of random bits from a counter of two words and a key of one, all in uint64 tensors."""
     mask, half, multiplier, key_step = (tf.constant(n, tf.uint64) for n in (WORD, 32, MULTIPLIER, KEY_STEP))
     for _ in range(ROUNDS):

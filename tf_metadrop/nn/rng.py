@@ -4,14 +4,21 @@ A key is an int32 tensor [2]. Noise is folded from (seed, stream, iteration, tas
 depends on nothing else: not on the order of execution, on a resume, or on the number of devices.
 """
 
+from __future__ import annotations
+
 import enum
 import functools
 import math
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from tf_metadrop.nn import fused, philox
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Shape
 
 INITIAL_WEIGHTS, TRAIN, EVALUATE, META_TEST, EXPORT, ADAPT = range(6)  # streams
 MAX_INT = 2**31 - 1
@@ -41,7 +48,7 @@ def key(seed: int, stream: int) -> tf.Tensor:
     return fold(tf.constant([seed & 0xFFFF, seed >> 16], tf.int32), stream)
 
 
-def fold(key, number):
+def fold(key: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
     """A new key from a key and a number, neither of them negative.
 
     Not tf.random.experimental.stateless_fold_in: its keys can be negative, for which XLA draws other numbers.
@@ -53,7 +60,7 @@ def fold(key, number):
     return numbered(folded(key), number)
 
 
-def numbered(first, number):
+def numbered(first: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
     """The keys [..., 2] of `fold`, from its key's `folded` and the number."""
     number = tf.cast(number, tf.int32)
     if first.shape.rank == number.shape.rank == 0:
@@ -64,7 +71,7 @@ def numbered(first, number):
     return tf.stack([tf.broadcast_to(first, shape), tf.broadcast_to(number, shape)], -1)
 
 
-def folded(key):
+def folded(key: tf.Tensor) -> tf.Tensor:
     """int32 in [0, 2**31 - 1), [...], from keys [..., 2]."""
     first, second = (tf.cast(key[..., i], tf.uint64) for i in (0, 1))
     bits, _ = philox.philox(second, tf.zeros_like(second), first)
@@ -78,10 +85,10 @@ class StandardNormal:
     `sample` can be several numbers; they then have an axis of their own after that. step < MOST_STEPS, and so on.
     """
 
-    def __init__(self, key, dtype=tf.float32):
+    def __init__(self, key: tf.Tensor, dtype: tf.DType | str = tf.float32):
         self.first, self.dtype = folded(key), dtype  # folded once: few operations to trace for each draw
 
-    def __call__(self, step, sample, layer, shape):
+    def __call__(self, step: int, sample: int | tf.Tensor, layer: int, shape: Shape) -> tf.Tensor:
         """The noise of a layer in one pass."""
         bank, place = divmod(layer, MOST_LAYERS)
         first = folded(numbered(self.first, MAX_INT - bank)) if bank else self.first
@@ -89,7 +96,7 @@ class StandardNormal:
         return normal(numbered(first, number), shape, self.dtype)
 
 
-def normal(key, shape, dtype=tf.float32):
+def normal(key: tf.Tensor, shape: Shape, dtype: tf.DType | str = tf.float32) -> tf.Tensor:
     """N(0, 1) of this shape by the Box-Muller transform, 64 random bits for two numbers.
 
     31 bits give the radius (at most 6.7: what lies beyond has probability 2e-10) and 32 the angle.
@@ -112,21 +119,21 @@ def normal(key, shape, dtype=tf.float32):
 
 
 @functools.cache
-def packed_pairs(pairs: int):
+def packed_pairs(pairs: int) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function of keys: `draw` in float32, each pair in one uint64.
 
     One result, for which XLA makes one loop; of two, or of their concatenation, it would draw the bits for each.
     """
 
     @partial(tf.function, jit_compile=True, autograph=False)
-    def packed(key):
+    def packed(key: tf.Tensor) -> tf.Tensor:
         first, second = (tf.cast(tf.bitcast(x, tf.uint32), tf.uint64) for x in draw(key, pairs, tf.float32))
         return tf.bitwise.bitwise_or(first, tf.bitwise.left_shift(second, tf.constant(32, tf.uint64)))
 
     return packed
 
 
-def draw(key, pairs: int, dtype):
+def draw(key: tf.Tensor, pairs: int, dtype: tf.DType | str) -> tuple[tf.Tensor, tf.Tensor]:
     """Two tensors of N(0, 1), [..., pairs], from keys [..., 2]."""
     # Not key[..., i, tf.newaxis]: of a key that was stacked TensorFlow's optimizer (2.21) forgets the new axis.
     first, number = (tf.expand_dims(tf.cast(key[..., i], tf.uint64), -1) for i in (0, 1))
@@ -135,7 +142,7 @@ def draw(key, pairs: int, dtype):
     return box_muller(*philox.philox(counter, number + tf.zeros_like(counter), first + tf.zeros_like(counter)), dtype)
 
 
-def box_muller(first, second, dtype):
+def box_muller(first: tf.Tensor, second: tf.Tensor, dtype: tf.DType | str) -> tuple[tf.Tensor, tf.Tensor]:
     """Two N(0, 1) from two words of uniform bits, which give radius and angle.
 
     Cosine and sine are by their series, right to 1e-10: XLA's own take five times as long.
@@ -149,7 +156,7 @@ def box_muller(first, second, dtype):
     return signed * fused.polynomial(COSINE, t * t), signed * t * fused.polynomial(SINE, t * t)
 
 
-def logarithm(x):
+def logarithm(x: tf.Tensor) -> tf.Tensor:
     """log(x) for x in (0, 1], not above 0, right to 1e-7 absolute; half the time of XLA's own."""
     if x.dtype != tf.float32:
         return tf.math.log(x)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_metadrop.nn import layers
 
 if TYPE_CHECKING:
+    from tf_metadrop.nn.normalization import Normalization
     from tf_metadrop.nn.types import Shape
 
 
@@ -100,7 +101,7 @@ class Block(NamedTuple):
     pool: Callable | None
     affine: Callable
 
-    def output(self, normalization) -> tf.Tensor:
+    def output(self, normalization: Normalization) -> tf.Tensor:
         """The block's output, by a normalisation of `tf_metadrop.nn.normalization`."""
         fused = getattr(normalization, "norm_relu_pool", None)
         if fused and self.pool is layers.pool:

@@ -12,17 +12,20 @@ Shape = Sequence[int]
 Shapes = Mapping[str, tuple[int, ...]]  # by name of the parameter
 Params: TypeAlias = "dict[str, tf.Tensor]"  # parameters by name
 Normal: TypeAlias = "Callable[[Shape], tf.Tensor]"  # N(0, 1) of this shape, for the layer at hand
+NoiseGetter: TypeAlias = "Callable[[tf.Tensor], TaskNoise]"  # the noise of a task, or of several, by number
+Penalty: TypeAlias = "tf.Tensor | float"  # what a regulariser adds to the loss
+Slots: TypeAlias = "dict[str, Params]"  # state of an optimiser of the outer loop
 
 
 class TaskNoise(Protocol):
     """The noise of one task, or of several: see `rng.StandardNormal`."""
 
-    def __call__(self, step: int, sample: int | tf.Tensor, layer: int, shape: Shape) -> tf.Tensor:
+    def __call__(self, step: int, sample: int | tf.Tensor, layer: int, shape: Shape, /) -> tf.Tensor:
         """N(0, 1) of this shape for an inner step, a noise sample and a layer."""
 
 
 class PassNoise(Protocol):
     """The noise of one forward pass."""
 
-    def __call__(self, layer: int, shape: Shape) -> tf.Tensor:
+    def __call__(self, layer: int, shape: Shape, /) -> tf.Tensor:
         """N(0, 1) of this shape for a layer."""

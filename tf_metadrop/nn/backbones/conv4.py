@@ -3,8 +3,19 @@
 Four blocks of a 3x3 convolution, noise, normalisation, ReLU and a 2x2 max-pool; then one dense layer.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tf_metadrop.nn import layers
 from tf_metadrop.nn.site import Block, Site, Weights
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tf_metadrop.data.spec import DatasetSpec
+    from tf_metadrop.nn.backbones import Blocks
+    from tf_metadrop.nn.types import Params
 
 LAYERS = (1, 2, 3, 4)
 
@@ -17,13 +28,17 @@ class Conv4:
       filters: channels of every block.
     """
 
-    def __init__(self, height, width, channels, filters):
+    def __init__(self, height: int, width: int, channels: int, filters: int):
         self.features = (height // 16) * (width // 16) * filters  # 64 (omniglot), 800 (mimgnet)
-        self.kernels = tuple((3, 3, channels if layer == 1 else filters, filters) for layer in LAYERS)
+        self.kernels: tuple[tuple[int, ...], ...] = tuple(
+            (3, 3, channels if layer == 1 else filters, filters) for layer in LAYERS
+        )
 
-    def shapes(self, way):
+    def shapes(self, way: int) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter, by its TF1 name (phi's biases are called conb there)."""
-        theta, phi, offsets = {}, {}, {}
+        theta: dict[str, tuple[int, ...]] = {}
+        phi: dict[str, tuple[int, ...]] = {}
+        offsets = {}
         for layer, kernel in zip(LAYERS, self.kernels, strict=True):
             theta |= {f"theta/conv{layer}_w": kernel, f"theta/conv{layer}_b": kernel[-1:]}
             phi |= {f"phi/conv{layer}_w": kernel, f"phi/conb{layer}_b": kernel[-1:]}
@@ -32,17 +47,17 @@ class Conv4:
         phi |= {"phi/dense_w": (self.features, 1), "phi/dense_b": (1,)}
         return theta | phi | offsets
 
-    def site(self, params, layer, h):
+    def site(self, params: Params, layer: int, h: tf.Tensor) -> Site:
         """The convolution of a block."""
         theta = Weights(params[f"theta/conv{layer}_w"], params[f"theta/conv{layer}_b"])
         phi = Weights(params[f"phi/conv{layer}_w"], params[f"phi/conb{layer}_b"])
         return Site(layer, h, layers.convs, theta, phi, first=layer == 1)
 
-    def first(self, params, x):
+    def first(self, params: Params, x: tf.Tensor) -> Site:
         """The first convolution, for images x."""
         return self.site(params, LAYERS[0], x)
 
-    def hidden(self, params, x, blocks):
+    def hidden(self, params: Params, x: tf.Tensor, blocks: Blocks) -> tf.Tensor:
         """Features [..., batch, features] of images x [..., batch, height, width, channels]; see `Blocks`."""
         h = x
         for layer in LAYERS:
@@ -51,13 +66,13 @@ class Conv4:
             h = blocks.leave(Block(layer, h, x, params[f"conv{layer}_bn/beta"], layers.pool, layers.conv))
         return layers.reshape_flat(h)
 
-    def last(self, params, f):
+    def last(self, params: Params, f: tf.Tensor) -> Site:
         """The dense layer."""
         theta = Weights(params["theta/dense_w"], params["theta/dense_b"])
         phi = Weights(params["phi/dense_w"], params["phi/dense_b"])
         return Site(len(LAYERS) + 1, f, layers.denses, theta, phi)
 
 
-def make(spec):
+def make(spec: DatasetSpec) -> Conv4:
     """The Conv-4 for a data set's images; its width is the paper's for that data set."""
     return Conv4(spec.height, spec.width, spec.channels, spec.filters)

@@ -10,7 +10,7 @@ from tf_metadrop.nn import fused, layers
 BATCH_NORM_EPSILON = 1e-3
 
 
-def norm_relu_pool(x, beta):
+def norm_relu_pool(x: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
     """max_pool(relu(batch_norm(x) + beta)): statistics of the batch at hand, biased variance, no scale.
 
     The pool comes first: subtracting the mean, dividing by the deviation, adding beta and the ReLU are all monotone, so
@@ -31,7 +31,7 @@ def norm_relu_pool(x, beta):
     return tf.nn.relu((pooled + layers.spread(-mean, x)) * layers.spread(scale, x) + beta)
 
 
-def norm_relu(x, beta):
+def norm_relu(x: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
     """relu(batch_norm(x) + beta), not pooled: `norm_relu_pool` in basic operations, for what has to come in between."""
     axes = [-4, -3, -2]
     centred = x - tf.reduce_mean(x, axes, keepdims=True)
@@ -39,7 +39,7 @@ def norm_relu(x, beta):
     return tf.nn.relu(centred * tf.math.rsqrt(variance + BATCH_NORM_EPSILON) + beta)
 
 
-def pool_and_statistics(x):
+def pool_and_statistics(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """2x2 maxima, mean and biased variance by channel of each batch in x; can be differentiated twice.
 
     Args:
@@ -50,12 +50,12 @@ def pool_and_statistics(x):
     n = float(x.shape[-4] * x.shape[-3] * x.shape[-2])
 
     @tf.custom_gradient
-    def run(x):
+    def run(x: tf.Tensor) -> layers.Differentiated:
         mean = layers.channel_sum(x) / n
         variance = squares_sum(x, mean) / n
         pooled, place = layers.max_pool(x)
 
-        def gradient(d_pooled, d_mean, d_variance):
+        def gradient(d_pooled: tf.Tensor, d_mean: tf.Tensor, d_variance: tf.Tensor) -> tf.Tensor:
             # The mean taken here is run's own result, so that a second derivative meets d_mean and not another map.
             slope = 2 / n * d_variance
             return pool_and_affine_gradient(x, place, d_pooled, slope, 1 / n * d_mean - slope * results[1])
@@ -66,12 +66,14 @@ def pool_and_statistics(x):
     return results
 
 
-def pool_and_affine_gradient(x, place, d_pooled, slope, offset):
+def pool_and_affine_gradient(
+    x: tf.Tensor, place: tf.Tensor, d_pooled: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor
+) -> tf.Tensor:
     """d_pooled put back where the maxima of x were, plus x * slope + offset."""
 
     @tf.custom_gradient
-    def run(x, d_pooled, slope, offset):
-        def gradient(u):
+    def run(x: tf.Tensor, d_pooled: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor) -> layers.Differentiated:
+        def gradient(u: tf.Tensor) -> tuple[tf.Tensor, ...]:
             return u * layers.spread(slope, x), layers.max_pool_take(u, place), channel_dot(u, x), layers.channel_sum(u)
 
         return fused.put_back(x, layers.spread(slope, x), layers.spread(offset, x), place, d_pooled), gradient
@@ -79,12 +81,12 @@ def pool_and_affine_gradient(x, place, d_pooled, slope, offset):
     return run(x, d_pooled, slope, offset)
 
 
-def channel_dot(x, y):
+def channel_dot(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Sum of x * y [..., batch, height, width, channels] over batch, height and width."""
     return layers.channel_sum(x * y) if x.shape.rank > 4 else tf.reduce_sum(fused.product_sums(x, y), 0)
 
 
-def squares_sum(x, mean):
+def squares_sum(x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
     """Sum of (x - mean)**2 over batch, height and width, for mean [..., channels]."""
     if x.shape.rank > 4:
         return layers.channel_sum(tf.math.squared_difference(x, layers.spread(mean, x)))
