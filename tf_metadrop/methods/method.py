@@ -1,25 +1,34 @@
 """What sets one algorithm apart from another: a choice from each registry, put together."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
 from tf_metadrop.data.spec import get_spec
 from tf_metadrop.methods import adversary, inner, meta_optimizer, noise, regularizer
+from tf_metadrop.methods.adversary.none import Adversary
+from tf_metadrop.methods.regularizer.none import Regularizer
 from tf_metadrop.nn import backbones, normalization
 from tf_metadrop.nn.params import kind, of_theta
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.backbones import Backbone
+    from tf_metadrop.nn.normalization import Normalization
+    from tf_metadrop.nn.types import Params
 
 
 class Method(NamedTuple):
     """The parts of a run's algorithm; each package says what such a part can do."""
 
-    backbone: Any  # of nn.backbones, for the images of the data set
-    normalization: Any  # of nn.normalization
-    noise: Any  # of methods.noise
-    inner: Any  # of methods.inner
-    regularizer: Any  # of methods.regularizer
-    adversary: Any  # of methods.adversary
-    meta_optimizer: Any  # of methods.meta_optimizer
+    backbone: Backbone  # of nn.backbones, for the images of the data set
+    normalization: Normalization  # of nn.normalization
+    noise: noise.NoiseType  # of methods.noise
+    inner: inner.InnerStep  # of methods.inner
+    regularizer: Regularizer  # of methods.regularizer
+    adversary: Adversary  # of methods.adversary
+    meta_optimizer: meta_optimizer.MetaOptimizer  # of methods.meta_optimizer
     initial_rate: float  # where the inner loop's learned rates start, if it has any
     images: str  # name of the data set, for messages
     first_maps: tuple[tf.Tensor, tf.Tensor] | None = None  # (mu, alpha) of the first layer where they are known
@@ -32,23 +41,22 @@ class Method(NamedTuple):
     def same_first_maps(self) -> bool:
         """Whether all noise samples of an inner step have mu and alpha of the first layer in common."""
         same_images = (
-            type(self.regularizer).enter is regularizer.none.Regularizer.enter
-            and type(self.adversary).support is adversary.none.Adversary.support
+            type(self.regularizer).enter is Regularizer.enter and type(self.adversary).support is Adversary.support
         )
         return same_images and getattr(self.noise, "FROM_MAPS", False)
 
-    def parameters(self, theta) -> dict[str, tuple[int, ...]]:
+    def parameters(self, theta: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         """Shapes of what it adds to the network, by name; theta is the network's own part under theta/."""
         more = self.regularizer.parameters(self.backbone)
         return more | self.inner.parameters(theta | of_theta(more))
 
-    def start(self, params) -> dict[str, tf.Tensor]:
+    def start(self, params: Params) -> Params:
         """Initial parameters, with the learned rates where they start."""
         rates = self.inner.parameters({name: w.shape for name, w in of_theta(params).items()})
         return params | {name: tf.fill(shape, self.initial_rate) for name, shape in rates.items()}
 
 
-def load_method(config) -> Method:
+def load_method(config: Any) -> Method:
     """The Method that a config describes."""
     inner_loop = inner.load(config.inner)
     backbone = backbones.load(config.backbone).make(get_spec(config.dataset))

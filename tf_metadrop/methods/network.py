@@ -1,5 +1,9 @@
 """The forward pass: a backbone, with the noise type, regulariser and normalisation of a method."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
 from tf_metadrop.errors import UsageError
@@ -7,6 +11,11 @@ from tf_metadrop.nn import layers
 from tf_metadrop.nn import params as parameters
 from tf_metadrop.nn.layers import cross_entropy
 from tf_metadrop.nn.rng import Draw
+
+if TYPE_CHECKING:
+    from tf_metadrop.methods.method import Method
+    from tf_metadrop.nn.site import Block, Site
+    from tf_metadrop.nn.types import Normal, Params, PassNoise, Penalty
 
 
 class Pass:
@@ -20,41 +29,41 @@ class Pass:
       mixing: of `Regularizer.mix`; None: nothing is mixed.
     """
 
-    def __init__(self, params, method, noise, second_order, mixing):
+    def __init__(self, params: Params, method: Method, noise: PassNoise | None, second_order: str, mixing: Any):
         self._params, self._method, self._noise, self._mixing = params, method, noise, mixing
         self._constant = second_order == "tf1"
-        self.penalty = 0.0
+        self.penalty: Penalty = 0.0
 
-    def enter(self, number, h):
+    def enter(self, number: int, h: tf.Tensor) -> tf.Tensor:
         """What block `number` gets instead of h."""
         return self._method.regularizer.enter(number, h, self._mixing)
 
-    def perturb(self, site):
+    def perturb(self, site: Site) -> tf.Tensor:
         """The layer's result, with its noise."""
         if site.first and self._method.first_maps:
             site = site._replace(given=self._method.first_maps)
         x = self._method.noise.features(site, at_layer(self._noise, Draw.LAYER.at(site.number)))
         return layers.constant_gradient(x) if self._constant else x
 
-    def leave(self, block):
+    def leave(self, block: Block) -> tf.Tensor:
         """The block's output."""
         h, penalty = self._method.regularizer.leave(self._params, block, self._method.normalization, self._noise)
         self.penalty = self.penalty + penalty
         return h
 
 
-def shapes(method, way: int) -> dict[str, tuple[int, ...]]:
+def shapes(method: Method, way: int) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter, by name: the backbone's, then those that the method adds."""
     found = method.backbone.shapes(way)
     return found | method.parameters(parameters.of_theta(found))
 
 
-def initial(method, way: int, seed) -> dict[str, tf.Tensor]:
+def initial(method: Method, way: int, seed: tf.Tensor) -> Params:
     """Initial parameters in float32; seed: [2], see `rng.key`."""
     return method.start(parameters.initial(shapes(method, way), seed))
 
 
-def fitting(params, method, way: int, source: str) -> dict[str, tf.Tensor]:
+def fitting(params: Params, method: Method, way: int, source: str) -> Params:
     """The parameters that this method has, in its order; what else a checkpoint holds is left out.
 
     Raises:
@@ -75,7 +84,14 @@ def fitting(params, method, way: int, source: str) -> dict[str, tf.Tensor]:
     return {name: params[name] for name in wanted}
 
 
-def encode(params, x, method, noise=None, second_order="exact", mixing=None):
+def encode(
+    params: Params,
+    x: tf.Tensor,
+    method: Method,
+    noise: PassNoise | None = None,
+    second_order: str = "exact",
+    mixing: Any = None,
+) -> tuple[tf.Tensor, Penalty]:
     """Features before the last layer, and the regulariser's penalty.
 
     Args:
@@ -89,23 +105,30 @@ def encode(params, x, method, noise=None, second_order="exact", mixing=None):
     return f, blocks.penalty + penalty
 
 
-def hidden(params, x, method, noise=None):
+def hidden(params: Params, x: tf.Tensor, method: Method, noise: PassNoise | None = None) -> tf.Tensor:
     """Features [batch, features] before the last layer; arguments as for `encode`."""
     return encode(params, x, method, noise)[0]
 
 
-def logits(params, f, method, noise=None):
+def logits(params: Params, f: tf.Tensor, method: Method, noise: PassNoise | None = None) -> tf.Tensor:
     """Logits [batch, way] of features [batch, features]; arguments as for `encode`."""
     site = method.backbone.last(params, f)
     return method.noise.logits(site, at_layer(noise, Draw.LAYER.at(site.number)))
 
 
-def forward(params, x, method, noise=None):
+def forward(params: Params, x: tf.Tensor, method: Method, noise: PassNoise | None = None) -> tf.Tensor:
     """Logits [batch, way] of images [batch, height, width, channels]; arguments as for `encode`."""
     return logits(params, hidden(params, x, method, noise), method, noise)
 
 
-def loss(params, x, y, method, noise=None, second_order="exact"):
+def loss(
+    params: Params,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    method: Method,
+    noise: PassNoise | None = None,
+    second_order: str = "exact",
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Cross-entropy in nats against one-hot labels y [batch, way], with the regulariser's penalty.
 
     Returns:
@@ -117,6 +140,6 @@ def loss(params, x, y, method, noise=None, second_order="exact"):
     return cross_entropy(out, labels) + penalty, out
 
 
-def at_layer(noise, layer):
+def at_layer(noise: PassNoise | None, layer: int) -> Normal | None:
     """`noise` with its first argument fixed; None stays None."""
     return None if noise is None else lambda shape: noise(layer, shape)

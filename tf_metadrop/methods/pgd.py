@@ -1,13 +1,28 @@
 """Projected gradient descent on images, untargeted (Madry et al., 2018), under the norms of methods/attack."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    from tf_metadrop.methods.attack import Norm
+    from tf_metadrop.nn.types import Normal
 
 STEP = 2.5  # size of all steps together, in radii
 
 
-def perturb(x, loss, norm, eps, steps, normal=None):
+def perturb(
+    x: tf.Tensor,
+    loss: Callable[[tf.Tensor], tf.Tensor],
+    norm: Norm,
+    eps: float | tf.Tensor,
+    steps: int,
+    normal: Normal | None = None,
+) -> tf.Tensor:
     """Images near x that raise the loss.
 
       d <- project(d + 2.5 eps / steps * ascent(dloss/dx));  d <- clip(x + d, 0, 1) - x;   `steps` times
@@ -31,7 +46,7 @@ def perturb(x, loss, norm, eps, steps, normal=None):
     eps = tf.reshape(eps, [*eps.shape, *[1] * (x.shape.rank - eps.shape.rank)])
     inside = lambda d: tf.clip_by_value(x + d, 0, 1) - x
 
-    def step(index, d):
+    def step(index: tf.Tensor, d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(d)
             total = tf.reduce_sum(loss(tf.reshape(x + d, shape)))
@@ -47,12 +62,12 @@ def perturb(x, loss, norm, eps, steps, normal=None):
     return tf.stop_gradient(tf.reshape(x + d, shape))
 
 
-def unit(g):
+def unit(g: tf.Tensor) -> tf.Tensor:
     """g [..., pixels], each divided by its largest absolute value: tiny gradients must not underflow when squared."""
     return tf.math.divide_no_nan(g, tf.reduce_max(tf.abs(g), -1, keepdims=True))
 
 
-def radius(normal):
+def radius(normal: tf.Tensor) -> tf.Tensor:
     """Of a uniform point of the unit ball in [..., pixels], from the first of the normal numbers [..., pixels + 1]."""
     uniform = tf.math.erfc(-normal[..., :1] / 2**0.5) / 2
     return uniform ** (1 / (normal.shape[-1] - 1))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tf_metadrop.util.registry import Registry
+
+if TYPE_CHECKING:
+    from tf_metadrop.methods.adversary.none import Adversary
 
 
 class Module(Protocol):
     """What a file of this folder has."""
 
-    def make(self, config: Any) -> Any:
+    def make(self, config: Any) -> Adversary:
         """A `none.Adversary`, with one of its methods replaced."""
 
 

@@ -1,12 +1,18 @@
 """No adversarial training, and what one can change: see Adversary."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
 from tf_metadrop.methods import attack, network, pgd
 from tf_metadrop.nn.layers import cross_entropy
 from tf_metadrop.nn.rng import Draw
+
+if TYPE_CHECKING:
+    from tf_metadrop.methods.method import Method
+    from tf_metadrop.nn.types import Params, PassNoise
 
 
 class Adversary(NamedTuple):
@@ -20,15 +26,15 @@ class Adversary(NamedTuple):
     eps: float  # radius, for images in [0, 1]
     steps: int  # of PGD
 
-    def support(self, params, x, y, method, normal):
+    def support(self, params: Params, x: tf.Tensor, y: tf.Tensor, method: Method, normal: PassNoise) -> tf.Tensor:
         """The support images to learn from in an inner step; normal(layer, shape) draws standard normal noise."""
         return x
 
-    def query(self, params, x, y, method, normal):
+    def query(self, params: Params, x: tf.Tensor, y: tf.Tensor, method: Method, normal: PassNoise) -> tf.Tensor:
         """The query images that the outer loss is taken on, in training."""
         return x
 
-    def perturb(self, params, x, y, method, normal):
+    def perturb(self, params: Params, x: tf.Tensor, y: tf.Tensor, method: Method, normal: PassNoise) -> tf.Tensor:
         """Adversarial images against these parameters."""
         if self.eps == 0:
             return x
@@ -38,6 +44,6 @@ class Adversary(NamedTuple):
         return pgd.perturb(tf.stop_gradient(x), loss, norm, self.eps, self.steps, start)
 
 
-def make(config):
+def make(config: Any) -> Adversary:
     """The Adversary of this config."""
     return Adversary(config.adv_norm, config.adv_eps, config.adv_steps)

@@ -3,17 +3,27 @@
 Adaptation itself stays as it is; so does meta-testing.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from tf_metadrop.methods.adversary import none
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tf_metadrop.methods.method import Method
+    from tf_metadrop.nn.types import Params, PassNoise
 
 
 class Query(none.Adversary):
     """See the module."""
 
-    def query(self, params, x, y, method, normal):
+    def query(self, params: Params, x: tf.Tensor, y: tf.Tensor, method: Method, normal: PassNoise) -> tf.Tensor:
         """Adversarial query images."""
         return self.perturb(params, x, y, method, normal)
 
 
-def make(config):
+def make(config: Any) -> Query:
     """The Adversary of this config."""
     return Query(*none.make(config))

@@ -10,7 +10,7 @@ RADII = 0.0, 20.0, 40.0, 60.0, 80.0, 100.0
 QUANTILE = 0.99
 
 
-def project(d, eps):
+def project(d: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
     """sign(d) * max(|d| - t, 0) with the t that makes it of size eps (Duchi et al., 2008); d itself if it is inside.
 
     Of the sorted u_1 >= u_2 >= ..., r is the last j with u_j > (u_1 + ... + u_j - eps) / j; t is that fraction there.
@@ -25,7 +25,7 @@ def project(d, eps):
     return tf.where(inside, d, tf.sign(d) * tf.maximum(size - t, 0))
 
 
-def ascent(g):
+def ascent(g: tf.Tensor) -> tf.Tensor:
     """Equal steps on the pixels whose |g| is at or above the QUANTILE of the image's: on one alone it is too weak."""
     pixels = g.shape[-1]
     kept = pixels - math.ceil(QUANTILE * (pixels - 1))
@@ -34,7 +34,7 @@ def ascent(g):
     return tf.math.divide_no_nan(chosen, tf.reduce_sum(tf.abs(chosen), -1, keepdims=True))
 
 
-def start(normal, eps):
+def start(normal: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
     """Uniform in the ball: a Laplace distribution's direction, from the Gaussian's by its quantiles, and a radius."""
     z = normal[..., 1:]
     direction = -tf.sign(z) * tf.math.log(tf.maximum(tf.math.erfc(tf.abs(z) / 2**0.5), 1e-30))

@@ -4,27 +4,34 @@ A starts at inner_lr everywhere, is not clipped and may turn negative. For the d
 1] and [1], for all classes: our choice, so that classes stay interchangeable.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from tf_metadrop.nn.params import DENSE
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params, Shapes
 
 PREFIX = "metasgd/"
 
 
-def rate_of(name):
+def rate_of(name: str) -> str:
     """Name of the rates of this parameter: theta/conv1_w -> metasgd/conv1_w."""
     return PREFIX + name.removeprefix("theta/")
 
 
-def parameters(theta):
+def parameters(theta: Shapes) -> dict[str, tuple[int, ...]]:
     """Rates for every parameter of theta, {name: shape}."""
     one_column = lambda name, shape: (*shape[:-1], 1) if name in DENSE else shape
     return {rate_of(name): one_column(name, shape) for name, shape in theta.items()}
 
 
-def initial(config):
+def initial(config: Any) -> float:
     """Of every rate."""
     return config.inner_lr
 
 
-def step(theta, gradient, params, config):
+def step(theta: Params, gradient: Params, params: Params, config: Any) -> Params:
     """One step on every parameter of theta."""
     return {name: theta[name] - params[rate_of(name)] * gradient[name] for name in theta}

@@ -1,16 +1,23 @@
 """Gradient descent, as in MAML and Meta-dropout: theta' = theta - inner_lr * gradient."""
 
+from __future__ import annotations
 
-def parameters(theta):
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params, Shapes
+
+
+def parameters(theta: Shapes) -> dict[str, tuple[int, ...]]:
     """None."""
     return {}
 
 
-def initial(config):
+def initial(config: Any) -> float:
     """Not needed."""
     return config.inner_lr
 
 
-def step(theta, gradient, params, config):
+def step(theta: Params, gradient: Params, params: Params, config: Any) -> Params:
     """One step on every parameter of theta."""
     return {name: theta[name] - config.inner_lr * gradient[name] for name in theta}

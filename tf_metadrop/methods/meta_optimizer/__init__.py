@@ -9,7 +9,7 @@ from tf_metadrop.util.registry import Registry
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from tf_metadrop.nn.types import Params
+    from tf_metadrop.nn.types import Params, Slots
 
 
 class MetaOptimizer(Protocol):
@@ -21,9 +21,7 @@ class MetaOptimizer(Protocol):
 
     SLOTS: tuple[str, ...]
 
-    def step(
-        self, params: Params, slots: dict[str, Params], gradient: Params, rate: float, t: tf.Tensor
-    ) -> tuple[Params, dict[str, Params]]:
+    def step(self, params: Params, slots: Slots, gradient: Params, rate: float, t: tf.Tensor) -> tuple[Params, Slots]:
         """The trained parameters and the slots after step t = 1, 2, ...; dicts by name, keys those of the gradient."""
 
 

@@ -6,13 +6,23 @@
 Not sampling: a = alpha, and logits = f W + b. Our reading of the name; the paper's own definition could not be read.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tf_metadrop.methods.noise import metadrop
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.types import Normal
 
 SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
 logits = metadrop.logits
 
 
-def features(site, normal):
+def features(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
     mu, alpha = site.maps()
     return mu + alpha if normal is None else mu + alpha + normal(alpha.shape)
@@ -25,7 +35,7 @@ class report:
     logits = staticmethod(metadrop.logits)
 
     @staticmethod
-    def features(site, normal):
+    def features(site: Site, normal: Normal | None) -> tf.Tensor:
         """[batch, height, width, in] -> [batch, height, width, filters]."""
         mu, alpha = site.maps()
         return mu + alpha if normal is None else mu + 1 + 0.01 * alpha * normal(alpha.shape)

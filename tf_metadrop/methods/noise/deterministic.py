@@ -4,12 +4,22 @@ block l:  x = mu * softplus(alpha),   mu = conv(h, theta_l),   alpha = conv(h, p
 dense:    logits = f W + b
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tf_metadrop.methods.noise import maml, metadrop
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.types import Normal
 
 SAMPLED, TRAINED_PHI = False, metadrop.TRAINED_PHI
 logits = maml.logits
 
 
-def features(site, normal):
+def features(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
     return metadrop.features(site, None)

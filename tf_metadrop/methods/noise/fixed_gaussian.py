@@ -6,23 +6,30 @@
 Not sampling: a = 0, and logits = f W + b. Our reading of the name; the paper's own definition could not be read.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from tf_metadrop.methods.noise import metadrop
 
+if TYPE_CHECKING:
+    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.types import Normal
+
 SAMPLED, TRAINED_PHI = True, ()
 SCALE = math.log(2)  # softplus(0)
 
 
-def features(site, normal):
+def features(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
     mu = site.mu()
     return mu * SCALE if normal is None else mu * tf.nn.softplus(normal(mu.shape))
 
 
-def logits(site, normal):
+def logits(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, features] -> [batch, way]."""
     mean = site.mu()
     return mean if normal is None else mean + SCALE * normal(mean.shape)
@@ -35,7 +42,7 @@ class report:
     logits = staticmethod(metadrop.logits)
 
     @staticmethod
-    def features(site, normal):
+    def features(site: Site, normal: Normal | None) -> tf.Tensor:
         """[batch, height, width, in] -> [batch, height, width, filters]."""
         if normal is None:
             return metadrop.features(site, None)

@@ -7,22 +7,30 @@ m_l is phi's bias of layer l: this is Meta-dropout with phi's kernels at zero. N
 f W + b. Our reading of the name; the paper's own definition could not be read.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
 from tf_metadrop.methods.noise import metadrop
 from tf_metadrop.nn.layers import gate, softplus
 
+if TYPE_CHECKING:
+    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.types import Normal
+
 SAMPLED, TRAINED_PHI = True, ("phi_bias",)
 
 
-def features(site, normal):
+def features(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
     mu = site.mu()
     m = tf.broadcast_to(site.phi.bias, mu.shape)
     return gate(mu, m if normal is None else m + normal(mu.shape))
 
 
-def logits(site, normal):
+def logits(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, features] -> [batch, way]."""
     mean = site.mu()
     return mean if normal is None else mean + softplus(site.phi.bias) * normal(mean.shape)
@@ -35,7 +43,7 @@ class report:
     logits = staticmethod(metadrop.logits)
 
     @staticmethod
-    def features(site, normal):
+    def features(site: Site, normal: Normal | None) -> tf.Tensor:
         """[batch, height, width, in] -> [batch, height, width, filters]."""
         if normal is None:
             return metadrop.features(site, None)

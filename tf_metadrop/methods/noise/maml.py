@@ -1,14 +1,24 @@
 """No noise: plain MAML (Finn et al., 2017). phi exists, as in the TF1 program, but is neither used nor trained."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.types import Normal
+
 SAMPLED, TRAINED_PHI = False, ()
 report = None
 
 
-def features(site, normal):
+def features(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
     return site.mu()
 
 
-def logits(site, normal):
+def logits(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, features] -> [batch, way]."""
     return site.mu()

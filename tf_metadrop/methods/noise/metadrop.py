@@ -6,20 +6,30 @@
 Not sampling: a = alpha, and logits = f W + b (docs/tf1_behaviour.md, "Network").
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tf_metadrop.nn.layers import gate, gate_first, softplus
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.types import Normal
 
 SAMPLED, TRAINED_PHI, FROM_MAPS = True, ("phi_kernel", "phi_bias"), True
 report = None
 
 
-def features(site, normal):
+def features(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
     mu, alpha = site.maps()
     a = alpha if normal is None else alpha + normal(alpha.shape)
     return gate_first(mu, a) if site.first else gate(mu, a)
 
 
-def logits(site, normal):
+def logits(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, features] -> [batch, way]."""
     mean = site.mu()
     return mean if normal is None else mean + softplus(site.alpha()) * normal(mean.shape)

@@ -7,14 +7,24 @@ r_l is phi's bias of layer l; it starts at 0, so that s starts at 0.018, the siz
 are not used. Not sampling: e = 0. Our reading of the name; the paper's own definition could not be read.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from tf_metadrop.methods.noise import metadrop
 from tf_metadrop.nn.layers import gate, softplus
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.types import Normal
 
 SAMPLED, TRAINED_PHI = True, ("phi_bias",)
 SHIFT = 4.0
 
 
-def features(site, normal):
+def features(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
     if normal is None:
         return site.mu()
@@ -32,7 +42,7 @@ class report:
     logits = staticmethod(metadrop.logits)
 
     @staticmethod
-    def features(site, normal):
+    def features(site: Site, normal: Normal | None) -> tf.Tensor:
         """[batch, height, width, in] -> [batch, height, width, filters]."""
         if normal is None:
             return metadrop.features(site, None)

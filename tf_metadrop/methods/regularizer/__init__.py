@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tf_metadrop.util.registry import Registry
 
 if TYPE_CHECKING:
+    from tf_metadrop.methods.regularizer.none import Regularizer
     from tf_metadrop.nn.backbones import Backbone
 
 
 class Module(Protocol):
     """What a file of this folder has."""
 
-    def make(self, config: Any, backbone: Backbone) -> Any:
+    def make(self, config: Any, backbone: Backbone) -> Regularizer:
         """A `none.Regularizer`, with some of its methods replaced."""
 
 

@@ -7,10 +7,20 @@ of the inner and the outer loop; h is the block's input, and z goes to its max-p
 with theta. The paper's setting could not be read; all four blocks, and K_l in theta, are our choice.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
 from tf_metadrop.methods.regularizer.none import Regularizer
 from tf_metadrop.nn.rng import Draw
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.backbones import Backbone
+    from tf_metadrop.nn.normalization import Normalization
+    from tf_metadrop.nn.site import Block
+    from tf_metadrop.nn.types import Params, PassNoise, Penalty
 
 LEAST, RANGE = 0.001, 0.7
 
@@ -18,17 +28,19 @@ LEAST, RANGE = 0.001, 0.7
 class InfoDropout(Regularizer):
     """beta: weight of the KL, in nats per nat."""
 
-    def __init__(self, beta):
+    def __init__(self, beta: float):
         self.beta = beta
 
-    def parameters(self, backbone):
+    def parameters(self, backbone: Backbone) -> dict[str, tuple[int, ...]]:
         """theta/info{1..}_w, of the shape of the block's kernel, and theta/info{1..}_b."""
-        found = {}
+        found: dict[str, tuple[int, ...]] = {}
         for number, kernel in enumerate(backbone.kernels, 1):
             found |= {f"theta/info{number}_w": kernel, f"theta/info{number}_b": kernel[-1:]}
         return found
 
-    def leave(self, params, block, normalization, normal):
+    def leave(
+        self, params: Params, block: Block, normalization: Normalization, normal: PassNoise | None
+    ) -> tuple[tf.Tensor, Penalty]:
         """The pooled z and beta * KL of a block."""
         z = normalization.norm_relu(block.x, block.offset)
         own = params[f"theta/info{block.number}_w"], params[f"theta/info{block.number}_b"]
@@ -39,6 +51,6 @@ class InfoDropout(Regularizer):
         return block.end(z), self.beta * kl
 
 
-def make(config, backbone):
+def make(config: Any, backbone: Backbone) -> InfoDropout:
     """The Regularizer of this config."""
     return InfoDropout(config.info_beta)

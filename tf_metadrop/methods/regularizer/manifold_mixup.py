@@ -5,20 +5,28 @@ enters block l becomes lambda * h + (1 - lambda) * h[p], and the labels likewise
 mixed.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
 from tf_metadrop.methods.regularizer.none import Regularizer
 from tf_metadrop.nn.layers import permute
 from tf_metadrop.nn.rng import Draw
 
+if TYPE_CHECKING:
+    from tf_metadrop.nn.backbones import Backbone
+    from tf_metadrop.nn.types import PassNoise
+
 
 class ManifoldMixup(Regularizer):
     """alpha: of the Beta distribution; the larger, the closer lambda is to 1/2. blocks: how many there are."""
 
-    def __init__(self, alpha, blocks):
+    def __init__(self, alpha: float, blocks: int):
         self.alpha, self.blocks = alpha, blocks
 
-    def mix(self, y, normal):
+    def mix(self, y: tf.Tensor, normal: PassNoise | None) -> tuple[tf.Tensor, Any]:
         """The mixed labels; l and lambda, [tasks, samples], and p, [tasks, samples, batch]."""
         if normal is None:
             return y, None
@@ -32,7 +40,7 @@ class ManifoldMixup(Regularizer):
         share, order = tfp.math.betaincinv(alpha, alpha, uniform[..., 1]), tf.argsort(drawn[..., 2:], -1)
         return mix(y, share, order), (layer, share, order)
 
-    def enter(self, layer, h, mixing):
+    def enter(self, layer: int, h: tf.Tensor, mixing: Any) -> tf.Tensor:
         """The mixed h if the pass mixes at this layer, else h."""
         if mixing is None:
             return h
@@ -40,12 +48,12 @@ class ManifoldMixup(Regularizer):
         return mix(h, tf.where(at == layer, share, tf.ones_like(share)), order)
 
 
-def mix(x, share, order):
+def mix(x: tf.Tensor, share: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
     """share * x + (1 - share) * x[order], along the batch."""
     share = tf.reshape(share, [*share.shape, *[1] * (x.shape.rank - share.shape.rank)])
     return share * x + (1 - share) * permute(x, order)
 
 
-def make(config, backbone):
+def make(config: Any, backbone: Backbone) -> ManifoldMixup:
     """The Regularizer of this config."""
     return ManifoldMixup(config.mixup_alpha, len(backbone.kernels))

@@ -7,11 +7,19 @@ of the inner and the outer loop. Not sampling: z = f. R and r are adapted with t
 read; f as the mean, and R and r, are our choice.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
 from tf_metadrop.methods.regularizer.none import Regularizer
 from tf_metadrop.nn.layers import dense
 from tf_metadrop.nn.rng import Draw
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.backbones import Backbone
+    from tf_metadrop.nn.types import Params, PassNoise, Penalty
 
 SHIFT = 5.0
 LINEAR = -17.0  # below, log(softplus(x)) is x to 2e-8
@@ -20,14 +28,14 @@ LINEAR = -17.0  # below, log(softplus(x)) is x to 2e-8
 class VIB(Regularizer):
     """beta: weight of the KL, in nats per nat."""
 
-    def __init__(self, beta):
+    def __init__(self, beta: float):
         self.beta = beta
 
-    def parameters(self, backbone):
+    def parameters(self, backbone: Backbone) -> dict[str, tuple[int, ...]]:
         """theta/vib_w, [features, features], and theta/vib_b."""
         return {"theta/vib_w": (backbone.features,) * 2, "theta/vib_b": (backbone.features,)}
 
-    def last(self, params, f, normal):
+    def last(self, params: Params, f: tf.Tensor, normal: PassNoise | None) -> tuple[tf.Tensor, Penalty]:
         """z and beta * KL."""
         rho = dense(f, params["theta/vib_w"], params["theta/vib_b"]) - SHIFT
         s = tf.math.softplus(rho)  # of a relative precision that the noise's own, layers.softplus, does not need
@@ -36,11 +44,11 @@ class VIB(Regularizer):
         return z, self.beta * kl
 
 
-def log_softplus(x):
+def log_softplus(x: tf.Tensor) -> tf.Tensor:
     """log(softplus(x)), and its slope, also where softplus(x) is 0 in float32: there it is x."""
     return tf.where(x < LINEAR, x, tf.math.log(tf.math.softplus(tf.maximum(x, LINEAR))))
 
 
-def make(config, backbone):
+def make(config: Any, backbone: Backbone) -> VIB:
     """The Regularizer of this config."""
     return VIB(config.vib_beta)
