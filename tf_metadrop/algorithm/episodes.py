@@ -1,6 +1,8 @@
 """The stream of episodes: a split's images and the metabatches drawn from it."""
 
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +29,7 @@ class Images:
         self._flat = flat if mapped and not tf.config.get_visible_devices("GPU") else tf.constant(flat)
         self.fingerprint = fingerprint(images)
 
-    def batch(self, support: np.ndarray, query: np.ndarray):
+    def batch(self, support: np.ndarray, query: np.ndarray) -> tuple[tf.Tensor, np.ndarray, np.ndarray]:
         """(images, support, query): what a step takes for a metabatch of `episodes`; the two are indices into images.
 
         Of mapped images these are copies of the metabatch's own, so that `support` and `query` count anew.
@@ -44,7 +46,9 @@ class Images:
         c = self._config
         return draw(generator, self._classes, self._instances, c.way, c.shot, c.query, c.metabatch, c.episodes)
 
-    def stream(self, generator: np.random.RandomState):
+    def stream(
+        self, generator: np.random.RandomState
+    ) -> Generator[tuple[tuple[np.ndarray, np.ndarray], Any], None, None]:
         """Metabatches without end, each with the generator's state after it; a thread draws the next meanwhile."""
         one = lambda: (self.episodes(generator), generator.get_state())
         with ThreadPoolExecutor(1) as pool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_metadrop.config.config import Config
 from tf_metadrop.util.quiet import quiet
 
 # Triton ends the process on some products ("triton_tiling_propagation", TensorFlow 2.21), and cuBLAS is as fast. With
@@ -32,7 +33,7 @@ class Execution(NamedTuple):
         return next(n for n in range(min(most, n_samples), 0, -1) if n_samples % n == 0)
 
 
-def execution(config) -> Execution:
+def execution(config: Config) -> Execution:
     """Where a flag says `auto`: at once and with XLA on a GPU, neither on a CPU (both are slower there)."""
     gpu = bool(tf.config.get_visible_devices("GPU"))
     at_once = gpu if config.tasks == "auto" else config.tasks == "at_once"
@@ -45,7 +46,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepare(config) -> None:
+def prepare(config: Config) -> None:
     """Sets TensorFlow up for this config, before its first operation: memory of GPUs, threads, and --precision."""
     if (in_flight := execution(config).in_flight) > 1:  # each has a thread of its own: no waiting for one another
         with contextlib.suppress(RuntimeError):

@@ -53,7 +53,7 @@ def arguments(config: Config) -> tuple:
     return method, initial_state(params, method), tf.TensorSpec([1, *spec.image_shape], tf.uint8), *indices, key
 
 
-def flop(graph) -> int:
+def flop(graph: tf.Graph) -> int:
     """Floating-point operations of what a traced function returns.
 
     What a loop holds counts as often as its condition lets a counter from 0 stay below a constant; once where the
@@ -79,16 +79,17 @@ def flop(graph) -> int:
     return total
 
 
-def shape(tensor) -> list[int]:
+def shape(tensor: tf.Tensor) -> list[int]:
     """The shape of a tensor that is not computed yet."""
     if not tensor.shape.is_fully_defined():
         raise Uncounted(f"the shape of {tensor.name} is not known before it is computed")
     return tensor.shape.as_list()
 
 
-def needed(graph) -> set:
+def needed(graph: tf.Graph) -> set[tf.Operation]:
     """The operations that the graph's outputs depend on: what others compute is never computed."""
-    found, left = set(), [tensor.op for tensor in graph.outputs]
+    found: set[tf.Operation] = set()
+    left = [tensor.op for tensor in graph.outputs]
     while left:
         op = left.pop()
         if op not in found:
@@ -97,14 +98,14 @@ def needed(graph) -> set:
     return found
 
 
-def turns(condition) -> int:
+def turns(condition: tf.Graph) -> int:
     """The least constant integer that a number is compared with in a loop's condition; 1 without one."""
     limits = [op.inputs[1] for op in needed(condition) if op.type == "Less"]
     bounds = [tf.get_static_value(limit) for limit in limits if limit.dtype.is_integer and limit.shape.rank == 0]
     return min((int(bound) for bound in bounds if bound is not None), default=1)
 
 
-def function(op, name: str):
+def function(op: tf.Operation, name: str) -> tf.Graph:
     """The graph of the function that this attribute of a call or loop names."""
     if not hasattr(op.graph, "_get_function"):  # private to TensorFlow; what is public keeps no shapes
         raise Uncounted(f"TensorFlow {tf.__version__} does not tell what {op.name} holds")

@@ -1,26 +1,47 @@
 """The inner loop: Algorithm 1 of the paper, lines 5 to 9."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
+from tf_metadrop.config.config import Config
 from tf_metadrop.methods import network
+from tf_metadrop.methods.method import Method
 from tf_metadrop.nn.params import of_theta
 
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params, TaskNoise
+
 ZERO = tf.UnconnectedGradients.ZERO
+
+Gradient: TypeAlias = "Callable[..., tuple[Any, tf.Tensor, tf.Tensor]]"  # of noise samples; also loss and logits
+Samples: TypeAlias = tuple[int, int, int]  # how many, together, and groups under way: see `adapt`
 
 
 class Adapted(NamedTuple):
     """What `adapt` returns: the adapted parameters, and what happened on the way."""
 
-    params: dict  # all parameters, theta adapted
+    params: Params  # all parameters, theta adapted
     inner_losses: tf.Tensor  # [n_steps, n_samples], before each step, with the regulariser's penalty
-    path: list  # theta after 0..n_steps steps, n_steps + 1 dicts
-    support_logits: list  # n_steps tensors [support, way]; only with one sample
+    path: list[Params]  # theta after 0..n_steps steps, n_steps + 1 dicts
+    support_logits: list[tf.Tensor]  # n_steps tensors [support, way]; only with one sample
 
 
-def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_once=1, in_flight=1):
+def adapt(
+    params: Params,
+    support_x: tf.Tensor,
+    support_y: tf.Tensor,
+    config: Config,
+    method: Method,
+    noise: TaskNoise,
+    n_samples: int = 1,
+    at_once: int = 1,
+    in_flight: int = 1,
+) -> Adapted:
     """theta_k+1 = theta_k - inner_lr * d/dtheta mean_j CE(support; theta_k, noise_kj), n_steps times.
 
     So with --inner=sgd and without a regulariser or adversary; see `tf_metadrop.methods.method` for these.
@@ -43,7 +64,13 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
     path, losses, logits = [theta], [], []
     for step in range(config.n_steps):
 
-        def support_gradient(sample, watched=theta, method=method, theta=theta, step=step):
+        def support_gradient(
+            sample: int | tf.Tensor,
+            watched: Any = theta,
+            method: Method = method,
+            theta: Params = theta,
+            step: int = step,
+        ) -> tuple[Any, tf.Tensor, tf.Tensor]:
             (x, y), draw = for_each(sample, support_x, support_y), partial(noise, step, sample)
             x = method.adversary.support({**params, **theta}, x, y, method, draw)
             with tf.GradientTape() as tape:
@@ -67,7 +94,9 @@ def adapt(params, support_x, support_y, config, method, noise, n_samples=1, at_o
     return Adapted({**params, **theta}, tf.stack(losses), path, logits)
 
 
-def through_first_maps(support_gradient, params, theta, x, method, samples):
+def through_first_maps(
+    support_gradient: Gradient, params: Params, theta: Params, x: tf.Tensor, method: Method, samples: Samples
+) -> tuple[Params, tf.Tensor]:
     """`mean_over_samples` where all samples have mu and alpha of the first layer in common: computed once."""
     with tf.GradientTape() as tape:
         tape.watch(theta)
@@ -78,11 +107,13 @@ def through_first_maps(support_gradient, params, theta, x, method, samples):
     return {name: gradient[name] + first[name] for name in theta}, loss
 
 
-def mean_over_samples(support_gradient, like, n_samples, at_once, in_flight):
+def mean_over_samples(
+    support_gradient: Gradient, like: Any, n_samples: int, at_once: int, in_flight: int
+) -> tuple[Any, tf.Tensor]:
     """Mean gradient over the samples, `at_once` together: memory does not grow with the number of all."""
     rounds, dtype = n_samples // at_once, tf.nest.flatten(like)[0].dtype
 
-    def body(index, total, losses):
+    def body(index: tf.Tensor, total: Any, losses: tf.TensorArray) -> tuple[tf.Tensor, Any, tf.TensorArray]:
         sample = index if at_once == 1 else index * at_once + tf.range(at_once)
         gradient, loss, _ = support_gradient(sample)
         total = tf.nest.map_structure(lambda t, g: t + g / n_samples, total, gradient)
@@ -93,7 +124,7 @@ def mean_over_samples(support_gradient, like, n_samples, at_once, in_flight):
     return total, tf.concat(tf.unstack(losses.stack(), rounds), -1)
 
 
-def for_each(sample, x, y):
+def for_each(sample: int | tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Images and labels once for each of several samples, on an axis before the batch's; as they are for one."""
     if not isinstance(sample, tf.Tensor) or sample.shape.rank == 0:
         return x, y

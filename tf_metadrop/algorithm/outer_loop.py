@@ -1,34 +1,53 @@
 """The outer loop: query loss, meta-gradient and Adam (Algorithm 1 of the paper, lines 3 to 12)."""
 
+from __future__ import annotations
+
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-from tf_metadrop.algorithm.inner_loop import ZERO, adapt
-from tf_metadrop.algorithm.tasks import Task
+from tf_metadrop.algorithm.inner_loop import ZERO, Adapted, adapt
+from tf_metadrop.algorithm.tasks import Task, TaskGetter
+from tf_metadrop.config.config import Config
 from tf_metadrop.methods import network
+from tf_metadrop.methods.method import Method
 from tf_metadrop.nn.layers import accuracy, cross_entropy
 from tf_metadrop.nn.params import dtype_of, of_theta
 
+if TYPE_CHECKING:
+    from tf_metadrop.methods.meta_optimizer import MetaOptimizer
+    from tf_metadrop.nn.types import NoiseGetter, Params, Slots, TaskNoise
+
 GRADIENT_CLIP = 3.0
+
+Gradient: TypeAlias = "tuple[Params, tf.Tensor, tf.Tensor]"  # by name, query cross-entropy, query accuracy
 
 
 class State(NamedTuple):
     """All that a training step changes."""
 
-    params: dict  # name -> tensor
-    slots: dict  # of the outer loop's optimiser: slot -> {name -> tensor}, of the trained parameters
+    params: Params  # name -> tensor
+    slots: Slots  # of the outer loop's optimiser: slot -> {name -> tensor}, of the trained parameters
     iteration: tf.Tensor  # int64 scalar: steps taken
 
 
-def initial_state(params, method) -> State:
+def initial_state(params: Params, method: Method) -> State:
     """The state before the first step."""
     zeros = {name: tf.zeros_like(w) for name, w in params.items() if method.trained(name)}
     return State(dict(params), {slot: dict(zeros) for slot in method.meta_optimizer.SLOTS}, tf.zeros([], tf.int64))
 
 
-def task_loss(params, task: Task, config, method, noise, n_samples=1, at_once=1, in_flight=1):
+def task_loss(
+    params: Params,
+    task: Task,
+    config: Config,
+    method: Method,
+    noise: TaskNoise,
+    n_samples: int = 1,
+    at_once: int = 1,
+    in_flight: int = 1,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Adapted]:
     """Adapts to the support set under noise, then classifies the query set without.
 
     Returns:
@@ -39,7 +58,9 @@ def task_loss(params, task: Task, config, method, noise, n_samples=1, at_once=1,
     return cross_entropy(logits, task.query_y), accuracy(logits, task.query_y), logits, adapted
 
 
-def outer_loss(params, task: Task, config, method, noise):
+def outer_loss(
+    params: Params, task: Task, config: Config, method: Method, noise: TaskNoise
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """`task_loss` as training takes it: with the regulariser's penalty, on the adversary's query images.
 
     Returns:
@@ -51,7 +72,7 @@ def outer_loss(params, task: Task, config, method, noise):
     return loss, cross_entropy(logits, task.query_y), accuracy(logits, task.query_y)
 
 
-def task_gradient(params, task: Task, config, method, noise):
+def task_gradient(params: Params, task: Task, config: Config, method: Method, noise: TaskNoise) -> Gradient:
     """Meta-gradient of one task, by name, for the parameters that the method trains.
 
     Returns:
@@ -64,7 +85,9 @@ def task_gradient(params, task: Task, config, method, noise):
     return tape.gradient(loss, trained, unconnected_gradients=ZERO), cent, acc
 
 
-def meta_gradient(params, n_tasks, get_task, config, method, get_noise):
+def meta_gradient(
+    params: Params, n_tasks: int, get_task: TaskGetter, config: Config, method: Method, get_noise: NoiseGetter
+) -> Gradient:
     """Mean meta-gradient over the tasks of a metabatch.
 
     The tasks run one after the other and their gradients are added up, so that memory does not grow with their number.
@@ -79,7 +102,9 @@ def meta_gradient(params, n_tasks, get_task, config, method, get_noise):
     trained = {name: w for name, w in params.items() if method.trained(name)}
     dtype = dtype_of(trained)
 
-    def body(index, total, loss_sum, accs):
+    def body(
+        index: tf.Tensor, total: Params, loss_sum: tf.Tensor, accs: tf.TensorArray
+    ) -> tuple[tf.Tensor, Params, tf.Tensor, tf.TensorArray]:
         gradient, loss, acc = task_gradient(params, get_task(index), config, method, get_noise(index))
         total = {name: total[name] + gradient[name] / n_tasks for name in total}
         return index + 1, total, loss_sum + loss / n_tasks, accs.write(index, acc)
@@ -90,7 +115,9 @@ def meta_gradient(params, n_tasks, get_task, config, method, get_noise):
     return total, loss, accs.stack()
 
 
-def vectorised_gradient(params, n_tasks, get_task, config, method, get_noise):
+def vectorised_gradient(
+    params: Params, n_tasks: int, get_task: TaskGetter, config: Config, method: Method, get_noise: NoiseGetter
+) -> Gradient:
     """`meta_gradient` with all tasks at once, on a leading axis: for GPUs. Memory grows with their number.
 
     Args:
@@ -106,13 +133,13 @@ def vectorised_gradient(params, n_tasks, get_task, config, method, get_noise):
     return tape.gradient(loss, trained, unconnected_gradients=ZERO), tf.reduce_mean(cents), accs
 
 
-def for_each_task(params, n_tasks):
+def for_each_task(params: Params, n_tasks: int) -> Params:
     """The parameters with a theta for every task, on a leading axis."""
     theta = {name: tf.broadcast_to(w, [n_tasks, *w.shape]) for name, w in of_theta(params).items()}
     return {**params, **theta}
 
 
-def meta_step(state: State, gradient, meta_lr, optimizer) -> State:
+def meta_step(state: State, gradient: Params, meta_lr: float, optimizer: MetaOptimizer) -> State:
     """Clips each gradient entry to [-3, 3] and takes one step of the outer loop's optimiser."""
     clipped = {name: tf.clip_by_value(g, -GRADIENT_CLIP, GRADIENT_CLIP) for name, g in gradient.items()}
     t = tf.cast(state.iteration + 1, dtype_of(gradient))

@@ -1,18 +1,27 @@
 """One training step on several devices: which they are, and each one's share of the tasks."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from tf_metadrop.algorithm.execution import execution
-from tf_metadrop.algorithm.outer_loop import meta_gradient, vectorised_gradient
+from tf_metadrop.algorithm.outer_loop import Gradient, meta_gradient, vectorised_gradient
+from tf_metadrop.algorithm.tasks import TaskGetter
 from tf_metadrop.algorithm.workers import Team, adder, cluster
+from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util.quiet import quiet
 
+if TYPE_CHECKING:
+    from tf_metadrop.methods.method import Method
+    from tf_metadrop.nn.types import NoiseGetter, Params
 
-def join(config) -> Team:
+
+def join(config: Config) -> Team:
     """The devices that --devices and TF_CONFIG ask for; waits until all workers of TF_CONFIG are there.
 
     Raises:
@@ -28,7 +37,7 @@ def join(config) -> Team:
     if not workers and config.devices == 1:
         return Team(None, True, 1, None)
     names = local_devices(config.devices, bool(workers))
-    chief = not workers or workers.index == 0
+    chief = not workers or workers.number == 0
     if workers and chief:
         print(f"waiting for the {n_workers - 1} other workers of TF_CONFIG", flush=True)
     try:
@@ -61,7 +70,7 @@ def local_devices(n: int, several_workers: bool) -> list[str]:
     return [f"{kind}:{index}" for index in range(n)]
 
 
-def sharded(strategy, config) -> Callable | None:
+def sharded(strategy: tf.distribute.Strategy | None, config: Config) -> Callable[..., Gradient] | None:
     """`outer_loop.meta_gradient` with the tasks dealt out: replica r takes tasks r * share to (r + 1) * share - 1.
 
     Every replica adds up all replicas' results, so that all go on with the same numbers. strategy None: None.
@@ -69,13 +78,15 @@ def sharded(strategy, config) -> Callable | None:
     if strategy is None:
         return None
     replicas, home, how = strategy.num_replicas_in_sync, strategy.extended.worker_devices[0], execution(config)
-    gradient_of = vectorised_gradient if how.at_once else meta_gradient
-    gradient_of = tf.function(gradient_of, autograph=False, jit_compile=how.xla)
+    plain = vectorised_gradient if how.at_once else meta_gradient
+    gradient_of = tf.function(plain, autograph=False, jit_compile=how.xla)
 
-    def gradient(params, n_tasks, get_task, config, method, get_noise):
+    def gradient(
+        params: Params, n_tasks: int, get_task: TaskGetter, config: Config, method: Method, get_noise: NoiseGetter
+    ) -> Gradient:
         share = n_tasks // replicas
 
-        def one_replica(params):
+        def one_replica(params: Params) -> Gradient:
             context = tf.distribute.get_replica_context()
             number = tf.cast(context.replica_id_in_sync_group, tf.int32)
             with tf.device(home):  # where the images are: only this replica's own travel

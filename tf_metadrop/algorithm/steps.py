@@ -1,17 +1,37 @@
 """The compiled steps of meta-training and meta-testing."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
 from tf_metadrop.algorithm.execution import execution
-from tf_metadrop.algorithm.outer_loop import for_each_task, meta_gradient, meta_step, task_loss, vectorised_gradient
-from tf_metadrop.algorithm.tasks import task_getter
+from tf_metadrop.algorithm.outer_loop import (
+    Gradient,
+    State,
+    for_each_task,
+    meta_gradient,
+    meta_step,
+    task_loss,
+    vectorised_gradient,
+)
+from tf_metadrop.algorithm.tasks import Task, task_getter
+from tf_metadrop.config.config import Config
 from tf_metadrop.methods import metric
 from tf_metadrop.nn import fused
 from tf_metadrop.nn.params import dtype_of
 from tf_metadrop.nn.rng import StandardNormal, fold
 
+if TYPE_CHECKING:
+    from tf_metadrop.methods.method import Method
+    from tf_metadrop.nn.types import Params, TaskNoise
 
-def make_train_step(config, method, shared_gradient=None):
+
+def make_train_step(
+    config: Config, method: Method, shared_gradient: Callable[..., Gradient] | None = None
+) -> tf.types.experimental.PolymorphicFunction:
     """The compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
 
     Where the loss, the gradient or the new weights hold a number that is none, the loss is NaN and the state stays as
@@ -24,7 +44,9 @@ def make_train_step(config, method, shared_gradient=None):
     gradient_of = shared_gradient or (vectorised_gradient if how.at_once else meta_gradient)
 
     @tf.function(autograph=False, jit_compile=how.xla and not shared_gradient)
-    def train_step(state, images, support, query, key):
+    def train_step(
+        state: State, images: tf.Tensor, support: tf.Tensor, query: tf.Tensor, key: tf.Tensor
+    ) -> tuple[State, tf.Tensor, tf.Tensor]:
         key = fold(key, state.iteration)
         dtype = dtype_of(state.params)
         task = task_getter(images, support, query, config, dtype)
@@ -39,12 +61,12 @@ def make_train_step(config, method, shared_gradient=None):
     return train_step
 
 
-def are_numbers(tensors):
+def are_numbers(tensors: Iterable[tf.Tensor]) -> tf.Tensor:
     """Whether all numbers are finite, a scalar."""
     return tf.reduce_all(tf.math.is_finite(tf.concat([tf.reshape(t, [-1]) for t in tensors], 0)))
 
 
-def make_test_step(config, method):
+def make_test_step(config: Config, method: Method) -> tf.types.experimental.PolymorphicFunction:
     """The compiled evaluation step: (params, images, support, query, key, first) -> {metric: [metabatch]}.
 
     n_test_mc_samp noise samples per inner step; no second-order graph is built. Into the key the task's number is
@@ -52,11 +74,13 @@ def make_test_step(config, method):
     """
     how, c = execution(config), config
 
-    def metrics(params, task, noise, *samples):
+    def metrics(params: Params, task: Task, noise: TaskNoise, *samples: int) -> dict[str, tf.Tensor]:
         logits = task_loss(params, task, c, method, noise, *samples)[2]
         return metric.evaluate(logits, task.query_y)
 
-    def every_metric(params, images, support, query, key, first):
+    def every_metric(
+        params: Params, images: tf.Tensor, support: tf.Tensor, query: tf.Tensor, key: tf.Tensor, first: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         dtype = dtype_of(params)
         get_task = task_getter(images, support, query, c, dtype)
         get_noise = lambda index: StandardNormal(fold(key, first + index), dtype)
@@ -66,14 +90,14 @@ def make_test_step(config, method):
             return metrics(every, get_task(numbers), get_noise(numbers), *samples)
         tasks_in_flight, in_flight = (how.in_flight, 1) if c.metabatch > 1 else (1, how.in_flight)
 
-        def one(index):
+        def one(index: tf.Tensor) -> dict[str, tf.Tensor]:
             return metrics(params, get_task(index), get_noise(index), *samples, in_flight)
 
         numbers = dict.fromkeys(metric.names(), dtype)
         return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=tasks_in_flight)
 
     @tf.function(autograph=False, jit_compile=how.xla)
-    def test_step(*args):
+    def test_step(*args: Any) -> dict[str, tf.Tensor]:
         with fused.Ahead(not how.xla):
             return every_metric(*args)
 

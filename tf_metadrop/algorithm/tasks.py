@@ -1,8 +1,11 @@
 """Episodes as tensors."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
+
+from tf_metadrop.config.config import Config
 
 
 class Task(NamedTuple):
@@ -14,7 +17,18 @@ class Task(NamedTuple):
     query_y: tf.Tensor  # [way * query, way]
 
 
-def gather_task(images, support, query, way, shot, n_query, dtype=tf.float32) -> Task:
+TaskGetter: TypeAlias = Callable[[tf.Tensor], Task]  # from a task's number, or several tasks'
+
+
+def gather_task(
+    images: tf.Tensor,
+    support: tf.Tensor,
+    query: tf.Tensor,
+    way: int,
+    shot: int,
+    n_query: int,
+    dtype: tf.DType | str = tf.float32,
+) -> Task:
     """Cuts one episode out of a split.
 
     Args:
@@ -23,18 +37,20 @@ def gather_task(images, support, query, way, shot, n_query, dtype=tf.float32) ->
       dtype: of the task's images and labels.
     """
 
-    def cut(indices):
+    def cut(indices: tf.Tensor) -> tf.Tensor:
         x = tf.gather(images, indices)
         return tf.cast(x, dtype) / 255 if images.dtype == tf.uint8 else tf.cast(x, dtype)
 
-    def one_hot(indices, per_class):
+    def one_hot(indices: tf.Tensor, per_class: int) -> tf.Tensor:
         labels = tf.one_hot(tf.repeat(tf.range(way), per_class), way, dtype=dtype)
         return tf.broadcast_to(labels, [*indices.shape[:-1], *labels.shape])
 
     return Task(cut(support), one_hot(support, shot), cut(query), one_hot(query, n_query))
 
 
-def task_getter(images, support, query, config, dtype=tf.float32):
+def task_getter(
+    images: tf.Tensor, support: tf.Tensor, query: tf.Tensor, config: Config, dtype: tf.DType | str = tf.float32
+) -> TaskGetter:
     """A function from a task's number, or several tasks', to its Task, for the arguments of a step."""
     way, shot, n_query = config.way, config.shot, config.query
     cut = lambda indices, index: tf.gather(indices, index)

@@ -6,12 +6,13 @@ import json
 import os
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
@@ -21,7 +22,7 @@ class Cluster(NamedTuple):
     """The processes of a run, from TF_CONFIG."""
 
     addresses: list[str]  # host:port, the chief's first
-    index: int  # this process's
+    number: int  # this process's
 
 
 class Team(NamedTuple):
@@ -47,13 +48,14 @@ class Team(NamedTuple):
             except UsageError as error:
                 sent = error
         data = np.frombuffer(pickle.dumps(sent) if self.chief else b"", np.uint8)
+        assert self.total  # there are several processes
         size = self.total(np.frombuffer(np.int64(data.size).tobytes(), np.uint8)).view(np.int64)[0]
         received = pickle.loads(self.total(data if self.chief else np.zeros(size, np.uint8)).tobytes())
         if isinstance(received, UsageError):
             raise received
         return received
 
-    def agree(self, config):
+    def agree(self, config: Config) -> Config:
         """This config with the chief's savedir.
 
         Raises:
@@ -95,12 +97,12 @@ def cluster() -> Cluster | None:
         ) from None
 
 
-def adder(strategy) -> Callable:
+def adder(strategy: tf.distribute.Strategy) -> Callable[[np.ndarray], np.ndarray]:
     """A function that gives every worker the bytes of the first replica: [n] uint8 -> the same, n equal everywhere."""
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.float32)])
-    def add(values):
-        def one_replica(values):
+    def add(values: tf.Tensor) -> tf.Tensor:
+        def one_replica(values: tf.Tensor) -> tf.Tensor:
             first = tf.equal(tf.distribute.get_replica_context().replica_id_in_sync_group, 0)
             mine = tf.where(first, values, 0.0)  # floats: every kind of device can add them
             return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, mine)
@@ -111,7 +113,7 @@ def adder(strategy) -> Callable:
 
 
 @contextlib.contextmanager
-def watch(config):
+def watch(config: Config) -> Iterator[None]:
     """Says it in one sentence if another worker stops; TensorFlow notices within about ten seconds."""
     try:
         yield
