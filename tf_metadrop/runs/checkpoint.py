@@ -14,6 +14,7 @@ import pathlib
 import struct
 import sys
 import zipfile
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,14 +69,14 @@ def packed(saved: Saved) -> bytes:
     arrays = {f"{group}/{name}": w.numpy() for group, of in groups.items() for name, w in of.items()}
     kind, keys, position, has_gauss, gauss = saved.random
     arrays |= {"iteration": saved.state.iteration.numpy(), "random/keys": keys, "random/position": position}
-    text = {"config": saved.config, "progress": saved.progress, "random": [kind, has_gauss, gauss]}
+    text: dict[str, Any] = {"config": saved.config, "progress": saved.progress, "random": [kind, has_gauss, gauss]}
     text["images"] = saved.images
     buffer = io.BytesIO()
     np.savez(buffer, json=json.dumps(text), **arrays)
     return sealed(buffer.getvalue())
 
 
-def write(path: pathlib.Path, data: bytes, before=lambda: None) -> None:
+def write(path: pathlib.Path, data: bytes, before: Callable[[], None] = lambda: None) -> None:
     """Writes a file atomically; calls `before` when it is complete and not yet in its place, if there is an old one."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:

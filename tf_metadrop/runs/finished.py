@@ -3,14 +3,12 @@
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs import record
-
-TASK = "dataset", "way", "shot"
-
 
 NUMBERS = {  # that the tables take from a file
     "meta_test": ("accuracy", "interval", "episodes"),
@@ -24,14 +22,14 @@ class Run:
 
     directory: pathlib.Path
     config: Config  # of the test, but for what the run is named after: identity.of_method()
-    trained_with: dict  # settings of the training, as far as they are known
-    test: dict | None  # what meta_test.json holds
-    attack: list  # rows of attack.json
+    trained_with: dict[str, Any]  # settings of the training, as far as they are known
+    test: dict[str, Any] | None  # what meta_test.json holds
+    attack: list[dict[str, Any]]  # rows of attack.json
 
     @property
-    def task(self):
+    def task(self) -> tuple[str, int, int]:
         """(dataset, way, shot)."""
-        return tuple(getattr(self.config, name) for name in TASK)
+        return self.config.dataset, self.config.way, self.config.shot
 
     @property
     def gradient(self) -> str:
@@ -63,7 +61,7 @@ def find(folders: list[pathlib.Path]) -> list[Run]:
     Raises:
       UsageError: a folder is missing or holds none, or a file is not what a run writes.
     """
-    runs = []
+    runs: list[Run] = []
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{folder} is no folder: give folders of savedirs.")

@@ -1,10 +1,12 @@
 """A savedir's model and the settings to test it with."""
 
+from __future__ import annotations
+
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
 from tf_metadrop.algorithm.episodes import Images
 from tf_metadrop.algorithm.execution import prepare
@@ -17,6 +19,9 @@ from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn.params import cast
 from tf_metadrop.runs import checkpoint
 
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params
+
 
 def test_split(config: Config) -> np.ndarray:
     """The images of --eval_split, as `load_split` gives them."""
@@ -28,7 +33,7 @@ def test_images(config: Config) -> Images:
     return Images(test_split(config), config)
 
 
-def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, tf.Tensor], dict]:
+def load_run(config: Config, given: set[str] | None) -> tuple[Config, Params, dict]:
     """The Config to test a savedir's model with, its parameters, and the settings of its run. Prepares TensorFlow.
 
     Settings of the task and the inner loop that were not given are the run's own; those that were may differ from it
@@ -51,7 +56,7 @@ def load_run(config: Config, given: set[str] | None) -> tuple[Config, dict[str, 
     return config, cast(fitting, config.dtype), run
 
 
-def fitted(directory: pathlib.Path, params, run: dict, config: Config) -> dict[str, tf.Tensor]:
+def fitted(directory: pathlib.Path, params: Params, run: dict, config: Config) -> Params:
     """The parameters of a run that are to be tested as `config` says; warns if its training images are not here.
 
     Raises:

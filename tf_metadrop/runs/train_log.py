@@ -3,14 +3,18 @@
 metrics.jsonl holds only what the seed determines, so that it can be compared byte by byte; times are in timing.jsonl.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import pathlib
 import sys
 import time
+from typing import Any
 
 from tqdm import tqdm
 
+from tf_metadrop.config.config import Config
 from tf_metadrop.runs.wandb_run import Wandb
 from tf_metadrop.util.progress import has_terminal
 
@@ -30,7 +34,7 @@ class TrainLog:
 
     FILES = ("meta_train.log", "metrics.jsonl", "timing.jsonl")
 
-    def __init__(self, directory: pathlib.Path, config, progress: dict | None = None):
+    def __init__(self, directory: pathlib.Path, config: Config, progress: dict[str, Any] | None = None):
         self._config = config
         self._paths = {name: directory / name for name in self.FILES}
         progress = progress or dict(sizes=dict.fromkeys(self.FILES, 0), elapsed=0.0, sums=[0.0, 0.0, 0], done=0)
@@ -44,10 +48,10 @@ class TrainLog:
         self._wandb = Wandb(directory, config)
         self._bar = tqdm(total=config.n_train_iters + 1, initial=self._first, unit="it", disable=not has_terminal())
 
-    def __enter__(self):
+    def __enter__(self) -> TrainLog:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._bar.close()
         self._wandb.finish()
 
@@ -78,13 +82,13 @@ class TrainLog:
         """Writes an evaluation's means over its tasks, {metric: mean}."""
         self._line(split, iteration, means, f"{split}_")
 
-    def _line(self, split, iteration, metrics, prefix, **more):
+    def _line(self, split: str, iteration: int, metrics: dict[str, float], prefix: str, **more: float) -> None:
         metrics = {SHORT.get(name, name): value for name, value in metrics.items()}
         episode = iteration * self._config.metabatch
         text = f"{LABELS[split]}: episode {episode}, ({self._elapsed():.3f} secs), "
         text += ", ".join(f"{name} {value:f}" for name, value in metrics.items())
         self._write("meta_train.log", f"{text}\n")
-        numbers = {"iter": iteration, "episode": episode, **more}
+        numbers: dict[str, float] = {"iter": iteration, "episode": episode, **more}
         numbers |= {f"{prefix}{name}": value for name, value in metrics.items()}
         known = {name: value if math.isfinite(value) else None for name, value in numbers.items()}  # JSON has no NaN
         self._write("metrics.jsonl", json.dumps(known) + "\n")
@@ -93,7 +97,7 @@ class TrainLog:
         tqdm.write(f"Iter {iteration} {text}{self._time_left()}")
         sys.stdout.flush()
 
-    def _time_left(self):
+    def _time_left(self) -> str:
         """For terminals without a progress bar."""
         done = self._done - self._first
         if not self._bar.disable or done == 0:
@@ -101,14 +105,14 @@ class TrainLog:
         left = (time.monotonic() - self._began) / done * (self._config.n_train_iters + 1 - self._done)
         return f" [{tqdm.format_interval(left)} left]"
 
-    def _elapsed(self):
+    def _elapsed(self) -> float:
         return self._before + time.monotonic() - self._began
 
-    def _write(self, name, text):
+    def _write(self, name: str, text: str) -> None:
         with open(self._paths[name], "a") as file:
             file.write(text)
 
 
-def header(config) -> bytes:
+def header(config: Config) -> bytes:
     """The first lines of meta_train.log: every setting, and an empty line."""
     return "".join(f"{name}: {value}\n" for name, value in config.as_dict().items()).encode() + b"\n"

@@ -5,6 +5,10 @@ import os
 import pathlib
 import sys
 import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+from tf_metadrop.config.config import Config
 
 WANDB_PROJECT = "tf_metadrop"
 
@@ -20,8 +24,8 @@ class Wandb:
 
     KEPT = "wandb_id.txt"
 
-    def __init__(self, directory: pathlib.Path, config):
-        self._run = None
+    def __init__(self, directory: pathlib.Path, config: Config):
+        self._run: Any = None
         mode = wandb_mode(config.wandb)
         if mode == "disabled":
             return
@@ -49,8 +53,8 @@ class Wandb:
     def figures(self, paths: dict[str, pathlib.Path]) -> None:
         """Logs PNG files, and GIF files as moving pictures, under these names."""
 
-        def act(wandb):
-            of_kind = {".png": wandb.Image, ".gif": lambda path: wandb.Video(path, format="gif")}
+        def act(wandb: Any) -> None:
+            of_kind: dict[str, Any] = {".png": wandb.Image, ".gif": lambda path: wandb.Video(path, format="gif")}
             self._run.log({name: of_kind[path.suffix](str(path)) for name, path in paths.items()})
 
         self._do(act)
@@ -59,7 +63,7 @@ class Wandb:
         """Ends the W&B run."""
         self._do(lambda _: self._run.finish())
 
-    def _do(self, act) -> None:
+    def _do(self, act: Callable[[Any], Any]) -> None:
         """Calls act(wandb) if there is a run; if W&B fails there is none from then on."""
         if self._run:
             import wandb
