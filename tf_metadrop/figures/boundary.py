@@ -5,6 +5,8 @@ is the vertical line at 0. Second axis: t-SNE of what is left of the features.
 """
 
 import pathlib
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,12 +14,14 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import style
 from tf_metadrop.util import safe_pickle
 
+Arrays: TypeAlias = dict[str, np.ndarray]  # a task of export.pkl, or points in the plane, by name
+
 ARRAYS = {"htr": 3, "hte": 3, "w": 3, "b": 2, "ytr": 1, "yte": 1}  # and how many axes each has
 CLASS_COLOURS = style.BLUE, style.VERMILLION
 ACROSS, UP = "distance from the decision boundary", "t-SNE of the rest"
 
 
-def load(path: pathlib.Path) -> list[dict[str, np.ndarray]]:
+def load(path: pathlib.Path) -> list[Arrays]:
     """The tasks of an export.pkl, this program's or the TF1 program's; see `export_features` for the arrays.
 
     Raises:
@@ -39,7 +43,7 @@ def load(path: pathlib.Path) -> list[dict[str, np.ndarray]]:
     return tasks
 
 
-def problem(task: dict) -> str | None:
+def problem(task: Arrays) -> str | None:
     """What is wrong with a task's arrays; None if nothing is."""
     for name, rank in ARRAYS.items():
         array = task.get(name)
@@ -49,7 +53,9 @@ def problem(task: dict) -> str | None:
             return f"{name} is not finite"
     steps, support, features = task["htr"].shape
     query = task["hte"].shape[1]
-    expected = dict(hte=(steps, query, features), w=(steps, features, 2), b=(steps, 2), ytr=(support,), yte=(query,))
+    expected: dict[str, tuple[int, ...]] = dict(
+        hte=(steps, query, features), w=(steps, features, 2), b=(steps, 2), ytr=(support,), yte=(query,)
+    )
     if "htr_sample" in task:
         sampled = task["htr_sample"]
         if not isinstance(sampled, np.ndarray) or sampled.ndim != 4 or sampled.dtype.kind not in "iuf":
@@ -63,7 +69,7 @@ def problem(task: dict) -> str | None:
     return None if set(np.unique(task["ytr"])) | set(np.unique(task["yte"])) <= {0, 1} else "a class is not 0 or 1"
 
 
-def projections(task: dict, seed: int) -> list[dict[str, np.ndarray]]:
+def projections(task: Arrays, seed: int) -> list[Arrays]:
     """Points in the plane for every step: {"support": [n, 2], "query": [m, 2], "sampled": [samples * n, 2]}.
 
     t-SNE of a step starts from that of the step before, so that points can be followed from one to the next.
@@ -101,7 +107,7 @@ def first_embedding(points: np.ndarray) -> np.ndarray:
     return (component / max(component.std(), 1e-12) * 1e-4).astype(np.float32)[:, None]
 
 
-def panel(axes, points: dict, task: dict, small=False) -> None:
+def panel(axes: Any, points: Arrays, task: Arrays, small: bool = False) -> None:
     """One step: support (large, outlined), sampled support (faint dots), query (stars) and the boundary."""
     scale = 0.5 if small else 1.0
     size = lambda full: full * scale**2
@@ -119,7 +125,7 @@ def panel(axes, points: dict, task: dict, small=False) -> None:
     axes.set_yticks([])
 
 
-def legend(figure, task: dict, where: str, columns: int) -> None:
+def legend(figure: Any, task: Arrays, where: str, columns: int) -> None:
     """What colours and markers mean, outside of the panels."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -136,7 +142,7 @@ def legend(figure, task: dict, where: str, columns: int) -> None:
     figure.legend(handles=handles, loc=f"outside {where} center", ncols=columns, **look)
 
 
-def draw_step(path: pathlib.Path, points: dict, task: dict) -> pathlib.Path:
+def draw_step(path: pathlib.Path, points: Arrays, task: Arrays) -> pathlib.Path:
     """One step of one task."""
     figure = style.new_figure(style.COLUMN, style.COLUMN)
     axes = figure.subplots()
@@ -147,7 +153,7 @@ def draw_step(path: pathlib.Path, points: dict, task: dict) -> pathlib.Path:
     return style.save(figure, path)
 
 
-def draw_row(path: pathlib.Path, steps: list[dict], task: dict) -> pathlib.Path:
+def draw_row(path: pathlib.Path, steps: list[Arrays], task: Arrays) -> pathlib.Path:
     """All steps of one task side by side, with one scale of distances."""
     figure = style.new_figure(1.25 * len(steps) + 0.3, 2.0)
     panels = figure.subplots(1, len(steps), sharex=True, squeeze=False)[0]
@@ -160,7 +166,7 @@ def draw_row(path: pathlib.Path, steps: list[dict], task: dict) -> pathlib.Path:
     return style.save(figure, path)
 
 
-def draw(savedir: pathlib.Path, seed: int, progress) -> list[pathlib.Path]:
+def draw(savedir: pathlib.Path, seed: int, progress: Callable[[list[Arrays]], Iterable[Arrays]]) -> list[pathlib.Path]:
     """`plot/step{k}/{i}.png` for every step k and task i, as the TF1 program names them, and `plot/steps/{i}.png`.
 
     Args:

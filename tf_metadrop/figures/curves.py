@@ -48,8 +48,9 @@ def load(savedir: pathlib.Path) -> dict:
         raise UsageError(f"{path} is not there: give the savedir of a run of --mode=meta_train.")
     text = path.read_text(errors="replace")
     metabatch = re.search(r"^metabatch: (\d+)$", text, re.MULTILINE)
-    curves = {}
+    curves: dict[str, dict[str, list]] = {}
     for split, episode, seconds, cent, acc in LINE.findall(text) if metabatch else ():
+        assert metabatch
         curve = curves.setdefault(split, dict(iter=[], hours=[], cent=[], acc=[]))
         try:
             values = int(episode) // int(metabatch[1]), float(seconds) / 3600, float(cent), float(acc)

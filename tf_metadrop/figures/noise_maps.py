@@ -1,7 +1,10 @@
 """What the noise does to features: channels of the first blocks under repeated noise, moving and as a contact sheet."""
 
+from __future__ import annotations
+
 import pathlib
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,12 +12,20 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import style
 from tf_metadrop.methods import network, noise
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tf_metadrop.config.config import Config
+    from tf_metadrop.methods.noise import NoiseType
+    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.types import Normal
+
 LAYERS, CHANNELS, SAMPLES, IMAGES = (1, 2), 8, 30, 3
 MILLISECONDS = 150  # for a frame
 SIDE = 112  # screen pixels of a map in the GIF
 
 
-def sampled_maps(config, given=None) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+def sampled_maps(config: Config, given: set[str] | None = None) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Features of images of three test classes with the meta-learned weights, before any inner step, under noise.
 
     Args:
@@ -34,10 +45,10 @@ def sampled_maps(config, given=None) -> tuple[np.ndarray, dict[int, np.ndarray]]
         raise UsageError(f"{config.directory} is a run of {config.method}, which has no noise to show: give another.")
     split = test_split(config)[:IMAGES, 0]
     x = tf.cast(split, config.dtype) / (255 if split.dtype == np.uint8 else 1)
-    method, kept = load_method(config), {}
+    method, kept = load_method(config), dict[int, list[np.ndarray]]()
     draw = rng.StandardNormal(rng.fold(rng.key(config.seed, rng.EXPORT), len(split)), x.dtype)
     for sample in range(SAMPLES):
-        recorder = Recorder(method.noise)
+        recorder: Any = Recorder(method.noise)
         network.hidden(params, x, method._replace(noise=recorder), partial(draw, 0, sample))
         for layer in LAYERS:
             kept.setdefault(layer, []).append(recorder.maps[layer].numpy())
@@ -47,10 +58,11 @@ def sampled_maps(config, given=None) -> tuple[np.ndarray, dict[int, np.ndarray]]
 class Recorder:
     """A noise type that keeps what its blocks hand on, by layer, in `maps`."""
 
-    def __init__(self, noise):
-        self.noise, self.maps, self.logits = noise, {}, noise.logits
+    def __init__(self, noise: NoiseType):
+        self.noise, self.logits = noise, noise.logits
+        self.maps: dict[int, tf.Tensor] = {}
 
-    def features(self, site, normal):
+    def features(self, site: Site, normal: Normal | None) -> tf.Tensor:
         """As the noise type's."""
         self.maps[site.number] = self.noise.features(site, normal)
         return self.maps[site.number]
@@ -88,8 +100,8 @@ def draw_gif(path: pathlib.Path, images: np.ndarray, maps: np.ndarray) -> pathli
     from PIL import Image
 
     low, high = maps.min((0, 2, 3), keepdims=True), maps.max((0, 2, 3), keepdims=True)
-    grey = np.uint8(255 * (maps - low) / np.maximum(high - low, 1e-12))
-    still = np.uint8(255 * images.mean(-1))
+    grey = (255 * (maps - low) / np.maximum(high - low, 1e-12)).astype(np.uint8)
+    still = (255 * images.mean(-1)).astype(np.uint8)
     frames = []
     for sample in grey:
         rows = [[image, *np.moveaxis(maps, -1, 0)] for image, maps in zip(still, sample, strict=True)]
@@ -107,7 +119,7 @@ def enlarged(grey: np.ndarray) -> np.ndarray:
     return np.pad(large, 2, constant_values=255)
 
 
-def draw(config, given=None) -> list[pathlib.Path]:
+def draw(config: Config, given: set[str] | None = None) -> list[pathlib.Path]:
     """`plot/noise/layer{1,2}.{png,gif}` in the savedir; returns the files written."""
     images, maps = sampled_maps(config, given)
     folder, written = config.directory / "plot" / "noise", []

@@ -4,6 +4,7 @@ import itertools
 import pathlib
 import re
 
+from tf_metadrop.config.config import Config
 from tf_metadrop.figures import style
 
 NORMS = {"l1": r"$\ell_1$", "l2": r"$\ell_2$", "linf": r"$\ell_\infty$"}
@@ -17,7 +18,7 @@ def paper_name(method: str) -> str:
     return REGULARIZERS.get(method, method)
 
 
-def draw(path: pathlib.Path, runs: dict[str, list[dict]], config, paper: dict) -> None:
+def draw(path: pathlib.Path, runs: dict[str, list[dict]], config: Config, paper: dict) -> None:
     """Draws runs, {label: rows of `attack.attack_model`}, and the paper's curves of the same task, to a PNG.
 
     Args:

@@ -4,6 +4,7 @@ import itertools
 import math
 import pathlib
 from collections.abc import Iterable
+from typing import Any
 
 # Wong's palette, which the colour-blind can tell apart.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS = (
@@ -18,7 +19,7 @@ SMALL = 8  # points
 def compared_first(kinds: Iterable[str]) -> list[str]:
     """These labels, which begin with a method, MAML's and Meta-dropout's first: so they keep their colours."""
 
-    def place(kind):
+    def place(kind: str) -> int:
         method = kind.split(" (")[0]
         if method not in COMPARED:
             return 2 * len(COMPARED)
@@ -44,14 +45,14 @@ def colours_of(kinds: Iterable[str]) -> dict[str, str]:
     return {kind: colors.to_hex(colormaps["turbo"](i / (len(kinds) - 1))) for i, kind in enumerate(kinds)}
 
 
-def new_figure(width: float, height: float):
+def new_figure(width: float, height: float) -> Any:
     """An empty matplotlib figure of this size in inches."""
     from matplotlib.figure import Figure  # not pyplot, which keeps state and may open windows
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def legend_below(figure, handles: dict) -> None:
+def legend_below(figure: Any, handles: dict) -> None:
     """A legend {label: handle} below the panels, in as many columns as have room, for which the figure grows."""
     widest = 0.55 + 0.058 * max(map(len, handles))  # inches, in SMALL type
     columns = max(1, min(len(handles), 4, int(figure.get_figwidth() / widest)))
@@ -60,7 +61,7 @@ def legend_below(figure, handles: dict) -> None:
     figure.legend(handles.values(), handles, **look)
 
 
-def bare(axes, grid=True) -> None:
+def bare(axes: Any, grid: bool = True) -> None:
     """Without the frame's upper and right side, with a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=SMALL)
@@ -69,7 +70,7 @@ def bare(axes, grid=True) -> None:
         axes.set_axisbelow(True)
 
 
-def save(figure, path: pathlib.Path) -> pathlib.Path:
+def save(figure: Any, path: pathlib.Path) -> pathlib.Path:
     """Writes the figure, at 300 dots an inch, making its folder; returns the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=300)

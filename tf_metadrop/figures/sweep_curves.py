@@ -2,6 +2,7 @@
 
 import itertools
 import pathlib
+from typing import Any
 
 from tf_metadrop.figures import style
 
@@ -21,7 +22,7 @@ def draw(path: pathlib.Path, rows: list[dict], parameters: list[str]) -> pathlib
     others = [name for name in parameters if name != across and several(name)]
     figure = style.new_figure(style.COLUMN, 2.8)
     axes = figure.subplots()
-    curves = {}
+    curves: dict[str, list[dict]] = {}
     for row in rows:
         curves.setdefault(", ".join(str(row[name]) for name in others), []).append(row)
     colours = style.colours_of(curves)
@@ -44,7 +45,7 @@ def draw(path: pathlib.Path, rows: list[dict], parameters: list[str]) -> pathlib
     return style.save(figure, path)
 
 
-def scale(axes, values: list[float]) -> None:
+def scale(axes: Any, values: list[float]) -> None:
     """Makes the horizontal axis logarithmic for values that span a decade, with ticks at them where they are few."""
     if len(values) > 2 and values[0] > 0 and values[-1] / values[0] >= 10:
         axes.set_xscale("log")
