@@ -2,6 +2,7 @@
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs import record
+from tf_metadrop.runs.finished import Run
 
 LEGEND = (
     "hours: of training, evaluations and compilation included, on the cores named, whatever ran beside it; memory: "
@@ -10,7 +11,7 @@ LEGEND = (
 )
 
 
-def rows(runs: list) -> list[dict]:
+def rows(runs: list[Run]) -> list[dict]:
     """Rows of the cost table, for those of the `finished.Run`s that say it.
 
     Raises:
@@ -27,7 +28,7 @@ def rows(runs: list) -> list[dict]:
     return sorted(found, key=lambda row: [str(row[name]) for name in ("task", "method", "gradient", "seed")])
 
 
-def row(run, cost: dict) -> dict:
+def row(run: Run, cost: dict) -> dict:
     """The row of a `finished.Run` that cost this."""
     machines = {f"{p['machine']['cores']} core(s) {p['machine']['cpu']}" for p in cost["parts"]}
     gflop = cost["gflop_per_iteration"]

@@ -4,6 +4,7 @@ import math
 
 from tf_metadrop.config import identity
 from tf_metadrop.figures import curves
+from tf_metadrop.runs.finished import Run
 
 SPLITS = "meta_val", "meta_test"
 LEGEND = (
@@ -16,7 +17,7 @@ LEGEND = (
 HELD_OUT = {"meta_val": "validation", "meta_test": "test"}
 
 
-def rows(runs: list) -> list[dict]:
+def rows(runs: list[Run]) -> list[dict]:
     """Rows of the table, for the `finished.Run`s whose log has evaluations on validation or else test classes."""
     found = []
     for run in runs:
@@ -29,7 +30,7 @@ def rows(runs: list) -> list[dict]:
     )
 
 
-def level(run, found: list) -> float:
+def level(run: Run, found: list[tuple[Run, str, dict]]) -> float:
     """The accuracy, in whole per cent, that all such runs of this method reached, first order aside."""
     kind = lambda r: (r.task, r.config.method, r.trained_with.get("n_train_iters"))
     alike = [
@@ -40,7 +41,7 @@ def level(run, found: list) -> float:
     return math.floor(100 * reached + 1e-6)  # 100 * 0.29 is a little less than 29
 
 
-def row(run, split: str, curve: dict, level: float) -> dict:
+def row(run: Run, split: str, curve: dict, level: float) -> dict:
     """One row."""
     accuracies = [100 * accuracy for accuracy in curve["acc"]]
     falls = [before - after for before, after in zip(accuracies, accuracies[1:], strict=False)]

@@ -2,11 +2,16 @@
 
 import csv
 import pathlib
+from typing import TypeAlias
 
 import numpy as np
 
 from tf_metadrop.config import identity
+from tf_metadrop.runs.finished import Run
 from tf_metadrop.util.interval import interval
+
+Kind: TypeAlias = tuple[str, str, str]  # method, gradient, rate
+BySeed: TypeAlias = dict[int | str, np.ndarray]  # accuracies of every task
 
 FILE = "meta_test.csv"
 LEGEND = (
@@ -27,7 +32,7 @@ def accuracies(directory: pathlib.Path) -> np.ndarray | None:
         return None
 
 
-def rows(runs: list) -> list[dict]:
+def rows(runs: list[Run]) -> list[dict]:
     """Rows of the table: every method against maml, and every meta-gradient against exact.
 
     Compared are runs of as many iterations that are `identity.comparable`; their inner learning
@@ -36,16 +41,16 @@ def rows(runs: list) -> list[dict]:
     Args:
       runs: `finished.Run`s.
     """
-    tasks = {}
+    tasks: dict[str, list[Run]] = {}
     for run in runs:
         tasks.setdefault(run.config.task_name, []).append(run)
     found = [row for name, of in tasks.items() for where, same in by_images(of) for row in compared(name + where, same)]
     return sorted(found, key=lambda row: (row["task"], row["of"] != "method", row["second"]))
 
 
-def by_images(runs: list) -> list[tuple[str, list]]:
+def by_images(runs: list[Run]) -> list[tuple[str, list[Run]]]:
     """[(what to add to the task's name, runs with the same images)] of a task's runs; the largest adds nothing."""
-    groups = []
+    groups: list[list[Run]] = []
     for run in runs:
         group = next(
             (
@@ -68,12 +73,12 @@ def by_images(runs: list) -> list[tuple[str, list]]:
     return named
 
 
-def compared(task: str, runs: list) -> list[dict]:
+def compared(task: str, runs: list[Run]) -> list[dict]:
     """Rows of a task's runs on the same images."""
-    groups = {}  # (test, training but for what is compared) -> {(method, gradient, rate): {seed: accuracies}}
+    groups: dict[tuple, dict[Kind, BySeed]] = {}  # by the test, and the training but for what is compared
     for run in runs:
         each = accuracies(run.directory) if run.test else None
-        if each is None or len(each) != run.test["episodes"]:
+        if run.test is None or each is None or len(each) != run.test["episodes"]:
             continue
         config, trained_with = run.test["config"], run.trained_with
         test = *(config[name] for name in identity.of_test_tasks()), config["metabatch"] > 1 and config.get("episodes")
@@ -81,7 +86,7 @@ def compared(task: str, runs: list) -> list[dict]:
         key = *test, len(each), *training
         kind = method(run), run.gradient, run.rate
         groups.setdefault(key, {}).setdefault(kind, {}).setdefault(run.seed, each)
-    found = []
+    found: list[dict] = []
     for _, group in sorted(groups.items(), key=lambda item: str(item[0])):
         for second, tested in group.items():
             for what, base in (("method", ("maml", second[1])), ("gradient", (second[0], "exact"))):
@@ -91,7 +96,7 @@ def compared(task: str, runs: list) -> list[dict]:
     return found
 
 
-def method(run) -> str:
+def method(run: Run) -> str:
     """Name of its method, with those of its coefficients that are not the defaults."""
     coefficients = identity.coefficients_in_force(run.trained_with)
     others = {name: value for name, value in coefficients.items() if value != identity.DEFAULTS[name]}
@@ -106,7 +111,7 @@ def shown(differences: np.ndarray) -> str:
     return "yes" if abs(mean.mean()) > interval(mean) and len(set(sides)) == 1 else "no"
 
 
-def row(task: str, what: str, first: tuple, second: tuple, runs_1: dict, runs_2: dict) -> list[dict]:
+def row(task: str, what: str, first: Kind, second: Kind, runs_1: BySeed, runs_2: BySeed) -> list[dict]:
     """One row; none if the two have no training seed in common."""
     seeds = sorted(runs_1.keys() & runs_2.keys(), key=str)
     if not seeds:

@@ -72,7 +72,7 @@ def settings(runs: dict[str, pathlib.Path]) -> tuple[list[dict], dict]:
     return rows, {name: first[name] for name in names if alike(name)}
 
 
-def figures(runs: dict[str, pathlib.Path], tested: list) -> list[Shown]:
+def figures(runs: dict[str, pathlib.Path], tested: list[finished.Run]) -> list[Shown]:
     """Everything that can be drawn of the runs; in time for the page, not kept as files."""
     shown = []
     with tempfile.TemporaryDirectory() as folder:

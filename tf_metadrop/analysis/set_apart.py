@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from tf_metadrop.config import identity
+from tf_metadrop.runs.finished import Run
 
 OF_TEST = "n_test_mc_samp", "precision", *identity.of_test_tasks()
 
 
-def settings(run) -> dict[str, Any]:
+def settings(run: Run) -> dict[str, Any]:
     """Settings of a `finished.Run` that could set it apart: of its training, and, as "tested with ...", of its test."""
     trained_with, test = run.trained_with, (run.test or {}).get("config", {})
     found = {name: trained_with.get(name) for name in ("data_dir", identity.IMAGES)}
@@ -18,7 +19,7 @@ def settings(run) -> dict[str, Any]:
     return found | {f"tested with {name}": identity.value(test, name) for name in OF_TEST}
 
 
-def texts(runs: list) -> list[str]:
+def texts(runs: list[Run]) -> list[str]:
     """For each of these runs of one task and method, what most of the others have otherwise, as "episodes tf1"."""
     every = [settings(run) for run in runs]
     names = list(dict.fromkeys(name for each in every for name in each))

@@ -22,7 +22,7 @@ def rows(trials: list[dict]) -> list[dict]:
     """The trials, as the file has them, and which were chosen."""
     swept = [name for name in trials[0] if name not in MEASURED]
     kind = lambda trial: tuple(trial[name] for name in swept[:-1])
-    best = {}
+    best: dict[tuple, dict] = {}
     for trial in trials:
         if kind(trial) not in best or float(trial["val_accuracy"]) > float(best[kind(trial)]["val_accuracy"]):
             best[kind(trial)] = trial

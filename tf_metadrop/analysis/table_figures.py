@@ -7,17 +7,18 @@ from tf_metadrop.analysis.set_apart import most
 from tf_metadrop.config import identity
 from tf_metadrop.figures import curves, learning, robustness
 from tf_metadrop.figures.style import COMPARED
+from tf_metadrop.runs.finished import Run
 
 HELD_OUT = {"meta_val": "accuracy on validation classes (%)", "meta_test": "accuracy on test classes (%)"}
 
 
-def draw(runs: list, published: dict, output: pathlib.Path) -> dict[str, pathlib.Path]:
+def draw(runs: list[Run], published: dict, output: pathlib.Path) -> dict[str, pathlib.Path]:
     """Everything that can be drawn of these `finished.Run`s: {title: file}.
 
     Args:
       published: `published.accuracies()`.
     """
-    written = {}
+    written: dict[str, pathlib.Path] = {}
     for task in sorted({run.task for run in runs}):
         name, title = "{}_{}way{}shot".format(*task), "{} {}-way {}-shot".format(*task)
         known = [known for method in COMPARED for known in numbers(published, task, method)]
@@ -44,7 +45,7 @@ def numbers(published: dict, task: tuple, method: str) -> list[learning.Publishe
     return [learning.Published(source, method, float(text.split()[0])) for source, text in cells.items()]
 
 
-def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]:
+def evaluations(runs: list[Run], split: str, gradients: bool) -> list[learning.Curve]:
     """The curves of those runs that were evaluated on this split while they trained.
 
     Labels are of the method (and the inner learning rate, if it is not its only `main_rates`, and what of its training
@@ -70,20 +71,20 @@ def evaluations(runs: list, split: str, gradients: bool) -> list[learning.Curve]
     return found
 
 
-def kind(run) -> tuple[str, str]:
+def kind(run: Run) -> tuple[str, str]:
     """(method, gradient)."""
     return run.config.method, run.gradient
 
 
-def main_rates(runs: list) -> dict[tuple[str, str], set[float]]:
+def main_rates(runs: list[Run]) -> dict[tuple[str, str], set[float]]:
     """The inner learning rate that most runs of each `kind` have; several rates, if as many have each."""
-    rates = {}
+    rates: dict[tuple[str, str], list[float]] = {}
     for run in runs:
         rates.setdefault(kind(run), []).append(run.config.inner_lr)
     return {of: most(found) for of, found in rates.items()}
 
 
-def draw_attacks(runs: list, output: pathlib.Path) -> list[pathlib.Path]:
+def draw_attacks(runs: list[Run], output: pathlib.Path) -> list[pathlib.Path]:
     """A robustness figure for each task of the attacked runs among these; returns the files written."""
     attacked, written = [run for run in runs if run.attack], []
     for task in sorted({run.task for run in attacked}):
@@ -93,10 +94,10 @@ def draw_attacks(runs: list, output: pathlib.Path) -> list[pathlib.Path]:
     return written
 
 
-def labels(runs: list) -> dict[str, list[dict]]:
+def labels(runs: list[Run]) -> dict[str, list[dict]]:
     """{label: rows} of attacked runs: the method, where that is not enough also steps, iterations, or the folder."""
 
-    def names(run):
+    def names(run: Run) -> list[str]:
         steps = run.attack[0]["steps"]
         steps = f"{steps} step{'s' * (steps > 1)}"
         return [f"{run.config.method}{more}" for more in ("", f" ({steps})", f" ({run.iterations} its, {steps})")]

@@ -3,6 +3,7 @@
 import csv
 import io
 import pathlib
+from collections.abc import Callable
 
 from tf_metadrop.analysis import cost, learning_table, paired, published, set_apart, sweep_table, table_figures
 from tf_metadrop.analysis.published import SOURCES
@@ -17,7 +18,7 @@ LEGEND = (
 )
 
 
-def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
+def accuracy_rows(runs: list[Run], wanted: Callable[[str], bool]) -> list[dict]:
     """Rows of the accuracy tables: every published number and every run whose method `wanted` accepts."""
     theirs, rows = published.accuracies(), []
     tested = [run for run in runs if run.test]
@@ -29,7 +30,7 @@ def accuracy_rows(runs: list[Run], wanted) -> list[dict]:
         head = {"task": f"{key[0]} {key[1]}-way {key[2]}-shot", "method": key[3]}
         ours = [run for run in tested if (*run.task, run.config.method) == key]
         for run in ours:
-            t = run.test
+            t = run.test or {}
             rows.append(
                 {
                     **head, **cells, "ours": f"{t['accuracy']:.2f} ± {t['interval']:.2f}", "gradient": run.gradient,
@@ -56,12 +57,12 @@ def noise_rows(rows: list[dict]) -> list[dict]:
 
     Of those two only the runs by a meta-gradient that a run of another noise type has, if there is such a run.
     """
-    gradients = {}  # by task: those of the other noise types' runs
+    gradients: dict[str, set[str]] = {}  # by task: those of the other noise types' runs
     for row in rows:
         if row["method"] not in MAIN:
             gradients.setdefault(row["task"], set()).update({row["gradient"]} - {""})
 
-    def belongs(row):
+    def belongs(row: dict) -> bool:
         wanted = gradients.get(row["task"])
         return wanted is not None and (row["method"] not in MAIN or not wanted or row["gradient"] in wanted)
 

@@ -3,13 +3,15 @@
 import csv
 import pathlib
 
+from tf_metadrop.config.config import Config
+
 FOLDER = pathlib.Path(__file__).parent
 SOURCES = {"paper": "paper", "authors_repository": "authors' repository", "report": "report"}
 
 
 def accuracies() -> dict[tuple, dict[str, str]]:
     """Accuracies of others: {(dataset, way, shot, method): {source: "96.63 ± 0.13"}}."""
-    found = {}
+    found: dict[tuple, dict[str, str]] = {}
     with open(FOLDER / "accuracy.csv", newline="") as file:
         for row in csv.DictReader(file):
             base, _, remark = row["method"].partition(" (")
@@ -23,11 +25,12 @@ def accuracies() -> dict[tuple, dict[str, str]]:
     return found
 
 
-def robustness(config) -> dict[str, dict[str, list[tuple[float, float]]]]:
+def robustness(config: Config) -> dict[str, dict[str, list[tuple[float, float]]]]:
     """The paper's curves for this task: {norm: {curve: [(radius, accuracy in per cent)]}}; {} if it has none."""
     if (config.dataset, config.way) != ("omniglot", 20):
         return {}
-    start, curves = f"omniglot_{config.shot}shot_", {}
+    start = f"omniglot_{config.shot}shot_"
+    curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
     with open(FOLDER / "robustness.csv", newline="") as file:
         for row in csv.DictReader(file):
             if row["panel"].startswith(start):
