@@ -1,6 +1,7 @@
 """Where the flag files are: in the package where it was installed from a wheel, on top of the checkout elsewhere."""
 
 import pathlib
+from collections.abc import Sequence
 
 PACKAGE = pathlib.Path(__file__).parents[1]
 NAME = "flags"
@@ -19,7 +20,7 @@ def find(path: str) -> str:
     return str(ours) if first == NAME and rest and not pathlib.Path(path).exists() and ours.exists() else path
 
 
-def found(argv: list[str]) -> list[str]:
+def found(argv: Sequence[str]) -> list[str]:
     """These arguments with every `--flagfile` as `find` has it."""
     arguments = list(argv)
     for place, argument in enumerate(arguments):

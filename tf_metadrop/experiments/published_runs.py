@@ -78,10 +78,10 @@ class Run:
         samples = 1 if self.config.noise_name in NOT_SAMPLED else sampled
         once = ["--metabatch=1", f"--n_test_mc_samp={samples}", "--seed=0"]  # the same tasks for every run
         if attack:
-            steps = "--mode=attack", "--eval_split=test", "--n_test_iters=30", "--attack_steps=20"
-            return [("attack.json", [*once, *steps])] if self.attacked else []
+            pgd = "--mode=attack", "--eval_split=test", "--n_test_iters=30", "--attack_steps=20"
+            return [("attack.json", [*once, *pgd])] if self.attacked else []
         test = [*once, "--mode=meta_test", "--eval_split=test", "--n_test_iters=1000"]
-        steps = [(None, ["--mode=meta_train"]), ("meta_test.json", test)]
+        steps: list[tuple[str | None, list[str]]] = [(None, ["--mode=meta_train"]), ("meta_test.json", test)]
         if self.hours and self.config.eval_split == "val":
             steps.append(("meta_test_best.json", [*test, "--weights=best"]))
         return steps
@@ -162,7 +162,9 @@ def gradients(task: str, seed: int) -> list[Run]:
     return found
 
 
-def flags(noise: str, gradient: str = "exact", seed: int = 0, *more: str, inner_lr=None) -> tuple[str, ...]:
+def flags(
+    noise: str, gradient: str = "exact", seed: int = 0, *more: str, inner_lr: float | None = None
+) -> tuple[str, ...]:
     """Flags of a run; its inner learning rate is that of Meta-dropout where noise is learned from the features."""
     kind = "metadrop" if noise in ("metadrop", "additive", "deterministic") else "maml"
     rate = f"--inner_lr={inner_lr or INNER_LR[kind, gradient]}"

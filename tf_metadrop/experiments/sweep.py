@@ -8,6 +8,7 @@ import pathlib
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,9 @@ STALE = 60  # seconds after which a trial of a process that died is taken up aga
 STARTUP = 4  # trials that are never stopped early
 
 
-def run(definition: Definition, out: pathlib.Path, storage: str | None, n_trials, pruning: bool, seed: int) -> None:
+def run(
+    definition: Definition, out: pathlib.Path, storage: str | None, n_trials: int | None, pruning: bool, seed: int
+) -> None:
     """Runs trials until the grid, or their number, is done; then writes and prints what was found.
 
     Raises:
@@ -42,7 +45,7 @@ def run(definition: Definition, out: pathlib.Path, storage: str | None, n_trials
         total = min(begun(study) + n_trials, total if definition.method == "grid" else sys.maxsize)
     with tqdm(total=total, initial=min(begun(study) - len(failed(study)), total), unit="trial") as bar:
 
-        def tell(study, trial):
+        def tell(study: Any, trial: Any) -> None:
             bar.update()
             bar.write(sentence(trial), file=sys.stdout)
 
@@ -65,7 +68,9 @@ def run(definition: Definition, out: pathlib.Path, storage: str | None, n_trials
         raise UsageError(message)
 
 
-def perform(study, definition: Definition, out: pathlib.Path, seed: int, total: int, tell) -> None:
+def perform(
+    study: Any, definition: Definition, out: pathlib.Path, seed: int, total: int, tell: Callable[[Any, Any], None]
+) -> None:
     """Trials until `total` are begun, here or by others; then those once more that an earlier start left undone."""
     import optuna
 
@@ -97,7 +102,7 @@ def size(definition: Definition) -> int:
     return math.prod(len(wanted["values"]) for wanted in definition.parameters.values())
 
 
-def sampler(definition: Definition, seed: int, number: int):
+def sampler(definition: Definition, seed: int, number: int) -> Any:
     """Optuna's sampler for trial `number`: with another seed for each, so that a sweep which goes on repeats none."""
     from optuna import samplers
 
@@ -107,7 +112,7 @@ def sampler(definition: Definition, seed: int, number: int):
     return (samplers.RandomSampler if definition.method == "random" else samplers.TPESampler)(seed=of_trial)
 
 
-def open_study(definition: Definition, out: pathlib.Path, storage, pruning: bool, seed: int):
+def open_study(definition: Definition, out: pathlib.Path, storage: str | None, pruning: bool, seed: int) -> Any:
     """The sweep's Optuna study, new or as it was left."""
     import optuna
 
@@ -133,35 +138,35 @@ def open_study(definition: Definition, out: pathlib.Path, storage, pruning: bool
     return study
 
 
-def finished(study) -> list:
+def finished(study: Any) -> list:
     """The trials that need not be run again: done, or stopped early."""
     return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
 
 
-def failed(study) -> list:
+def failed(study: Any) -> list:
     """Of every set of flags that failed or was interrupted, and was not taken up again since, the last trial."""
     last = {key(trial): trial for trial in study.trials}
     done = {key(trial) for trial in finished(study)}
     return [trial for name, trial in last.items() if trial.state.name == "FAIL" and name not in done]
 
 
-def begun(study) -> int:
+def begun(study: Any) -> int:
     """How many sets of flags there are trials of, whatever became of them."""
     return len({key(trial) for trial in study.trials})
 
 
-def key(trial):
+def key(trial: Any) -> Any:
     """What a trial and its repetitions have in common."""
     return trial.system_attrs.get("grid_id", trial.system_attrs.get("failed_trial", trial.number))
 
 
-def what_makes(trial) -> dict[str, Any]:
+def what_makes(trial: Any) -> dict[str, Any]:
     """What a repetition of a trial has from it."""
     attributes = {"failed_trial": trial.number, **trial.system_attrs}
     return dict(params=trial.params, distributions=trial.distributions, system_attrs=attributes)
 
 
-def objective(trial, definition: Definition, out: pathlib.Path) -> float:
+def objective(trial: Any, definition: Definition, out: pathlib.Path) -> float:
     """Trains, then tests on val and on test; returns the accuracy on val."""
     try:
         return train_and_test(trial, definition, out)
@@ -170,7 +175,7 @@ def objective(trial, definition: Definition, out: pathlib.Path) -> float:
         raise
 
 
-def train_and_test(trial, definition: Definition, out: pathlib.Path) -> float:
+def train_and_test(trial: Any, definition: Definition, out: pathlib.Path) -> float:
     """`objective`. The trial's savedir is named by its flags."""
     import optuna
 
@@ -191,7 +196,7 @@ def train_and_test(trial, definition: Definition, out: pathlib.Path) -> float:
     return trial.user_attrs["val_accuracy"]
 
 
-def train(trial, flags: list[str], savedir: pathlib.Path) -> bool:
+def train(trial: Any, flags: list[str], savedir: pathlib.Path) -> bool:
     """Trains and tells Optuna the accuracy on val at each evaluation; False if it says that the trial is hopeless."""
     process, told = start([*flags, "--mode=meta_train"], savedir), set()
     try:
@@ -221,7 +226,7 @@ def evaluations(savedir: pathlib.Path) -> list[tuple[int, float]]:
     return [(found["iter"], found["val_acc"]) for found in numbers if "val_acc" in found]
 
 
-def sentence(trial) -> str:
+def sentence(trial: Any) -> str:
     """What became of a trial, for the terminal."""
     flags = ", ".join(f"{name}={value}" for name, value in trial.params.items())
     if trial.state.name == "PRUNED":
@@ -232,7 +237,7 @@ def sentence(trial) -> str:
     return f"trial {trial.number}: {flags}: {', '.join(accuracies)} %"
 
 
-def write(study, definition: Definition, out: pathlib.Path) -> list[dict[str, Any]]:
+def write(study: Any, definition: Definition, out: pathlib.Path) -> list[dict[str, Any]]:
     """results.csv: a row for each set of flags that was trained to the end, in the order of the flags."""
     rows = {}
     for trial in study.trials:

@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tf_metadrop.errors import UsageError
@@ -17,7 +18,7 @@ class Definition(NamedTuple):
     fixed: list[str]  # flags of main.py for every trial
 
 
-def load(path: pathlib.Path, flags=()) -> Definition:
+def load(path: pathlib.Path, flags: Sequence[str] = ()) -> Definition:
     """Reads a sweep definition; `flags` are added to every trial's.
 
     Raises:
@@ -88,7 +89,7 @@ def distribution(wanted: dict[str, Any]) -> str:
     return wanted.get("distribution", "int_uniform" if whole else "uniform")
 
 
-def suggest(trial, parameters) -> dict[str, Any]:
+def suggest(trial: Any, parameters: dict[str, dict]) -> dict[str, Any]:
     """A trial's flags."""
     found = {}
     for name, wanted in parameters.items():
