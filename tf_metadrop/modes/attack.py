@@ -4,10 +4,14 @@ The tasks, and the noise that the model adapts under, are those of --mode=meta_t
 gives its accuracy, and every method and radius is attacked on the same images from the same random starts.
 """
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 import io
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -15,13 +19,13 @@ import tensorflow as tf
 from tf_metadrop.algorithm.execution import execution
 from tf_metadrop.algorithm.inner_loop import adapt
 from tf_metadrop.algorithm.outer_loop import for_each_task
-from tf_metadrop.algorithm.tasks import task_getter
+from tf_metadrop.algorithm.tasks import Task, task_getter
 from tf_metadrop.analysis import published
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import robustness
 from tf_metadrop.methods import attack, network, pgd
-from tf_metadrop.methods.method import load_method
+from tf_metadrop.methods.method import Method, load_method
 from tf_metadrop.modes.evaluate import count_batches
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.layers import cross_entropy
@@ -32,6 +36,9 @@ from tf_metadrop.util import lock, signals
 from tf_metadrop.util.interval import interval
 from tf_metadrop.util.progress import progress
 from tf_metadrop.util.provenance import about
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params, Shape, TaskNoise
 
 
 def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
@@ -55,7 +62,7 @@ def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
     return rows
 
 
-def attacked(config: Config, params, grid, n_batches: int) -> list[dict]:
+def attacked(config: Config, params: Params, grid: dict[str, tuple[float, ...]], n_batches: int) -> list[dict]:
     """The rows of `attack_model`."""
     images = test_images(config)
     step, key = make_attack_step(config, load_method(config), grid), rng.key(config.seed, rng.META_TEST)
@@ -100,7 +107,9 @@ def radii(config: Config) -> dict[str, tuple[float, ...]]:
     return {norms[0]: given}
 
 
-def make_attack_step(config: Config, method, grid):
+def make_attack_step(
+    config: Config, method: Method, grid: dict[str, tuple[float, ...]]
+) -> tf.types.experimental.PolymorphicFunction:
     """The compiled attack: (params, images, support, query, key, first) -> accuracies [metabatch, norms and radii].
 
     Arguments as for `steps.make_test_step`. Radii are attacked all at once where tasks are, and one after the other
@@ -108,13 +117,13 @@ def make_attack_step(config: Config, method, grid):
     """
     how, c = execution(config), config
 
-    def accuracies(params, task, noise):
+    def accuracies(params: Params, task: Task, noise: TaskNoise) -> tf.Tensor:
         samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
         adapted = adapt(params, task.support_x, task.support_y, c, method, noise, *samples).params
         found = [withstand(adapted, task, noise, norm, eps) for norm, eps in grid.items()]
         return tf.concat(found, -1)
 
-    def withstand(adapted, task, noise, norm, every):
+    def withstand(adapted: Params, task: Task, noise: TaskNoise, norm: str, every: Sequence[float]) -> tf.Tensor:
         """Share of the query images that are correct after the attack at every radius, [..., radii]."""
         radii = tf.constant(every, task.query_x.dtype)
         if how.at_once:
@@ -122,13 +131,13 @@ def make_attack_step(config: Config, method, grid):
         one = lambda eps: share(adapted, task, noise, norm, eps)
         return tf.map_fn(one, radii, parallel_iterations=1)
 
-    def share(adapted, task, noise, norm, eps):
+    def share(adapted: Params, task: Task, noise: TaskNoise, norm: str, eps: tf.Tensor) -> tf.Tensor:
         x, y = (spread(t, eps, axis) for t, axis in ((task.query_x, -4), (task.query_y, -2)))
         batches = x.shape[:-4]
         correct = tf.ones(x.shape[:-3], tf.bool)
         for restart in range(c.attack_restarts):
 
-            def start(shape, restart=restart):  # the same for every radius
+            def start(shape: Shape, restart: int = restart) -> tf.Tensor:  # the same for every radius
                 drawn = noise(
                     c.n_steps, restart, rng.Draw.ATTACK_START, [*task.query_x.shape[:-4], *shape[len(batches) :]]
                 )
@@ -141,7 +150,9 @@ def make_attack_step(config: Config, method, grid):
         return tf.reduce_mean(tf.cast(correct, x.dtype), -1)
 
     @tf.function(autograph=False, jit_compile=how.xla)
-    def step(params, images, support, query, key, first):
+    def step(
+        params: Params, images: tf.Tensor, support: tf.Tensor, query: tf.Tensor, key: tf.Tensor, first: tf.Tensor
+    ) -> tf.Tensor:
         dtype = dtype_of(params)
         get_task = task_getter(images, support, query, c, dtype)
         get_noise = lambda index: rng.StandardNormal(rng.fold(key, first + index), dtype)
@@ -154,7 +165,7 @@ def make_attack_step(config: Config, method, grid):
     return step
 
 
-def spread(x, eps, axis):
+def spread(x: tf.Tensor, eps: tf.Tensor, axis: int) -> tf.Tensor:
     """x repeated for each of several radii, on a new axis before `axis`; as it is for one."""
     return x if eps.shape.rank == 0 else tf.stack([x] * eps.shape[0], x.shape.rank + axis)
 

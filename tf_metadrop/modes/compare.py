@@ -1,7 +1,9 @@
 """Two savedirs side by side, one of them the TF1 program's or not: weights, training curves, and the same test."""
 
+from __future__ import annotations
+
 import pathlib
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +23,9 @@ from tf_metadrop.runs.loading import fitted, load_run, test_images
 from tf_metadrop.util.interval import interval
 from tf_metadrop.util.progress import progress
 
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params
+
 
 class Tested(NamedTuple):
     """Both models on the same tasks, adapted under the same noise."""
@@ -31,7 +36,7 @@ class Tested(NamedTuple):
     agreement: float  # share of query images that both give the same class
 
 
-def weights(one: dict[str, tf.Tensor], other: dict[str, tf.Tensor]) -> list[dict[str, Any]]:
+def weights(one: Params, other: Params) -> list[dict[str, Any]]:
     """A row for each parameter that both have: its norms and the distance, absolute and in parts of the first norm.
 
     relative is None where the first norm is zero.
@@ -65,12 +70,14 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
     key, generator = rng.key(config.seed, rng.META_TEST), np.random.RandomState(config.seed)
 
     @tf.function(autograph=False)
-    def test(params, pictures, support, query, number):
+    def test(
+        params: Params, pictures: tf.Tensor, support: tf.Tensor, query: tf.Tensor, number: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         task = task_getter(pictures, support, query, config, config.dtype)(0)
         noise = StandardNormal(fold(key, number), config.dtype)
         return task_loss(params, task, config, method, noise, config.n_test_mc_samp)[:3]
 
-    found = {"acc": [], "cent": [], "difference": [], "same": []}
+    found: dict[str, list] = {"acc": [], "cent": [], "difference": [], "same": []}
     for batch in progress(range(n_batches), "batch"):
         support, query = images.episodes(generator)
         for task in range(len(support)):
@@ -85,7 +92,7 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
     return Tested(arrays["acc"].T, arrays["cent"].T, arrays["difference"].mean(), arrays["same"].mean()), config
 
 
-def load_like(savedir: pathlib.Path, config: Config) -> dict[str, tf.Tensor]:
+def load_like(savedir: pathlib.Path, config: Config) -> Params:
     """The weights of a savedir, if it was trained with the same dataset, way and method and can be tested the same."""
     params, run = checkpoint.load_params(savedir)
     wanted = config.as_dict()

@@ -1,8 +1,11 @@
 """Evaluation on fixed episodes, and meta-testing: accuracy with a 95 % interval."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +15,7 @@ from tf_metadrop.algorithm.steps import make_test_step
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import metric
-from tf_metadrop.methods.method import load_method
+from tf_metadrop.methods.method import Method, load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.runs import tf1_checkpoint
 from tf_metadrop.runs.loading import load_run, test_images
@@ -22,6 +25,9 @@ from tf_metadrop.util.interval import interval
 from tf_metadrop.util.progress import progress as shown
 from tf_metadrop.util.provenance import about
 
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params
+
 
 class Evaluation:
     """Accuracy of parameters on the same episodes with the same noise at every call.
@@ -30,12 +36,12 @@ class Evaluation:
       stream: see rng.py; it and the seed fix the noise, the seed alone the episodes.
     """
 
-    def __init__(self, config: Config, method, images: Images, stream: int):
+    def __init__(self, config: Config, method: Method, images: Images, stream: int):
         self._config, self._images = config, images
         self._step = make_test_step(config, method)
         self._key = rng.key(config.seed, stream)
 
-    def run(self, params, n_batches: int, progress: bool = False) -> dict[str, np.ndarray]:
+    def run(self, params: Params, n_batches: int, progress: bool = False) -> dict[str, np.ndarray]:
         """Every metric of `tf_metadrop.methods.metric`, [n_batches * metabatch]: a number for each task."""
         generator = np.random.RandomState(self._config.seed)
         found: dict[str, list] = {name: [] for name in metric.in_order()}
@@ -73,7 +79,7 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
         return test_and_write(config, params, run, n_batches)
 
 
-def test_and_write(config: Config, params, run, n_batches: int) -> dict:
+def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batches: int) -> dict:
     """`meta_test` once everything has been checked."""
     directory = config.directory
     images = test_images(config)

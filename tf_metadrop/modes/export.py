@@ -3,23 +3,26 @@
 docs/tf1_behaviour.md, "Files it writes".
 """
 
+from __future__ import annotations
+
 import dataclasses
 import io
 import json
 import os
 import pathlib
 import pickle
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from tf_metadrop.algorithm.inner_loop import adapt
-from tf_metadrop.algorithm.tasks import gather_task
+from tf_metadrop.algorithm.tasks import Task, gather_task
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
-from tf_metadrop.methods.method import load_method
+from tf_metadrop.methods.method import Method, load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import dtype_of, narrow
 from tf_metadrop.runs import tf1_checkpoint
@@ -27,6 +30,9 @@ from tf_metadrop.runs.loading import load_run, test_split
 from tf_metadrop.util import lock
 from tf_metadrop.util.progress import has_terminal
 from tf_metadrop.util.provenance import commit
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params
 
 N_PAIRS, DISTANCE, N_SAMPLES = 10, 5, 10  # pairs of classes c and c + 5; noisy copies of the support features
 ADAPTING, SAMPLING = range(2)  # two independent noises
@@ -66,13 +72,12 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
     return exported
 
 
-def features_of_pairs(config, params, images) -> list[dict[str, np.ndarray]]:
+def features_of_pairs(config: Config, params: Params, images: np.ndarray) -> list[dict[str, np.ndarray]]:
     """What `export_features` writes."""
     flat, n_instances = tf.constant(images.reshape(-1, *images.shape[2:])), images.shape[1]
     generator = np.random.RandomState(config.seed)
     method = load_method(config)
-    features = lambda params, task, key: task_features(params, task, config, method, key)
-    features = tf.function(features, autograph=False)
+    features = tf.function(lambda params, task, key: task_features(params, task, config, method, key), autograph=False)
     exported = []
     for pair in tqdm(range(N_PAIRS), unit="task", disable=not has_terminal()):
         support, query = [], []
@@ -89,12 +94,12 @@ def features_of_pairs(config, params, images) -> list[dict[str, np.ndarray]]:
     return exported
 
 
-def task_features(params, task, config, method, key):
+def task_features(params: Params, task: Task, config: Config, method: Method, key: tf.Tensor) -> dict[str, tf.Tensor]:
     """htr, hte, w, b and, with noise, htr_sample of one task, as tensors: see `export_features`."""
     dtype = dtype_of(params)
     draw = rng.StandardNormal(rng.fold(key, ADAPTING), dtype)
     adapted = adapt(params, task.support_x, task.support_y, config, method, draw, config.n_test_mc_samp)
-    steps = {name: [] for name in ("htr", "hte", "htr_sample", "w", "b")}
+    steps: dict[str, list[tf.Tensor]] = {name: [] for name in ("htr", "hte", "htr_sample", "w", "b")}
     draw = rng.StandardNormal(rng.fold(key, SAMPLING), dtype)
     for step, theta in enumerate(adapted.path):
         now = {**params, **theta}
@@ -109,7 +114,7 @@ def task_features(params, task, config, method, key):
     return {name: tf.stack(values) for name, values in steps.items() if values}
 
 
-def write_pickle(path: pathlib.Path, value) -> None:
+def write_pickle(path: pathlib.Path, value: Any) -> None:
     """Pickles atomically, in a form that Python 2 and NumPy 1 read as well."""
     buffer = io.BytesIO()
     pickle.dump(value, buffer, protocol=2)

@@ -1,9 +1,13 @@
 """A trained model for a user's own few images."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +22,11 @@ from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast, narrow
 from tf_metadrop.runs import checkpoint
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from tf_metadrop.nn.types import Params
 
 
 class MetaLearner:
@@ -36,7 +45,7 @@ class MetaLearner:
       classes: the different labels of the last adaptation, sorted if they can be; None before.
     """
 
-    def __init__(self, config: Config, params: dict | None = None):
+    def __init__(self, config: Config, params: Params | None = None):
         """With `params` None the weights are the initial ones of the config's seed."""
         prepare(config)
         self.config, self._spec = config, DATASETS[config.dataset]
@@ -44,8 +53,8 @@ class MetaLearner:
             key = rng.key(config.seed, rng.INITIAL_WEIGHTS)
             params = network.initial(self._method, config.way, key)
         self.params = cast(params, config.dtype)
-        self.classes = None
-        self._adapted = None
+        self.classes: np.ndarray | None = None
+        self._adapted: Params | None = None
 
     @property
     def config(self) -> Config:
@@ -58,7 +67,7 @@ class MetaLearner:
         self.__dict__.pop("_inner_loop", None)  # which was compiled for the one before
 
     @classmethod
-    def load(cls, savedir: str, **settings) -> "MetaLearner":
+    def load(cls, savedir: str, **settings: Any) -> MetaLearner:
         """The model of a savedir, ours or the TF1 program's; `settings` (inner_lr=..., n_steps=...) replace the run's.
 
         Raises:
@@ -70,7 +79,7 @@ class MetaLearner:
         config = dataclasses.replace(base, **(kept | settings))
         return cls(config, network.fitting(params, load_method(config), config.way, str(savedir)))
 
-    def adapt(self, support_x, support_y) -> "MetaLearner":
+    def adapt(self, support_x: ArrayLike, support_y: Any) -> MetaLearner:
         """Runs the inner loop on labelled images, from the meta-learned weights; returns self.
 
         Args:
@@ -93,29 +102,30 @@ class MetaLearner:
         return self
 
     @functools.cached_property
-    def _inner_loop(self):
+    def _inner_loop(self) -> Callable[[Params, tf.Tensor, tf.Tensor, tf.Tensor], Params]:
         """(params, x, labels, key) -> adapted params, compiled once for each shape."""
 
         @tf.function(autograph=False)
-        def inner_loop(params, x, labels, key):
+        def inner_loop(params: Params, x: tf.Tensor, labels: tf.Tensor, key: tf.Tensor) -> Params:
             draw = rng.StandardNormal(key, x.dtype)
             return adapt(params, x, labels, self.config, self._method, draw, self.config.n_test_mc_samp).params
 
         return inner_loop
 
-    def predict_proba(self, x) -> np.ndarray:
+    def predict_proba(self, x: ArrayLike) -> np.ndarray:
         """Probabilities [n, classes] of images (see `adapt`), without noise; columns are in the order of `classes`."""
         if self._adapted is None:
             raise UsageError("the learner has not been adapted: call adapt(support_x, support_y) first.")
         logits = network.forward(self._adapted, self._images(x, "x"), self._method)
         return tf.nn.softmax(logits).numpy()
 
-    def predict(self, x) -> np.ndarray:
+    def predict(self, x: ArrayLike) -> np.ndarray:
         """The labels [n] of images, among those given to `adapt`."""
         best = np.argmax(self.predict_proba(x), axis=-1)
+        assert self.classes is not None  # since `adapt`
         return self.classes[best]
 
-    def _images(self, x, name):
+    def _images(self, x: ArrayLike, name: str) -> tf.Tensor:
         x, shape = np.asarray(x), self._spec.image_shape
         if x.ndim == 3 and shape[2] == 1:
             x = x[..., np.newaxis]
@@ -134,7 +144,7 @@ class MetaLearner:
         return tf.constant(x, self.config.dtype)
 
 
-def numbered(labels) -> tuple[np.ndarray, np.ndarray]:
+def numbered(labels: Any) -> tuple[np.ndarray, np.ndarray]:
     """(the different labels, sorted if they can be; the place of each label among them).
 
     Raises:

@@ -3,11 +3,13 @@
 python main.py --replay FILE
 """
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import pathlib
 import zipfile
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +25,10 @@ from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
 
+if TYPE_CHECKING:
+    from tf_metadrop.modes.train import Done
+    from tf_metadrop.nn.types import Params
+
 MOST_NAMES = 5  # in a sentence
 
 
@@ -32,11 +38,13 @@ class Step(NamedTuple):
     config: Config
     iteration: int
     key: np.ndarray  # of the training's noise, [2]
-    params: dict  # before the step
+    params: dict[str, Any]  # before the step
     tasks: tuple  # images, uint8 or floats in [0, 1]: support and query, [metabatch, images, height, width, channels]
 
 
-def keep(directory: pathlib.Path, config: Config, batch, done, key) -> tuple[pathlib.Path, str]:
+def keep(
+    directory: pathlib.Path, config: Config, batch: tuple[tf.Tensor, ...], done: Done, key: tf.Tensor
+) -> tuple[pathlib.Path, str]:
     """Writes the step of a `train.Done` to fault_<iteration>.npz; returns the file and which numbers are none.
 
     Args:
@@ -82,7 +90,7 @@ class Look(NamedTuple):
     inner_losses: np.ndarray  # [n_steps]
     query_loss: float
     gradient_norm: float  # of the task's meta-gradient
-    none: list  # names of the tensors that hold a number that is none, in the order of the computation
+    none: list[str]  # names of the tensors that hold a number that is none, in the order of the computation
 
 
 def looks(step: Step, dtype: str) -> list[Look]:
@@ -92,7 +100,9 @@ def looks(step: Step, dtype: str) -> list[Look]:
     key = rng.fold(tf.constant(step.key), tf.constant(step.iteration, tf.int64))
 
     @tf.function(autograph=False)
-    def again(params, support, query, number):
+    def again(
+        params: Params, support: tf.Tensor, query: tf.Tensor, number: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, Params]:
         images, n_support = tf.concat([support, query], 0), config.way * config.shot
         indices = tf.range(n_support), tf.range(n_support, n_support + config.way * config.query)
         task = gather_task(images, *indices, config.way, config.shot, config.query, dtype)

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import pathlib
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -110,7 +110,15 @@ class Done(NamedTuple):
 class Training:
     """Iterations 0..n_train_iters, or those that are left. log is None but on the chief."""
 
-    def __init__(self, team, config, train_images, eval_images, log, saved):
+    def __init__(
+        self,
+        team: Team,
+        config: Config,
+        train_images: Images,
+        eval_images: Images,
+        log: TrainLog | None,
+        saved: Saved | None,
+    ):
         self.config, self.team, self.log, self.images = config, team, log, train_images
         self.method, self.directory = load_method(config), config.directory
         self.episodes = np.random.RandomState(config.seed)
@@ -124,9 +132,12 @@ class Training:
         self.step = make_train_step(config, self.method, parallel.sharded(team.strategy, config))
         self.key = rng.key(config.seed, rng.TRAIN)
         self.evaluation = Evaluation(config, self.method, eval_images, rng.EVALUATE)
-        self.reached, self.kept = None, int(self.state.iteration)  # what an interrupted run saves; what is saved
-        self.record, self.flop = log and Record(self.directory, self.kept), None
-        self.best = saved and saved.progress.get("best")  # {iteration, accuracy in [0, 1]} on validation classes
+        self.reached: Saved | None = None  # what an interrupted run saves
+        self.kept = int(self.state.iteration)  # what is saved
+        self.record = Record(self.directory, self.kept) if log else None
+        self.flop: int | None = None
+        # {iteration, accuracy in [0, 1]} on validation classes
+        self.best: dict[str, Any] | None = saved.progress.get("best") if saved else None
 
     def run(self) -> State:
         """Returns the last state. An interrupted run saves what it has reached."""
@@ -192,6 +203,7 @@ class Training:
 
     def saved(self, done: Done) -> Saved:
         """The run after this step."""
+        assert self.log  # the chief's
         progress = self.log.progress() | {"best": self.best}
         return Saved(done.state, done.drawn, self.config.as_dict(), progress, self.images.fingerprint)
 
@@ -203,6 +215,7 @@ class Training:
 
     def save(self) -> None:
         """Writes what was reached."""
+        assert self.reached and self.record  # the chief's, after a step
         checkpoint.save(self.directory, self.reached)
         self.kept = int(self.reached.state.iteration)
         self.record.write(self.kept, self.flop)
