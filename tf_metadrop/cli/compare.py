@@ -29,7 +29,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", None, "Folder for curves.png and comparison.json.", flag_values=values)
 
 
-def act(values) -> None:
+def act(values: flags.FlagValues) -> None:
     """Compares, prints and writes."""
     if not values.tf1_savedir or not values.savedir:
         raise UsageError("--tf1_savedir and --savedir are both needed: give the folders of two runs.")
@@ -40,7 +40,7 @@ def act(values) -> None:
         from tf_metadrop.modes import compare
         from tf_metadrop.runs import checkpoint
     folders = pathlib.Path(values.tf1_savedir), settings.directory
-    names = tuple(folder.resolve().name for folder in folders)
+    names = folders[0].resolve().name, folders[1].resolve().name
     names = names if names[0] != names[1] else ("TF1", "ours")
     rows = compare.weights(*[checkpoint.load_params(folder)[0] for folder in folders])
     print(table(rows, names), end="\n\n")

@@ -14,13 +14,15 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from absl import flags
+
 from tf_metadrop.cli import program
 from tf_metadrop.config import absl_flags
 from tf_metadrop.config.config import Config
 from tf_metadrop.util.quiet import importing_tensorflow
 
 
-def act(values) -> None:
+def act(values: flags.FlagValues) -> None:
     """Does what --mode says."""
     settings = in_sweep(absl_flags.from_flags(values))
     gpu = settings.gpu_id
@@ -36,7 +38,7 @@ def act(values) -> None:
         gpus = tf.config.list_physical_devices("GPU")
     gc.freeze()  # what was imported stays: looking through it for garbage would take a tenth of the first step's time
     several = workers.cluster() if settings.mode == "meta_train" else None
-    if not several or several.index == 0:  # the chief speaks for all
+    if not several or several.number == 0:  # the chief speaks for all
         print(f"TensorFlow {tf.__version__} on {'GPU ' + visible if gpus else 'CPU'}")
     try:
         if settings.replay:

@@ -16,8 +16,8 @@ training was tracked by W&B, the figures go into the same W&B run (--wandb); tho
 
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -48,7 +48,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("seed", 0, "Of t-SNE and of the noise.", 0, 2**32 - 1, flag_values=values)
 
 
-def act(values) -> None:
+def act(values: flags.FlagValues) -> None:
     """Draws what the flags ask for, and prints what was written."""
     folders = [pathlib.Path(folder) for folder in values.savedir]
     if not folders:
@@ -85,10 +85,12 @@ class Drawn(NamedTuple):
 
     folder: pathlib.Path  # the savedir whose W&B run takes them
     paths: list[pathlib.Path]  # those to show there
-    said: list  # what the terminal hears of them
+    said: list[Any]  # what the terminal hears of them
 
 
-def draw(kind: str, runs: dict[str, pathlib.Path], logged: dict, out: pathlib.Path, values) -> Iterator[Drawn]:
+def draw(
+    kind: str, runs: dict[str, pathlib.Path], logged: dict, out: pathlib.Path, values: flags.FlagValues
+) -> Iterator[Drawn]:
     """Draws one kind of figure; curves and cost, where no figure was asked for, of what is `logged`."""
     if kind in ("boundary", "noise"):
         of_one = draw_boundaries if kind == "boundary" else draw_noise
@@ -117,14 +119,14 @@ def track(drawn: Drawn, mode: str) -> None:
         tracker.finish()
 
 
-def draw_boundaries(folder: pathlib.Path, values) -> Drawn:
+def draw_boundaries(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
     """See boundary.py."""
     paths = boundary.draw(folder, values.seed, lambda tasks: progress(tasks, "task"))
     rows = [path for path in paths if path.parent.name == "steps"]
     return Drawn(folder, rows, [f"{len(paths) - len(rows)} figures and {len(rows)} rows to {folder / 'plot'}"])
 
 
-def draw_noise(folder: pathlib.Path, values) -> Drawn:
+def draw_noise(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
     """See noise_maps.py."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a few small images
@@ -136,7 +138,7 @@ def draw_noise(folder: pathlib.Path, values) -> Drawn:
     return Drawn(folder, paths, paths)
 
 
-def draw_robustness(folders, out: pathlib.Path) -> list[pathlib.Path]:
+def draw_robustness(folders: Collection[pathlib.Path], out: pathlib.Path) -> list[pathlib.Path]:
     """A figure for each task that was attacked."""
     for folder in folders:
         if not (folder / NEEDS["robustness"]).exists():

@@ -32,7 +32,7 @@ def run(
     define(values)
     flags.DEFINE_boolean("help", False, "Show this help.", short_name="h", flag_values=values)
 
-    def parse_and_act():
+    def parse_and_act() -> None:
         rest = values(["--help" if argument in HELP else argument for argument in flag_files.found(argv)])[1:]
         if values.help:
             print(f"{doc}\nFlags:\n{values.get_help()}")

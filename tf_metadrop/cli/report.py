@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--output", type=pathlib.Path, default="report.html", help="default: report.html")
     args = parser.parse_args(argv[1:])
 
-    def act():
+    def act() -> None:
         text = report.page(args.folders)
         args.output.parent.mkdir(parents=True, exist_ok=True)
         args.output.write_text(text)

@@ -17,8 +17,11 @@ import fnmatch
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import threading
+from collections.abc import Iterable
+from typing import Any
 
 from tf_metadrop.cli import program
 from tf_metadrop.errors import UsageError
@@ -43,10 +46,12 @@ class Jobs:
       bar: a tqdm, to write beside.
     """
 
-    def __init__(self, runs: list[published_runs.Run], out: pathlib.Path, bar):
+    def __init__(self, runs: list[published_runs.Run], out: pathlib.Path, bar: Any):
         self._waiting = collections.deque((run, False) for run in runs)  # (run, whether to attack it)
         self._out, self._bar = out, bar
-        self._processes, self._stopped, self.failed = {}, False, []
+        self._processes: dict[tuple[str, bool], subprocess.Popen] = {}
+        self._stopped = False
+        self.failed: list[str] = []
 
     def work(self, cores: set[int]) -> None:
         """Performs jobs until none are left, on these cores."""
@@ -63,7 +68,7 @@ class Jobs:
                     self._waiting.append((run, True))
             except Exception as error:  # whatever it is, as a full disk: the other runs are not to be lost with it
                 self.failed.append(run.name)
-                said = error if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
+                said = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
             self._bar.write(f"{run.name}: {said}", file=sys.stdout)
 
     def _perform(self, run: published_runs.Run, attack: bool, cores: set[int]) -> None:
@@ -100,7 +105,7 @@ def publish(savedir: pathlib.Path, folder: pathlib.Path) -> None:
     copy(savedir, folder, ("run.flags", *KEPT, *KEPT_IF_THERE))
 
 
-def copy(source: pathlib.Path, folder: pathlib.Path, names) -> None:
+def copy(source: pathlib.Path, folder: pathlib.Path, names: Iterable[str]) -> None:
     """Copies those of these files that are there."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -147,7 +152,7 @@ def perform(runs: list[published_runs.Run], out: pathlib.Path, workers: int) -> 
     """
     from tqdm import tqdm
 
-    def images():
+    def images() -> int:
         return sum(run.n_images_so_far(out / run.name) for run in runs)
 
     total = sum(run.n_images() for run in runs)
@@ -187,7 +192,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--list", action="store_true", help="print the runs and their commands, and do nothing")
     args = parser.parse_args(argv[1:])
 
-    def act():
+    def act() -> None:
         every = published_runs.queue() if args.queue else published_runs.all_runs()
         runs = [run for run in every if any(fnmatch.fnmatch(run.name, p) for p in args.patterns)]
         if args.workers < 1:

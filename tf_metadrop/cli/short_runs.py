@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("flags", nargs="*", help="flags of main.py, after --; they replace those of flags/short.flags")
     args = parser.parse_args(argv[1:])
 
-    def act():
+    def act() -> None:
         for name in args.methods:
             train_and_test(name, args.out / name, args.flags)
 

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     args, flags = parser.parse_args(argv[1:end]), argv[end + 1 :]
     out = args.out or pathlib.Path("checkpoints/sweeps") / args.file.stem
 
-    def act():
+    def act() -> None:
         if not 0 <= args.seed < 2**32:
             raise UsageError(f"--seed={args.seed} is impossible: give 0 or more, and less than 2**32.")
         if args.n_trials is not None and args.n_trials < 1:

@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--preface", type=pathlib.Path, help="a Markdown file whose text comes first on that page")
     args = parser.parse_args(argv[1:])
 
-    def act():
+    def act() -> None:
         runs = finished.find(args.folders)
         preface = args.preface.read_text() + "\n" if args.preface else ""
         found = tables.tables(runs) | sweep_table.tables(args.folders)
