@@ -78,10 +78,11 @@ def _stroke(rng: np.random.RandomState, earlier: list[np.ndarray]) -> np.ndarray
     if earlier and rng.random_sample() < 0.5:
         previous = earlier[rng.randint(len(earlier))]
         start = previous[rng.randint(len(previous))]
-    points, heading = [start], _direction(rng)
+    points: list[np.ndarray] = [start]
+    heading = _direction(rng)
     for _ in range(rng.choice([1, 1, 2, 2, 3, 4])):
         for _ in range(8):
-            step = points[-1] + heading * rng.uniform(0.35, 0.7)
+            step: np.ndarray = points[-1] + heading * rng.uniform(0.35, 0.7)
             if 0 <= step.min() and step.max() <= 1:
                 break
             heading = _direction(rng)
