@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.helpers.pictures import assert_shows
-from tf_metadrop import Config, export_features, meta_train
+from tf_metadrop import Config, meta_train
 from tf_metadrop.cli import compare as compare_program
 from tf_metadrop.figures import style
 
@@ -15,10 +15,8 @@ TRAIN = dict(dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, n_train_
 
 @pytest.fixture(scope="module")
 def savedir(tmp_path_factory):
-    """A run that was trained and exported."""
     folder = tmp_path_factory.mktemp("runs") / "ours"
     meta_train(Config(savedir=str(folder), wandb="disabled", **TRAIN))
-    export_features(Config(savedir=str(folder), mode="export"), {"savedir", "mode"})
     return folder
 
 

@@ -48,7 +48,8 @@ def recorded_figures(monkeypatch) -> dict[str, Figure]:
 
 
 def curves_of(axes) -> dict[str, np.ndarray]:
-    """{label: points [n, 2]} of the lines of a panel that have a label, those with error bars too."""
-    lines = {line.get_label(): line for line in axes.lines}
-    lines |= {bars.get_label(): bars.lines[0] for bars in axes.containers if hasattr(bars, "lines")}
-    return {label: line.get_xydata() for label, line in lines.items() if not label.startswith("_")}
+    """{label: points [n, 2]} of a panel's lines: those that have a label, and all that have error bars."""
+    lines = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+    bars = {each.get_label(): each.lines[0] for each in axes.containers}
+    lines |= {"" if label.startswith("_") else label: line for label, line in bars.items()}
+    return {label: line.get_xydata() for label, line in lines.items()}
