@@ -10,7 +10,7 @@ import numpy as np
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import style
-from tf_metadrop.methods import network, noise
+from tf_metadrop.methods import noise
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -36,6 +36,7 @@ def sampled_maps(config: Config, given: set[str] | None = None) -> tuple[np.ndar
     """
     import tensorflow as tf
 
+    from tf_metadrop.methods import network
     from tf_metadrop.methods.method import load_method
     from tf_metadrop.nn import rng
     from tf_metadrop.runs.loading import load_run, test_split
