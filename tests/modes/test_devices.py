@@ -60,7 +60,9 @@ def assert_same_run(ours, theirs):
     with np.load(ours / "state.npz") as mine, np.load(theirs / "state.npz") as other:
         assert set(mine.files) == set(other.files) and mine["iteration"] == 5
         np.testing.assert_array_equal(mine["random/keys"], other["random/keys"])
-        for name in (name for name in mine.files if name.startswith("params/")):
+        names = [name for name in mine.files if name.startswith("params/")]
+        assert len(names) > 10
+        for name in names:
             np.testing.assert_allclose(mine[name], other[name], atol=1e-7, err_msg=name)
 
 

@@ -1,11 +1,15 @@
 """The Kaggle notebook: runs from its first cell to its last, and is committed with what it gave."""
 
+import base64
+import io
 import re
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 
+from tests.helpers.pictures import pixels
 from tests.helpers.runs import ROOT
 
 NOTEBOOK = ROOT / "notebooks" / "kaggle.ipynb"
@@ -26,7 +30,11 @@ def shown(notebook):
 def check(notebook):
     """A picture of the data, the curves, the drawings and the boundary; two results; the TF1 program's numbers."""
     text = shown(notebook)
-    assert sum("image/png" in output.get("data", {}) for cell in code_cells(notebook) for output in cell.outputs) == 4
+    outputs = [output.get("data", {}) for cell in code_cells(notebook) for output in cell.outputs]
+    pictures = [pixels(io.BytesIO(base64.b64decode(data["image/png"]))) for data in outputs if "image/png" in data]
+    assert len(pictures) == 4
+    for picture in pictures:
+        assert min(picture.shape[:2]) > 100 and len(np.unique(picture)) > 50 and np.ptp(picture) > 200
     assert re.search(r"\| MAML \| \d+\.\d\d ± \d+\.\d\d \| \d+ \|\n\| Meta-dropout \| \d+\.\d\d ± ", text)
     losses = re.findall(r"\| (?:query loss|loss of inner step \d) \| (\d\.\d+) \| (\d\.\d+) \|", text)
     assert len(losses) == 6
