@@ -1,8 +1,9 @@
 """Meta Dropout (Lee et al., ICLR 2020) in TensorFlow 2: the same numbers as the TF1 program, and more.
 
 From Python: `Config`, `meta_train`, `meta_test`, `export_features`, `attack_model`, `MetaLearner`, and the registries
-`noise`, `inner`, `regularizer`, `adversary`, `attack`, each with `register(name, method)`. They are imported when first
-used, so that flags, data preparation and errors do not wait for TensorFlow. Everything else may move.
+`backbones`, `normalization`, `noise`, `inner`, `regularizer`, `adversary`, `attack`, `meta_optimizer` and `metric`,
+each with `register(name, method)`. They are imported when first used, so that flags, data preparation and errors do not
+wait for TensorFlow. Everything else may move.
 
 The rooms, from the roof down; each imports from those below it only:
 
@@ -35,7 +36,13 @@ _HOMES = {
     "export_features": "tf_metadrop.modes.export",
     "attack_model": "tf_metadrop.modes.attack",
 }
-_REGISTRIES = {name: f"tf_metadrop.methods.{name}" for name in ("noise", "inner", "regularizer", "adversary", "attack")}
+_REGISTRIES = {
+    **{name: f"tf_metadrop.nn.{name}" for name in ("backbones", "normalization")},
+    **{
+        name: f"tf_metadrop.methods.{name}"
+        for name in ("noise", "inner", "regularizer", "adversary", "attack", "meta_optimizer", "metric")
+    },
+}
 __all__ = [*_HOMES, *_REGISTRIES]
 
 

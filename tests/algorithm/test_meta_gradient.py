@@ -12,8 +12,9 @@ from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.data import DATASETS
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.methods.regularizer import none
 from tf_metadrop.nn import layers
+from tf_metadrop.nn.backbones import conv4
+from tf_metadrop.nn.normalization import batch
 from tf_metadrop.nn.rng import StandardNormal, fold
 
 SPEC = dataclasses.replace(DATASETS["omniglot"], filters=6)
@@ -24,16 +25,17 @@ def problem(name="metadrop", second_order="exact", n_steps=2):
     config = Config(
         way=3, shot=2, query=2, n_steps=n_steps, inner_lr=0.4, second_order=second_order, maml=name == "maml"
     )
+    method = load_method(config)._replace(backbone=conv4.make(SPEC))
     random = np.random.RandomState(3)
     params = {
         name: tf.constant(random.standard_normal(shape) * (0.3 if name.endswith("_w") else 0.1))
-        for name, shape in network.shapes(load_method(config), config.way).items()
+        for name, shape in network.shapes(method, config.way).items()
     }
     images = lambda n: tf.constant(random.random_sample([config.way * n, 28, 28, 1]))
     labels = lambda n: tf.one_hot(np.repeat(range(config.way), n), config.way, dtype=tf.float64)
     task = Task(images(2), labels(2), images(2), labels(2))
     keyed = StandardNormal(tf.constant([1, 2]), tf.float64)
-    return params, task, config, load_method(config), lambda *where: keyed(*where)
+    return params, task, config, method, lambda *where: keyed(*where)
 
 
 def gradient_of(params, task, config, method, draw):
@@ -69,26 +71,26 @@ def test_exact_gradient_is_the_slope_of_the_loss(name):
 
 
 def keras_batch_norm(x, beta):
-    layer = tf.keras.layers.BatchNormalization(epsilon=layers.BATCH_NORM_EPSILON, scale=False, dtype=x.dtype)
+    layer = tf.keras.layers.BatchNormalization(epsilon=batch.BATCH_NORM_EPSILON, scale=False, dtype=x.dtype)
     layer.build(x.shape)
     return layer(x, training=True) + beta
 
 
 def moments_batch_norm(x, beta):
     mean, variance = tf.nn.moments(x, axes=(0, 1, 2))
-    return tf.nn.batch_normalization(x, mean, variance, beta, None, layers.BATCH_NORM_EPSILON)
+    return tf.nn.batch_normalization(x, mean, variance, beta, None, batch.BATCH_NORM_EPSILON)
 
 
 def basic_batch_norm(x, beta):
     centred = x - tf.reduce_mean(x, axis=(0, 1, 2))
     variance = tf.reduce_mean(tf.square(centred), axis=(0, 1, 2))
-    return centred * tf.math.rsqrt(variance + layers.BATCH_NORM_EPSILON) + beta
+    return centred * tf.math.rsqrt(variance + batch.BATCH_NORM_EPSILON) + beta
 
 
 def with_batch_norm(batch_norm, monkeypatch):
     """Our loss and meta-gradient of the problem, with this batch norm before ReLU and pool in place of ours."""
     block = lambda x, beta: tf.nn.max_pool2d(tf.nn.relu(batch_norm(x, beta)), 2, 2, "VALID")
-    monkeypatch.setattr(none, "norm_relu_pool", block)
+    monkeypatch.setattr(batch, "norm_relu_pool", block)
     return outer_loop.task_gradient(*problem())
 
 

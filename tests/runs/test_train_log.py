@@ -32,6 +32,6 @@ def test_means_since_the_last_line_survive_a_resume(tmp_path):
 
 def test_an_evaluation_that_is_no_number_is_null_in_the_json(tmp_path):
     with train_log.TrainLog(tmp_path, Config(wandb="disabled", savedir=str(tmp_path))) as log:
-        log.evaluated(0, "val", float("nan"), 0.5)
+        log.evaluated(0, "val", {"cent": float("nan"), "accuracy": 0.5})
     assert json.loads((tmp_path / "metrics.jsonl").read_text()) == dict(iter=0, episode=0, val_cent=None, val_acc=0.5)
     assert "cent nan" in (tmp_path / "meta_train.log").read_text()

@@ -65,7 +65,7 @@ def test_names_of_the_report_and_one_run_for_all_modes(fake_wandb, tmp_path):
     with train_log.TrainLog(tmp_path, config) as log:
         log.trained(0, (2.0, 0.5))
         log.trained(1, (1.0, 0.75))
-        log.evaluated(1, "test", 0.5, 0.9)
+        log.evaluated(1, "test", {"cent": 0.5, "accuracy": 0.9})
     arguments, run = fake_wandb[0]
     assert arguments["config"] == config.as_dict() and arguments["mode"] == "offline"
     assert arguments["name"] == tmp_path.name and "id" not in arguments

@@ -32,7 +32,7 @@ class Pass:
     def __init__(self, params: Params, method: Method, noise: PassNoise | None, second_order: str, mixing: Any):
         self._params, self._method, self._noise, self._mixing = params, method, noise, mixing
         self._constant = second_order == "tf1"
-        self.penalty: Penalty = 0.0
+        self.penalties: list[Penalty] = []
 
     def enter(self, number: int, h: tf.Tensor) -> tf.Tensor:
         """What block `number` gets instead of h."""
@@ -48,7 +48,7 @@ class Pass:
     def leave(self, block: Block) -> tf.Tensor:
         """The block's output."""
         h, penalty = self._method.regularizer.leave(self._params, block, self._method.normalization, self._noise)
-        self.penalty = self.penalty + penalty
+        self.penalties.append(penalty)
         return h
 
 
@@ -102,7 +102,7 @@ def encode(
     """
     blocks = Pass(params, method, noise, second_order, mixing)
     f, penalty = method.regularizer.last(params, method.backbone.hidden(params, x, blocks), noise)
-    return f, blocks.penalty + penalty
+    return f, sum(blocks.penalties, penalty)
 
 
 def hidden(params: Params, x: tf.Tensor, method: Method, noise: PassNoise | None = None) -> tf.Tensor:
