@@ -39,7 +39,7 @@ PATHS = {  # how a metabatch is computed: the function, and arguments of tf.func
 METABATCHES = [(name, order, "in_sequence") for order in LOSS_KEY for name in CASES] + [  # the rest: test_steps.py
     ("omniglot_5way1shot_metadrop_1", "exact", "at_once"),
     ("mimgnet_5way1shot_metadrop_1", "tf1", "at_once"),
-    ("omniglot_5way1shot_maml_1", "tf1", "at_once_xla"),
+    pytest.param("omniglot_5way1shot_maml_1", "tf1", "at_once_xla", marks=pytest.mark.nightly),  # minutes to compile
 ]
 every_case = pytest.mark.parametrize("name", CASES)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)

@@ -46,6 +46,7 @@ def relative(a, b):
     return np.linalg.norm(np.subtract(a, b)) / np.linalg.norm(b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["metadrop", "maml"])
 def test_exact_gradient_is_the_slope_of_the_loss(name):
     params, task, config, method, draw = problem(name)
@@ -136,6 +137,7 @@ def test_first_order_gradient_is_the_query_gradient_at_the_adapted_weights():
     assert not np.any(gradient["phi/dense_w"]) and np.any(gradient["phi/conv1_w"])
 
 
+@pytest.mark.slow
 def test_metabatch_gradient_is_the_mean_over_tasks():
     params, task, config, method, _ = problem()
     draws = [StandardNormal(fold(tf.constant([1, 2]), i), tf.float64) for i in range(3)]

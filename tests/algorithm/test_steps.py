@@ -33,6 +33,7 @@ def weights(config):
     return {name: tf.constant(made.standard_normal(shape) * 0.1, tf.float32) for name, shape in shapes.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise_type", ["metadrop", "maml"])
 def test_training_step_is_the_same_on_every_path(noise_type):
     """In float64: in float32 a ReLU or pool near a tie is decided otherwise after another rounding, and all differs."""
@@ -61,6 +62,7 @@ def as_float64(params):
     return {name: tf.cast(w, tf.float64) for name, w in params.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [64, 4, 2])
 def test_test_step_is_the_same_on_every_path(at_once, monkeypatch):
     """Of 2 tasks times 2 samples as many at once as `at_once` lets; numbered from 5."""
@@ -77,6 +79,7 @@ def test_test_step_is_the_same_on_every_path(at_once, monkeypatch):
         np.testing.assert_array_equal(metrics["accuracy"], results[0]["accuracy"])
 
 
+@pytest.mark.slow
 def test_samples_under_way_do_not_disturb_each_other():
     """In a process of its own, which sets the threads. Noise of all layers in one draw crashed here, or differed."""
     command = [sys.executable, "-m", "tests.helpers.repeat_test_step", "10"]

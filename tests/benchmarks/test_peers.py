@@ -14,6 +14,7 @@ from tf_metadrop.nn.backbones import conv4
 SMALL = Config(dataset="omniglot", way=3, shot=1, query=2, metabatch=2, n_steps=2)
 
 
+@pytest.mark.slow
 def test_plain_tensorflow_gives_our_loss_and_gradient():
     loss, ours = peers.gradients("ours", SMALL)
     other_loss, theirs = peers.gradients("plain_tf", SMALL)

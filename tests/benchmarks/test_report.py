@@ -138,6 +138,7 @@ def test_a_measurement_that_fails_is_its_error(tmp_path):
         machine.folder(str(tmp_path / "RESULTS.json"))
 
 
+@pytest.mark.slow
 def test_suite_from_the_command_line_outlives_a_failure(tmp_path, monkeypatch):
     rows = [dict(labels={"way": 1}, flags="--way=1"), dict(labels={"way": 0}, flags="--way=0")]
     monkeypatch.setattr(suite, "tables", lambda iters, seed: [dict(title=f"T {iters} {seed}", varied=None, rows=rows)])

@@ -44,6 +44,7 @@ def operations(made, arguments):
     return collections.Counter(node.op for node in nodes)
 
 
+@pytest.mark.slow
 def test_benchmark_times_the_very_steps_of_training_and_evaluation(monkeypatch, tmp_path):
     train_calls = recorded(monkeypatch, "make_train_step", train)
     test_calls = recorded(monkeypatch, "make_test_step", evaluate)
@@ -63,6 +64,7 @@ def test_benchmark_times_the_very_steps_of_training_and_evaluation(monkeypatch, 
     assert operations(*train_calls[0]) != operations(*test_calls[0])
 
 
+@pytest.mark.slow
 def test_a_measurement_ends_with_one_json_object():
     """In a process of its own, whose peak is its own: not that of the larger one which started it."""
     ballast = np.ones(2**27)  # 1 GiB

@@ -20,6 +20,7 @@ def savedir(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_compared_with_itself_and_with_another(savedir, tmp_path, capsys):
     same, other = tmp_path / "same", tmp_path / "other"
     shutil.copytree(savedir, same)

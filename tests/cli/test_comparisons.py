@@ -27,6 +27,7 @@ def started(monkeypatch):
     return modes
 
 
+@pytest.mark.slow
 def test_quickstart_compares_on_the_split_that_was_asked_for(started, tmp_path, capsys):
     assert quickstart.main(["quickstart.py", f"--out={tmp_path}", *TINY, "--eval_split=val"]) == 0
     table = capsys.readouterr().out.split("\nstrokes 3-way 1-shot, 2 tasks: accuracy in per cent, 95 % interval\n")[1]
@@ -62,6 +63,7 @@ def test_a_training_that_is_interrupted_is_waited_for(stop, expected, monkeypatc
     assert did == expected
 
 
+@pytest.mark.slow
 def test_short_runs_go_on_and_test_what_was_changed(started, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(short_runs, "TEST", ["--n_test_iters=2"])
     monkeypatch.setattr(short_runs, "ATTACK", ["--n_test_iters=1", "--attack_steps=1", "--attack_norms=l2"])

@@ -42,6 +42,7 @@ def test_nothing_in_a_pickle_runs(tmp_path, capsys):
         safe_pickle.load(tmp_path / "export.pkl")
 
 
+@pytest.mark.slow
 def test_plot_draws_everything_a_savedir_has(savedir, capsys, monkeypatch):
     figures = recorded_figures(monkeypatch)
     assert plot.main(["plot.py", f"--savedir={savedir}"]) == 0
@@ -83,6 +84,7 @@ def test_noise_figures_are_of_the_runs_own_data(tmp_path, monkeypatch):
     assert seen == [("data", {"seed", "savedir"}), ("elsewhere", {"seed", "savedir", "data_dir"})]
 
 
+@pytest.mark.slow
 def test_noise_figures(savedir):
     images, maps = noise_maps.sampled_maps(Config(savedir=str(savedir), mode="export"), {"savedir"})
     assert (

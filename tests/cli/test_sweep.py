@@ -18,6 +18,7 @@ from tf_metadrop.experiments import sweep, sweep_definition
 from tf_metadrop.figures import style
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_path, capsys):
     path, out = tmp_path / "two.yaml", tmp_path / "out"
     path.write_text(yaml.safe_dump(definition()))

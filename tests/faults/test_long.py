@@ -20,6 +20,7 @@ def resources(pid):
     return number("RssAnon") << 10, len(os.listdir(f"/proc/{pid}/fd")), number("Threads")
 
 
+@pytest.mark.nightly
 def test_1000_iterations_take_no_more_than_200(tmp_path):
     often = "--log_freq=50", "--save_freq=50", "--eval_freq=50", "--n_train_iters=1000"
     process = start(*TINY, *often, f"--savedir={tmp_path / 'run'}")

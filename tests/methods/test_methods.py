@@ -104,6 +104,7 @@ def test_forward_pass(name, sampling):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow
 @every_method
 def test_inner_loop_and_meta_gradient(name):
     """Against plain_methods, and the meta-gradient against finite differences of the outer loss."""
@@ -153,6 +154,7 @@ ORDERS = [(name, "exact") for name in METHODS] + [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "second_order"), ORDERS)
 def test_tasks_at_once_are_the_same_as_in_sequence(name, second_order):
     """And several noise samples at once, as in a meta-test. Compiled: algorithm/test_steps.py and modes/."""

@@ -64,6 +64,7 @@ class Victim:
         return 100 * np.mean(np.argmax(self.logits(params, x), -1) == np.argmax(y, -1))
 
 
+@pytest.mark.slow
 @every_norm
 def test_as_strong_as_foolbox(norm, victim):
     """Same adapted network, radius, number and size of steps, no random start: at most a point less success."""
@@ -96,6 +97,7 @@ def test_images_stay_in_ball_and_box(norm, victim):
     np.testing.assert_array_equal(victim.attacked(case, norm, 0.0), case[1])
 
 
+@pytest.mark.slow
 @every_norm
 def test_larger_radii_and_more_steps_hurt_more(norm, victim):
     after = lambda case, eps, steps: victim.accuracy(case, victim.attacked(case, norm, eps, steps, start=True))

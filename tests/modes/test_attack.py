@@ -24,6 +24,7 @@ def trained(tmp_path_factory):
     return savedir
 
 
+@pytest.mark.slow
 def test_mode_attack(trained, capsys, monkeypatch):
     figures = recorded_figures(monkeypatch)
     assert main.main(["main.py", *ATTACK, f"--savedir={trained}", "--metabatch=2", "--attack_restarts=2"]) == 0
@@ -61,12 +62,14 @@ def accuracies(savedir, *arguments):
     return [row["accuracy_percent"] for row in json.loads((savedir / "attack.json").read_text())["rows"]]
 
 
+@pytest.mark.slow
 def test_attack_is_the_same_however_tasks_and_radii_run(trained):
     paths = ["--metabatch=1"], ["--metabatch=4"], ["--metabatch=4", "--tasks=at_once"]
     found = [accuracies(trained, "--attack_radii=0,0.3", *path) for path in paths]
     assert found[0] == found[1] == found[2] and len(set(found[0])) == 2
 
 
+@pytest.mark.slow
 def test_an_image_must_withstand_every_start_and_is_of_a_meta_test_s_tasks(trained):
     arguments = "--metabatch=2", "--attack_radii=0,0.1,0.3", "--attack_steps=1"
     one, three = [accuracies(trained, *arguments, f"--attack_restarts={n}") for n in (1, 3)]

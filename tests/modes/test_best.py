@@ -47,6 +47,7 @@ def test_the_best_weights_are_those_of_the_best_evaluation(savedir, tmp_path):
     assert_equal_arrays(found, MetaLearner.load(savedir, weights="best").params)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_with_the_same_best_weights(savedir, tmp_path, monkeypatch):
     for again in range(3):
         with pytest.MonkeyPatch.context() as patch:

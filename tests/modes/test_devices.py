@@ -73,6 +73,7 @@ def one(tmp_path_factory):
     return savedir
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one(one, tmp_path, capsys):
     """As on GPUs: tasks at once, compiled by XLA. In sequence: the workers below."""
     run = start(*SMALL, "--tasks=at_once", "--xla=on", "--devices=2", f"--savedir={tmp_path / 'run'}")
@@ -82,6 +83,7 @@ def test_two_devices_train_as_one(one, tmp_path, capsys):
     assert "nothing to train" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_two_workers_train_as_one_process_and_only_the_chief_writes(one, tmp_path):
     chief, other = start_workers(tmp_path)
     assert end(other) == ("", "")
@@ -106,6 +108,7 @@ def kill_one(savedir, killed):
     assert re.fullmatch(sentence, err), err
 
 
+@pytest.mark.slow
 def test_killed_worker_ends_the_chief_and_the_same_commands_resume(tmp_path):
     kill_one(tmp_path, killed=1)
     with np.load(tmp_path / "0" / "state.npz") as saved:
@@ -120,11 +123,14 @@ def test_killed_worker_ends_the_chief_and_the_same_commands_resume(tmp_path):
     assert lines == [0, *range(41)]  # the evaluation at 0, and each iteration once
 
 
+@pytest.mark.nightly
+@pytest.mark.slow
 def test_killed_chief_ends_the_worker(tmp_path):
     kill_one(tmp_path, killed=0)
     assert not (tmp_path / "1").exists()
 
 
+@pytest.mark.slow
 def test_the_refusal_of_the_chief_is_every_worker_s(tmp_path):
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "metrics.jsonl").write_text("")

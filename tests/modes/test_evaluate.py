@@ -24,6 +24,7 @@ def trained(tmp_path_factory):
     return savedir
 
 
+@pytest.mark.slow
 def test_functions_are_of_their_own_mode(trained, tmp_path):
     """However `mode` stands, which README's notebook does not give; and a test may run beside a training."""
     config = Config(savedir=trained, n_test_iters=3, **TASK)
@@ -105,6 +106,7 @@ def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_images_on_disk_train_and_test_as_those_in_memory(tmp_path, monkeypatch):
     rng, results = np.random.RandomState(0), []
     (tmp_path / "omniglot").mkdir()

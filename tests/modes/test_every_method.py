@@ -31,6 +31,7 @@ METHODS = [  # name, second_order, tasks, the flags that make it
 RESUMED = "metasgd_metadrop", "maml_vib"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "second_order", "tasks", "method"), METHODS, ids=[method[0] for method in METHODS])
 def test_method_in_every_mode(name, second_order, tasks, method, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -55,6 +56,7 @@ def test_method_in_every_mode(name, second_order, tasks, method, tmp_path, monke
     assert all(f"\n{flag[2:].replace('=', ': ')}\n" in header for flag in method if "=" in flag)
 
 
+@pytest.mark.slow
 def test_float64_in_every_mode(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     test = "--savedir=run", "--n_test_iters=2", "--metabatch=1", "--n_test_mc_samp=2"
@@ -82,6 +84,7 @@ def check_resumed(whole, arguments, savedir):
     assert_equal_arrays(checkpoint.load(savedir).state.params, whole.params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [["--inner=metasgd", "--regularizer=info_dropout"], ["--noise_type=weight_gaussian"]]
 )

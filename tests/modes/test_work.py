@@ -21,6 +21,7 @@ def said(savedir):
     return json.loads((savedir / "run.json").read_text())["gflop_per_iteration"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tasks", ["in_sequence", "at_once"])
 def test_a_run_says_the_work_of_its_steps(tmp_path, tasks):
     c = tiny_run(tmp_path, tasks)

@@ -43,6 +43,7 @@ def test_metrics_are_means_under_the_names_of_the_report(trained):
     assert all(0 <= line["acc"] <= 1 and line["cent"] < 3 and line["episode"] == 2 * line["iter"] for line in train)
 
 
+@pytest.mark.slow
 def test_killed_run_ends_bit_equal(trained, tmp_path):
     savedir = tmp_path / "killed"
     process = start(*SMALL, f"--savedir={savedir}")
@@ -55,6 +56,7 @@ def test_killed_run_ends_bit_equal(trained, tmp_path):
     assert_equal_runs(savedir, trained)
 
 
+@pytest.mark.slow
 def test_no_operation_of_a_training_is_without_a_deterministic_form(trained, tmp_path):
     """That two runs are then bit-equal shows nothing here: on a CPU they are anyway."""
     run(*SMALL, "--deterministic", "--n_train_iters=1", f"--savedir={tmp_path / 'run'}")
@@ -119,6 +121,7 @@ def test_maml_run_has_no_noise_but_phi(tmp_path):
     assert "htr_sample" not in pickle.loads((savedir / "export.pkl").read_bytes())[0]
 
 
+@pytest.mark.slow
 def test_runs_are_made_by_the_seed(trained, tmp_path):
     again, other = tmp_path / "again", tmp_path / "other"
     call(*SMALL, f"--savedir={again}")

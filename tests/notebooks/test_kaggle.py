@@ -45,6 +45,7 @@ def check(notebook):
     return text
 
 
+@pytest.mark.slow
 def test_every_cell_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("WORK", str(tmp_path))
     monkeypatch.setenv("ITERATIONS", "1")

@@ -27,6 +27,7 @@ def accuracy(learner):
     return np.mean(right)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
 def test_they_have_learned_to_learn(folder):
     """They make at most 0.6 of the mistakes that weights make which were not trained."""

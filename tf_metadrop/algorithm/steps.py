@@ -51,7 +51,7 @@ def make_train_step(
         dtype = dtype_of(state.params)
         task = task_getter(images, support, query, config, dtype)
         get_noise = lambda index: StandardNormal(fold(key, index), dtype)
-        with fused.Ahead(not how.xla):
+        with fused.BackgroundCompilation(not how.xla):
             gradient, loss, accs = gradient_of(state.params, config.metabatch, task, config, method, get_noise)
         after = meta_step(state, gradient, config.meta_lr, method.meta_optimizer)
         sound = are_numbers([loss, *gradient.values(), *after.params.values()])
@@ -98,7 +98,7 @@ def make_test_step(config: Config, method: Method) -> tf.types.experimental.Poly
 
     @tf.function(autograph=False, jit_compile=how.xla)
     def test_step(*args: Any) -> dict[str, tf.Tensor]:
-        with fused.Ahead(not how.xla):
+        with fused.BackgroundCompilation(not how.xla):
             return every_metric(*args)
 
     return test_step

@@ -1,7 +1,5 @@
 """One page of HTML with everything that a set of runs has: settings, curves, tables beside paper and report, figures.
 
-python -m tf_metadrop.report DIR ... [--output report.html]
-
 Takes every savedir under the folders, finished or not. The page needs no network and no other file.
 """
 

@@ -1,4 +1,4 @@
-"""Tables of sweeps, from the results.csv that sweep.py writes."""
+"""Tables of sweeps, from the results.csv that `metadrop sweep` writes."""
 
 import csv
 import pathlib

@@ -1,5 +1,7 @@
 """Meta-trains, meta-tests, exports or attacks Meta-dropout, MAML and others, with the flags of the TF1 program.
 
+metadrop train, test, export and attack are this program with --mode given.
+
 python main.py --mode=meta_train --dataset=strokes --way=5 --savedir=checkpoints/try
 python main.py --mode=meta_test --savedir=checkpoints/try --metabatch=1 --n_test_mc_samp=30
 python main.py --mode=export --savedir=checkpoints/try

@@ -1,7 +1,7 @@
-"""Runs a sweep of main.py on Optuna: each trial is an ordinary run with its savedir, chosen on val, reported on test.
+"""Runs a sweep on Optuna: each trial is an ordinary run with its savedir, chosen on val, reported on test.
 
-python sweep.py flags/sweeps/omniglot_inner_lr.yaml
-python sweep.py FILE --storage=postgresql://user@host/db     on any number of machines that share the checkpoints folder
+metadrop sweep flags/sweeps/omniglot_inner_lr.yaml
+metadrop sweep FILE --storage=postgresql://user@host/db     on any number of machines that share the checkpoints folder
 
 FILE is a sweep definition of W&B (method grid, random or bayes; `wandb sweep FILE` takes the same). Interrupted or
 started again it goes on where it was, and tries what failed once more; started several times at once, the processes
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--no_pruning", action="store_true", help="train every trial to its end")
     parser.add_argument("--seed", type=int, default=0, help="of the random and the TPE sampler")
-    parser.epilog = "Flags of main.py for every trial: at the end, after --"
+    parser.epilog = "Flags of metadrop train for every trial: at the end, after --"
     end = argv.index("--") if "--" in argv else len(argv)  # argparse takes none after -- once options came between
     args, flags = parser.parse_args(argv[1:end]), argv[end + 1 :]
     out = args.out or pathlib.Path("checkpoints/sweeps") / args.file.stem

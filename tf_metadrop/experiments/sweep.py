@@ -1,4 +1,4 @@
-"""Sweeps of main.py on Optuna; see sweep.py."""
+"""Sweeps on Optuna; `metadrop sweep` is their command line."""
 
 import csv
 import hashlib

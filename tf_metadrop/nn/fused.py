@@ -8,6 +8,7 @@ differentiate them one operation at a time, so `ops` gives them their derivative
 from __future__ import annotations
 
 import concurrent.futures
+import contextvars
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,33 +38,34 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class Ahead:
+class BackgroundCompilation:
     """While a step is traced, XLA compiles its kernels in another thread; else each waits for its first use.
 
-    A context manager: what `compile_ahead` is given inside is compiled, if that is wanted (not where XLA compiles the
-    whole step). Leaving it does not wait.
+    A context manager, of the thread that enters it alone: what `compile_ahead` is given inside is compiled, if that is
+    wanted (not where XLA compiles the whole step). Leaving it does not wait.
     """
-
-    current: Ahead | None = None
 
     def __init__(self, wanted: bool = True):
         self.wanted, self.pool = wanted, concurrent.futures.ThreadPoolExecutor(1)
         self.seen: set[tuple[Any, ...]] = set()
 
     def __enter__(self) -> None:
-        Ahead.current = self if self.wanted else None
+        self._token = _background.set(self if self.wanted else None)
 
     def __exit__(self, *exception: object) -> None:
-        Ahead.current = None
+        _background.reset(self._token)
         self.pool.shutdown(wait=False)
+
+
+_background: contextvars.ContextVar[BackgroundCompilation | None] = contextvars.ContextVar("background", default=None)
 
 
 def compile_ahead(compiled: Callable[..., Any], *args: tf.Tensor) -> None:
     """Has `compiled`, a function of these tensors, called on zeros like them."""
-    ahead, like = Ahead.current, tuple((tuple(a.shape), a.dtype) for a in args)
-    if ahead and (compiled, like) not in ahead.seen:
-        ahead.seen.add((compiled, like))
-        ahead.pool.submit(run_on_zeros, compiled, like)
+    background, like = _background.get(), tuple((tuple(a.shape), a.dtype) for a in args)
+    if background and (compiled, like) not in background.seen:
+        background.seen.add((compiled, like))
+        background.pool.submit(run_on_zeros, compiled, like)
 
 
 def run_on_zeros(compiled: Callable[..., Any], like: Sequence[tuple[tuple[int, ...], tf.DType]]) -> None:

@@ -1,0 +1,1 @@
+"""What a savedir holds. No other room knows the names and formats of its files."""

@@ -1,0 +1,1 @@
+"""What knows nothing of meta-learning: registries, locks, signals, progress, processes."""
