@@ -10,12 +10,12 @@ from tabulate import tabulate
 from tf_metadrop.errors import UsageError
 
 LEGEND = """\
-Each row is a fresh process that times the compiled step of `tf_metadrop.algorithm.steps` on random images. Median and spread
-(slowest minus fastest) are of the timed steps; the first call, which compiles, and one more are not among them. Peak is
-the process's resident memory, TensorFlow's own included. GFLOP/s counts the convolutions and products in the step's
-graph alone (`tf_metadrop/algorithm/flops.py`); peak matmul is that of 2048 x 2048 float32 products in the same process, as many at
-once as there are noise samples under way. Gap is the median time between two steps, in which episodes are drawn, in per
-cent of the step."""
+Each row is a fresh process that times the compiled step of `tf_metadrop.algorithm.steps` on random images. Median and
+spread (slowest minus fastest) are of the timed steps; the first call, which compiles, and one more are not among
+them. Peak is the process's resident memory, TensorFlow's own included. GFLOP/s counts the convolutions and products
+in the step's graph alone (`tf_metadrop/algorithm/flops.py`); peak matmul is that of 2048 x 2048 float32 products in
+the same process, as many at once as there are noise samples under way. Gap is the median time between two steps, in
+which episodes are drawn, in per cent of the step."""
 
 
 def load(path: pathlib.Path) -> dict:
