@@ -29,7 +29,6 @@ from tf_metadrop.cli import program
 from tf_metadrop.config import absl_flags
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
-from tf_metadrop.methods import network
 from tf_metadrop.util.quiet import importing_tensorflow
 
 CLASSES, INSTANCES = 40, 40  # of the random images
@@ -52,6 +51,7 @@ def measure(settings: Config, iters: int) -> dict:
     from tf_metadrop.algorithm.outer_loop import initial_state
     from tf_metadrop.algorithm.steps import make_test_step, make_train_step
     from tf_metadrop.data import DATASETS
+    from tf_metadrop.methods import network
     from tf_metadrop.methods.method import load_method
     from tf_metadrop.modes import train
     from tf_metadrop.nn import rng
