@@ -30,6 +30,7 @@ def test_how_steps_run_here():
     [({}, False, False), (dict(precision="tf32"), True, False), (dict(deterministic=True), False, True)],
 )
 def test_what_is_asked_of_tensorflow(settings, tf32, deterministic, monkeypatch):
+    execution.compile_first()  # XLA reads its flags then, and ends a process whose flags it does not know
     asked = dict(deterministic=False)
     experimental = tf.config.experimental
     monkeypatch.setattr(experimental, "enable_tensor_float_32_execution", lambda value: asked.update(tf32=value))
