@@ -30,6 +30,7 @@ def laplace(tmp_path, monkeypatch):
     sys.modules.pop("laplace")
 
 
+@pytest.mark.slow
 def test_example_of_a_noise_type(laplace, tmp_path):
     drawn = laplace.laplace(np.random.RandomState(0).standard_normal(100_000)).numpy()
     moments = [drawn.mean(), np.abs(drawn).mean(), drawn.var()]

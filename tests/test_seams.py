@@ -126,6 +126,7 @@ def test_a_backbone_has_all_three_meta_gradients():
         assert 1e-3 * length(found["exact"]) < apart < 10 * length(found["exact"]), kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, dict(inner="metasgd"), dict(second_order="tf1", tasks="at_once")], ids=str)
 def test_a_backbone_is_trained_resumed_tested_and_exported(settings, tmp_path):
     config = Config(**SMALL | dict(backbone="toy", savedir=str(tmp_path / "run")) | settings)
@@ -165,6 +166,7 @@ class Instance:
         return tf.nn.relu(centred * tf.math.rsqrt(tf.reduce_mean(centred**2, [-3, -2], keepdims=True) + 1e-3) + offset)
 
 
+@pytest.mark.slow
 def test_a_normalisation_is_trained_and_tested(tmp_path):
     normalization.register("instance_toy", Instance)
     try:
@@ -211,6 +213,7 @@ def test_a_metric_is_in_logs_and_results(tmp_path):
     assert result["confidence"] == pytest.approx(np.mean([float(row["confidence"]) for row in rows]), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_another_outer_optimiser_keeps_its_own_state(tmp_path):
     config = Config(**SMALL | dict(maml=True, meta_optimizer="sgd", meta_lr=0.1, savedir=str(tmp_path / "run")))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):

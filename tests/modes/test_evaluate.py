@@ -74,6 +74,7 @@ def test_validation_classes_are_not_trained_on(split, tmp_path, monkeypatch):
         assert (tmp_path / "run" / "meta_val.json").exists() and not (tmp_path / "run" / "meta_test.json").exists()
 
 
+@pytest.mark.slow
 def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
     """Another split of the same data has trained classes among its test classes: no number may come of it unnoticed."""
     classes = np.random.RandomState(0).randint(0, 256, [30, 20, 28, 28], np.uint8)
