@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.pickles import Call
 from tests.helpers.pictures import assert_shows, colours_shown, pixels, recorded_figures
 from tf_metadrop import Config, export_features, meta_train
 from tf_metadrop.cli import plot
@@ -25,17 +26,9 @@ def savedir(tmp_path_factory):
     return folder
 
 
-class Evil:
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.mkdir, (self.marker,)
-
-
 def test_nothing_in_a_pickle_runs(tmp_path, capsys):
     marker = tmp_path / "ran"
-    (tmp_path / "export.pkl").write_bytes(pickle.dumps([{"htr": Evil(str(marker))}]))
+    (tmp_path / "export.pkl").write_bytes(pickle.dumps([{"htr": Call(os.mkdir, str(marker))}]))
     assert plot.main(["plot.py", f"--savedir={tmp_path}"]) == 2
     assert "which no array needs" in capsys.readouterr().err and not marker.exists()
     with pytest.raises(ValueError, match="posix.mkdir"):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.pickles import Call
 from tf_metadrop.data import load_split, mimgnet, mimgnet_pickle, outputs, spec
 from tf_metadrop.errors import UsageError
 
@@ -138,19 +139,11 @@ def test_python_2_pickle(tmp_path):
     }
 
 
-class Evil:
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
-
-
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 @pytest.mark.parametrize("call", [(open, "OWNED", "w"), (eval, "open('OWNED', 'w')"), (np.save, "OWNED", 1)])
 def test_pickles_that_run_code_are_refused_before_they_do(tmp_path, source, monkeypatch, call, protocol):
     monkeypatch.chdir(tmp_path)
-    write_pickles(source, protocol, train={"image_data": Evil(*call), "class_dict": {}})
+    write_pickles(source, protocol, train={"image_data": Call(*call), "class_dict": {}})
     with pytest.raises(UsageError, match="cache-train.pkl is not loaded .it asks for .*which no array needs"):
         build(tmp_path, source)
     assert not list(tmp_path.rglob("OWNED*")) and not (tmp_path / "data" / "mimgnet").exists()
@@ -169,7 +162,7 @@ def test_pickles_that_run_code_are_refused_before_they_do(tmp_path, source, monk
         (content("train") | {"class_dict": {"n01": [0, 1], "n02": [2, 3]}}, "2 classes instead of 3"),
         (content("train") | {"class_dict": {"n01": [0], "n02": [1, 2], "n03": [3]}}, "classes of 1 to 2 images"),
         (content("train") | {"class_dict": {"n01": [0], "n02": [1], "n04": [3]}}, "has class n04, which train has too"),
-        ({"image_data": Evil(codecs.encode, "a", "rot13"), "class_dict": {}}, "asks for"),
+        ({"image_data": Call(codecs.encode, "a", "rot13"), "class_dict": {}}, "asks for"),
     ],
 )
 def test_pickles_of_other_content_are_refused(tmp_path, source, train, words):

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tests.helpers.pickles import Call
 from tests.helpers.runs import assert_equal_arrays, save_run, snapshot
 from tf_metadrop import Config, UsageError
 from tf_metadrop.cli import get_data, main, plot
@@ -252,16 +253,6 @@ def test_zips_of_any_kind(tmp_path, capsys, monkeypatch, members, length, cut):
         (source / f"{part}.zip").write_bytes(content[: int(len(content) * length)] if cut else content)
     refuses(get_data.main, capsys, tmp_path, "--dataset=omniglot", f"--source={source}")
     assert not pathlib.Path("/tmp/evil.png").exists() and not (tmp_path.parent / "evil.png").exists()
-
-
-class Call:
-    """Pickles as a call of something."""
-
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
 
 
 CANARY = "canary"
