@@ -22,7 +22,10 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     everything(folder / "runs" / "maml", 1, maml=True)
     everything(folder / "runs" / "deeper" / "metadrop", 2, inner_lr=0.4)
-    assert report_program.main(["report", str(folder / "runs"), f"--output={folder / 'out' / 'report.html'}"]) == 0
+    assert (
+        report_program.main(["metadrop report", str(folder / "runs"), f"--output={folder / 'out' / 'report.html'}"])
+        == 0
+    )
     return folder / "out" / "report.html"
 
 
@@ -90,7 +93,7 @@ def test_a_run_that_was_killed_at_once_is_shown_without_curves(tmp_path, capsys)
 @pytest.mark.parametrize("name", ["nowhere", "."])
 def test_folders_without_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert report_program.main(["report", name]) == 2
+    assert report_program.main(["metadrop report", name]) == 2
     assert re.search("is no folder|holds no savedir", capsys.readouterr().err) and not list(tmp_path.iterdir())
 
 

@@ -29,7 +29,7 @@ def started(monkeypatch):
 
 @pytest.mark.slow
 def test_quickstart_compares_on_the_split_that_was_asked_for(started, tmp_path, capsys):
-    assert quickstart.main(["quickstart.py", f"--out={tmp_path}", *TINY, "--eval_split=val"]) == 0
+    assert quickstart.main(["metadrop quickstart", f"--out={tmp_path}", *TINY, "--eval_split=val"]) == 0
     table = capsys.readouterr().out.split("\nstrokes 3-way 1-shot, 2 tasks: accuracy in per cent, 95 % interval\n")[1]
     for line, name in zip(table.splitlines(), ("maml", "meta-dropout"), strict=True):
         result = json.loads((tmp_path / name / "meta_val.json").read_text())
@@ -67,7 +67,7 @@ def test_a_training_that_is_interrupted_is_waited_for(stop, expected, monkeypatc
 def test_short_runs_go_on_and_test_what_was_changed(started, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(short_runs, "TEST", ["--n_test_iters=2"])
     monkeypatch.setattr(short_runs, "ATTACK", ["--n_test_iters=1", "--attack_steps=1", "--attack_norms=l2"])
-    command = ["short_runs.py", f"--out={tmp_path}", "--methods", "maml", "--", *TINY]
+    command = ["metadrop short_runs", f"--out={tmp_path}", "--methods", "maml", "--", *TINY]
     assert short_runs.main(command) == 0 and started == ["meta_train", "meta_test", "attack"]
     assert short_runs.main(command) == 0 and started[3:] == ["meta_train"]  # which finds that it is done
     assert short_runs.main([*command, "--query=2", "--n_steps=1", "--seed=0"]) == 0 and started[4:] == ["meta_train"]

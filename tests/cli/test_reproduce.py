@@ -14,7 +14,7 @@ from tf_metadrop.experiments import published_runs
 def test_the_queue_lists_hours_and_how_far_each_training_is(tmp_path, monkeypatch, capsys):
     run = published_runs.queue()[0]
     assert all(run.hours > 0 for run in published_runs.queue())
-    assert reproduce.main(["reproduce.py", "--queue", "--list", f"--out={tmp_path}"]) == 0
+    assert reproduce.main(["metadrop reproduce", "--queue", "--list", f"--out={tmp_path}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (
         len(lines) == len(published_runs.queue())
@@ -39,7 +39,7 @@ def test_unfinished_runs_travel_in_the_repository(tmp_path, monkeypatch, capsys)
     for name in ("state.npz", "meta_train.log", "metrics.jsonl", "timing.jsonl", "output.log"):
         (here / run.name / name).write_text(name)
     (here / run.name / "run.json").write_text('{"iterations": 7}')
-    assert reproduce.main(["reproduce.py", "--queue", "--keep_unfinished", f"--out={here}"]) == 0
+    assert reproduce.main(["metadrop reproduce", "--queue", "--keep_unfinished", f"--out={here}"]) == 0
     assert "maml_seed3: kept, 7 of 3001 iterations" in capsys.readouterr().out
     assert "state.npz" in [path.name for path in kept.iterdir()] and not (kept / "output.log").exists()
     seen = []
@@ -51,7 +51,7 @@ def test_unfinished_runs_travel_in_the_repository(tmp_path, monkeypatch, capsys)
         return types.SimpleNamespace(wait=lambda: 0, terminate=lambda: None)
 
     monkeypatch.setattr(reproduce.subprocesses, "start", start)
-    assert reproduce.main(["reproduce.py", "--queue", f"--out={there}"]) == 0
+    assert reproduce.main(["metadrop reproduce", "--queue", f"--out={there}"]) == 0
     assert {"state.npz", "metrics.jsonl", "run.json"} <= set(seen[0]) and not kept.exists()
 
 
@@ -89,7 +89,7 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(published_runs, "all_runs", lambda: [one])
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     monkeypatch.setattr(reproduce.subprocesses, "start", start)
-    command = ["reproduce.py", "tiny/*", f"--out={tmp_path / 'out'}"]
+    command = ["metadrop reproduce", "tiny/*", f"--out={tmp_path / 'out'}"]
     assert reproduce.main(command) == 0
     assert "100%|" in capsys.readouterr().err  # of the images
     assert started == ["--mode=meta_train", "--mode=meta_test", "--mode=attack"]
@@ -110,7 +110,7 @@ def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):
         assert stale.read_text() != made
         assert reproduce.main(command) == 0 and started[-2:] == ["--mode=meta_train", "--mode=meta_test"]
         assert (folder / "meta_test.json").read_text() == stale.read_text() and new not in stale.read_text()
-    assert reproduce.main(["reproduce.py", "none*"]) == 2
+    assert reproduce.main(["metadrop reproduce", "none*"]) == 2
     assert "none* names no run" in capsys.readouterr().err
 
 
@@ -126,7 +126,7 @@ def test_reproduce_goes_on_after_any_failure_and_not_after_the_end(tmp_path, mon
 
     monkeypatch.setattr(published_runs, "all_runs", lambda: runs)
     monkeypatch.setattr(reproduce.subprocesses, "start", start)
-    assert reproduce.main(["reproduce.py", f"--out={tmp_path}"]) == 2
+    assert reproduce.main(["metadrop reproduce", f"--out={tmp_path}"]) == 2
     said = capsys.readouterr()
     assert tried == ["maml_seed3", "maml_seed4"] and "maml_seed3: OSError: no space left" in said.out
     assert "maml_seed3, omniglot_5way1shot/maml_seed4 failed" in said.err and "Traceback" not in said.err

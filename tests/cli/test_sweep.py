@@ -22,9 +22,11 @@ from tf_metadrop.figures import style
 def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_path, capsys):
     path, out = tmp_path / "two.yaml", tmp_path / "out"
     path.write_text(yaml.safe_dump(definition()))
-    assert sweep_program.main(["sweep.py", str(path), f"--out={out}", "--n_trials=1", "--", "--n_test_iters=3"]) == 0
+    assert (
+        sweep_program.main(["metadrop sweep", str(path), f"--out={out}", "--n_trials=1", "--", "--n_test_iters=3"]) == 0
+    )
     assert "(1 trials to the end)" in capsys.readouterr().out
-    assert sweep_program.main(["sweep.py", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0
+    assert sweep_program.main(["metadrop sweep", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0
     said = capsys.readouterr().out
     with open(out / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -37,11 +39,11 @@ def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_pa
         assert json.loads((pathlib.Path(row["savedir"]) / "meta_test.json").read_text())["config"]["shot"] == 2
     made = {path: path.stat().st_mtime_ns for path in out.glob("*/meta_*.json")}
     assert (
-        sweep_program.main(["sweep.py", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0
+        sweep_program.main(["metadrop sweep", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0
     )  # nothing is left to do
     assert made == {path: path.stat().st_mtime_ns for path in out.glob("*/meta_*.json")}
     path.write_text(yaml.safe_dump(definition(method="random")))
-    assert sweep_program.main(["sweep.py", str(path), f"--out={out}"]) == 2
+    assert sweep_program.main(["metadrop sweep", str(path), f"--out={out}"]) == 2
     assert "holds another sweep" in capsys.readouterr().err
 
 
@@ -69,7 +71,7 @@ def test_a_hopeless_trial_is_stopped(tmp_path, monkeypatch):
 def test_a_trial_that_fails_is_told_with_its_reason(tmp_path, capsys):
     path = tmp_path / "bad.yaml"
     path.write_text(yaml.safe_dump(definition(parameters=dict(inner_lr=dict(values=[-1.0, -2.0])))))
-    assert sweep_program.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}"]) == 2
+    assert sweep_program.main(["metadrop sweep", str(path), f"--out={tmp_path / 'out'}"]) == 2
     assert re.search(r"ended with code 2, see .*output.log: metadrop: --inner_lr=-[12].0 is", capsys.readouterr().err)
 
 
@@ -91,7 +93,7 @@ def swept(tmp_path, monkeypatch, capsys):
             return tried[-1]
 
         monkeypatch.setattr(sweep, "train_and_test", train_and_test)
-        code = sweep_program.main(["sweep.py", str(path), f"--out={tmp_path / 'out'}", *options])
+        code = sweep_program.main(["metadrop sweep", str(path), f"--out={tmp_path / 'out'}", *options])
         return code, tried, capsys.readouterr()
 
     return start
@@ -158,7 +160,7 @@ def test_a_sweep_that_goes_on_draws_no_trial_twice(method, swept):
 @pytest.mark.parametrize("wrong", ["--seed=-1", "--seed=4294967296", "--n_trials=0", "--n_trials=-3"])
 def test_impossible_numbers(wrong, tmp_path, capsys):
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(definition()))
-    assert sweep_program.main(["sweep.py", str(tmp_path / "sweep.yaml"), f"--out={tmp_path / 'out'}", wrong]) == 2
+    assert sweep_program.main(["metadrop sweep", str(tmp_path / "sweep.yaml"), f"--out={tmp_path / 'out'}", wrong]) == 2
     assert f"{wrong} is impossible" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 

@@ -18,7 +18,7 @@ def test_table_sets_runs_beside_the_published_numbers(tmp_path, capsys, monkeypa
     attacked(tmp_path / "runs" / "a", 96.5, second_order="tf1", seed=3)
     attacked(tmp_path / "runs" / "b", 95.25, maml=True)
     attacked(tmp_path / "runs" / "c", 94.0, attack=False, noise_type="fixed_gaussian", noise_variant="report")
-    assert tables.main(["tables", str(tmp_path / "runs"), f"--output={tmp_path / 'out'}"]) == 0
+    assert tables.main(["metadrop tables", str(tmp_path / "runs"), f"--output={tmp_path / 'out'}"]) == 0
     printed = capsys.readouterr().out
     page = (tmp_path / "out" / "tables.md").read_text()
     assert page.startswith(printed.strip()) and page.count("](robustness_omniglot_20way1shot.png)") == 1
@@ -61,9 +61,9 @@ def check_attacks(figure):
 def test_table_of_nothing(pattern, content, tmp_path, capsys):
     if content:
         (tmp_path / "meta_test.json").write_text(content)
-    assert tables.main(["tables", str(tmp_path)]) == 2
+    assert tables.main(["metadrop tables", str(tmp_path)]) == 2
     assert pattern in capsys.readouterr().err
-    assert tables.main(["tables", str(tmp_path / "nowhere")]) == 2
+    assert tables.main(["metadrop tables", str(tmp_path / "nowhere")]) == 2
     assert "nowhere is no folder" in capsys.readouterr().err
 
 
@@ -82,7 +82,7 @@ def test_tables_of_broken_files(name, broken, pattern, tmp_path, capsys):
     finished(tmp_path / "run", np.full(4, 0.5))
     path = tmp_path / "run" / name
     path.write_text(broken(path.read_text() if path.exists() else ""))
-    assert tables.main(["tables", str(tmp_path)]) == 2
+    assert tables.main(["metadrop tables", str(tmp_path)]) == 2
     err = capsys.readouterr().err
     assert re.search(pattern, err) and err.count("\n") == 1
 
@@ -100,7 +100,7 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys, monkeypatch):
     record.Record(runs / "drop", 0).write(60001, 12_345_678_901)
     (tmp_path / "learned.md").write_text("# Learned\n")
     pages = [f"--output={out}", "--page=README.md", f"--preface={tmp_path / 'learned.md'}"]
-    assert tables.main(["tables", str(runs), *pages]) == 0
+    assert tables.main(["metadrop tables", str(runs), *pages]) == 0
     page = (out / "README.md").read_text()
     assert page.startswith("# Learned\n") and capsys.readouterr().out.strip() in page
     swept = page.split("## Sweep lr")[1]
@@ -122,7 +122,7 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys, monkeypatch):
         learned = {row["method"]: row for row in csv.DictReader(file)}["metadrop"]
     assert [learned[name] for name in ("half way", "end", "steepest fall", "level")] == ["75.00", "80.00", "0.00", "80"]
     assert learned["iterations"] == "100" and learned["classes"] == "validation"
-    assert tables.main(["tables", str(runs), f"--preface={tmp_path / 'none.md'}"]) == 2
+    assert tables.main(["metadrop tables", str(runs), f"--preface={tmp_path / 'none.md'}"]) == 2
     assert "none.md cannot be used" in capsys.readouterr().err
 
 
