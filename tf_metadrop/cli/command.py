@@ -1,6 +1,8 @@
 """The command `metadrop`: its first word says what to do, the rest is that command line's own."""
 
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -62,7 +64,18 @@ def usage() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with `argv` (argv[0] is its name; None: the process's own) and returns the exit code."""
-    argv = list(sys.argv if argv is None else argv)
+    try:
+        try:
+            return dispatch(list(sys.argv if argv is None else argv))
+        finally:  # also where a --help leaves by SystemExit
+            sys.stdout.flush()
+    except BrokenPipeError:  # who read stdout is gone, as in metadrop --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still flushes at its end
+        return 128 + signal.SIGPIPE
+
+
+def dispatch(argv: list[str]) -> int:
+    """Says what can be done, or calls the subcommand that the first word names."""
     first = argv[1] if len(argv) > 1 else "--help"
     if first in ("--help", "-h", "-help", "help"):
         print(usage())
