@@ -1,5 +1,7 @@
 """The runs behind results/: their names, flag files, tests and sizes."""
 
+import json
+
 from absl import flags
 
 from tf_metadrop.config import absl_flags
@@ -40,3 +42,14 @@ def test_reproduce_counts_the_images_of_trainings_under_way(tmp_path):
     assert run.n_images_so_far(tmp_path) * 3001 == run.n_images() * 1501
     (tmp_path / "run.json").write_text('{"iterations": 1551}')  # the last iterations are saved, not always logged
     assert run.n_images_so_far(tmp_path) * 3001 == run.n_images() * 1551
+
+
+def test_a_test_on_other_images_is_not_the_one_that_was_asked_for(tmp_path):
+    """Whatever of the images, weights and tasks a step names decides whether its file is made already."""
+    given = ["--maml", "--mode=meta_test", "--data_dir=here", "--n_test_iters=5", "--n_train_iters=3"]
+    config = published_runs.settings(given)[0].as_dict()
+    path = tmp_path / "meta_test.json"
+    path.write_text(json.dumps({"config": config, "trained_with": {"iteration": 3}}))
+    assert published_runs.has_made(path, given) and published_runs.has_made(path, [*given, "--savedir=elsewhere"])
+    for other in ("--data_dir=there", "--n_test_iters=6", "--query=7", "--attack_steps=9", "--weights=best"):
+        assert not published_runs.has_made(path, [*given, other]), other

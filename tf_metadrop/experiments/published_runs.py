@@ -142,11 +142,8 @@ def has_made(path: pathlib.Path, arguments: list[str]) -> bool:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
     ours = config.as_dict()
-    made_with = {*ours} - identity.local() | {
-        "n_test_iters",
-        "weights",
-        *(name for name in ours if name.startswith("attack_")),
-    }
+    of_step = {"n_test_iters", "weights", "data_dir"} | {name for name in ours if name.startswith("attack_")}
+    made_with = {*ours} - identity.local() | of_step
     return last and all(theirs.get(name) == ours[name] for name in given & made_with)
 
 
