@@ -60,7 +60,7 @@ def main() -> int:
     package = (ROOT / "pyproject.toml").read_text().split("[tool.ruff]")[0]  # what comes after is not of installing
     wanted = hashlib.sha256("".join([*[(ROOT / file).read_text() for file in DECIDING], package]).encode())
     state = f"{platform.python_version()} {args.tensorflow} {args.dev} {tensorflow_package()} {wanted.hexdigest()}"
-    folder = pathlib.Path(args.venv)
+    folder = pathlib.Path(args.venv).expanduser()
     try:
         return set_up(folder, state, args.tensorflow, args.dev)
     except subprocess.CalledProcessError as error:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 
 from tf_metadrop.errors import UsageError
-from tf_metadrop.util import provenance
+from tf_metadrop.util import paths, provenance
 from tf_metadrop.util.provenance import hardware, peak_mb, version, versions  # noqa: F401
 
 WRITTEN = ("RESULTS.json", "RESULTS.md", "PEERS.json")  # in the folder of --output
@@ -43,7 +43,7 @@ def require(who: str, modules: Iterable[str]) -> None:
 
 def folder(output: str) -> pathlib.Path:
     """The folder of --output, made if it is not there."""
-    path = pathlib.Path(output)
+    path = paths.path(output)
     if not output or (path.exists() and not path.is_dir()):
         raise UsageError(f"--output={output} is not a folder: give one.")
     path.mkdir(parents=True, exist_ok=True)

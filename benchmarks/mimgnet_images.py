@@ -7,7 +7,6 @@ has other phases, strengths and noise. Always the same. Then: main.py --dataset=
 """
 
 import argparse
-import pathlib
 import sys
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from tf_metadrop.cli import program
 from tf_metadrop.data import arrays, outputs
 from tf_metadrop.data.spec import SPLITS, get_spec
+from tf_metadrop.util import paths
 
 SEED = 84
 WAVES = 4
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.mimgnet_images", description=__doc__, formatter_class=form
     )
-    parser.add_argument("folder", type=pathlib.Path, help="a --data_dir of main.py")
+    parser.add_argument("folder", type=paths.path, help="a --data_dir of main.py")
     parser.add_argument("--instances", type=int, default=get_spec("mimgnet").instances, help="images of a class")
     args = parser.parse_args(arguments)
 

@@ -27,6 +27,7 @@ from tf_metadrop.cli import program
 from tf_metadrop.config import absl_flags
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import environment
 
 IMPLEMENTATIONS = ("ours", "plain_tf", "plain_torch")
 
@@ -202,7 +203,7 @@ def act(values, arguments: Sequence[str]) -> None:
     settings = absl_flags.from_flags(values)
     refuse_others(settings)
     machine.require("benchmarks.peers", ["torch"])
-    os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
+    os.environ["CUDA_VISIBLE_DEVICES"] = environment.visible_gpus(settings.gpu_id, 1)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if values.only:
         if values.only == "ours":

@@ -29,6 +29,7 @@ from tf_metadrop.cli import program
 from tf_metadrop.config import absl_flags
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import environment
 from tf_metadrop.util.quiet import importing_tensorflow
 
 CLASSES, INSTANCES = 40, 40  # of the random images
@@ -145,7 +146,7 @@ def act(values, arguments: Sequence[str]) -> None:
     if values.suite:
         run_suite(values, arguments)
         return
-    os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
+    os.environ["CUDA_VISIBLE_DEVICES"] = environment.visible_gpus(settings.gpu_id, 1)
     import_quietly()
     result = measure(settings, values.iters)
     print(json.dumps({**result, "settings": settings.as_dict()}))

@@ -161,7 +161,11 @@ class Instance:
     """Statistics of each image alone."""
 
     @staticmethod
-    def norm_relu(x, offset):
+    def statistics(x):
+        return ()
+
+    @staticmethod
+    def norm_relu(x, offset, statistics=None):
         centred = x - tf.reduce_mean(x, [-3, -2], keepdims=True)
         return tf.nn.relu(centred * tf.math.rsqrt(tf.reduce_mean(centred**2, [-3, -2], keepdims=True) + 1e-3) + offset)
 

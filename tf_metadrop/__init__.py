@@ -35,6 +35,7 @@ _HOMES = {
     "meta_test": "tf_metadrop.modes.evaluate",
     "export_features": "tf_metadrop.modes.export",
     "attack_model": "tf_metadrop.modes.attack",
+    "check_repeatable": "tf_metadrop.algorithm.repeatable",
 }
 _REGISTRIES = {
     **{name: f"tf_metadrop.nn.{name}" for name in ("backbones", "normalization")},

@@ -14,7 +14,7 @@ from tf_metadrop.runs.finished import find, load
 def test_an_unfinished_run_is_shown_with_what_it_has_done_and_compared_with_none(tmp_path):
     finished(tmp_path / "maml", np.full(4, 0.5), maml=True)
     finished(tmp_path / "drop", np.full(4, 0.75))
-    record.Record(tmp_path / "drop", 0).write(31, 1)
+    record.Record(tmp_path / "drop", 0, "digest").write(31, 1)
     runs = find([tmp_path])
     found = tables.accuracy_rows(runs, tables.MAIN.__contains__)
     assert {row["method"]: row["iterations"] for row in found if row["ours"]} == {"maml": 60000, "metadrop": 30}

@@ -27,7 +27,7 @@ def run(*arguments, cwd=ROOT):
         (["--dataset", "omniglot", "--preparation=bw"], "--preparation=bw"),
         (["--dataset", "mimgnet"], "--source is missing"),
         (["--dataset", "mimgnet", "--source", ".", "--val"], "--val is for --dataset omniglot only"),
-        (["--datset", "omniglot"], "Unknown command line flag 'datset'"),
+        (["--datset", "omniglot"], "--datset is not a flag: give --dataset"),
         (["--dataset", "omniglot", "--seed", "x"], "--seed=x"),
         (["--dataset", "omniglot", "--seed=-1"], "--seed"),
         (["--dataset"], "dataset"),

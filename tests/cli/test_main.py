@@ -17,10 +17,27 @@ def test_runs_of_a_wandb_agent_have_folders_of_their_own(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("gpu_id", "devices", "visible"), [(None, 1, "0"), (2, 1, "2"), (1, 3, "1,2,3"), (-1, 1, "-1")]
+    ("given", "gpu_id", "devices", "visible"),
+    [
+        (None, None, 1, "0"),
+        (None, 2, 1, "2"),
+        (None, 1, 3, "1,2,3"),
+        (None, -1, 1, "-1"),
+        ("3", None, 1, "3"),  # SLURM's
+        ("3,5, 7", 1, 2, "5,7"),
+        ("3,5", None, 1, "3"),
+        ("GPU-8f1e,MIG-2a", 1, 1, "MIG-2a"),
+        ("", None, 1, ""),
+        ("-1", None, 1, "-1"),
+        ("-1", 2, 1, "-1"),
+        ("3,-1,5", None, 3, "3"),  # CUDA looks no further than -1
+        ("3", -1, 1, "-1"),
+    ],
 )
-def test_which_gpus_are_seen(gpu_id, devices, visible, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+def test_which_gpus_are_seen(given, gpu_id, devices, visible, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
     monkeypatch.setattr(
         main, "in_sweep", lambda settings: Config(gpu_id=0 if gpu_id is None else gpu_id, devices=devices)
     )

@@ -36,7 +36,7 @@ def refused(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("pattern", "arguments"),
     [
-        ("Unknown command line flag 'wya'", ["--wya=5"]),
+        ("--wya is not a flag: give --way", ["--wya=5"]),
         ("--way=five", ["--way=five"]),
         ("--mode=train is not known: choose one of meta_train, meta_test, export", ["--mode=train"]),
         ("--dataset=mnist is not known", ["--dataset=mnist"]),
@@ -73,7 +73,7 @@ def test_flags(refused, pattern, arguments):
 
 def test_flag_file_with_an_unknown_flag(refused, tmp_path):
     (tmp_path / "a.flags").write_text("# comment\n--dataset=strokes\n--shots=1\n")
-    refused("Unknown command line flag 'shots'", "--flagfile=a.flags")
+    refused("--shots is not a flag: give --shot", "--flagfile=a.flags")
 
 
 def test_data(refused, tmp_path):
@@ -136,7 +136,7 @@ def test_meta_test_and_export_without_a_fitting_model(refused, tmp_path):
     test = ["--mode=meta_test", "--wandb=disabled", "--data_dir=data"]
     refused("checkpoints/strokes_5way1shot_metadrop.* does not exist: train first", *TASK, "--mode=meta_test")
     save_run(tmp_path / "run")
-    refused("was trained with --way=5: give the same here, or leave it out", *test, "--savedir=run", "--way=4")
+    refused("was trained with --way=5: give the same here, or leave it out", *test, "--savedir=run", "--way=6")
     refused("was trained with --dataset=strokes", *test, "--savedir=run", "--dataset=omniglot")
     refused("was trained with --maml=False, --noise_type=metadrop", *test, "--savedir=run", "--maml")
     refused(
@@ -160,16 +160,16 @@ def test_state_without_a_part(refused, tmp_path, part):
 
 
 def test_flag_file_that_is_no_text(refused, tmp_path):
-    (tmp_path / "a.flags").write_bytes(b"\xff\xfe\x00--way")
-    refused("--flagfile is not a text file", "--flagfile=a.flags")
+    (tmp_path / "a.flags").write_bytes(b"\xff\x00--way")
+    refused("--flagfile a.flags is no text in UTF-8", "--flagfile=a.flags")
 
 
 def test_tf1_checkpoints_that_do_not_fit(refused, tmp_path):
     test = ["--mode=meta_test", "--savedir=theirs", "--wandb=disabled"]
     (tmp_path / "theirs").mkdir()
     refused("theirs.* does not exist|no checkpoint", *test)
-    (tmp_path / "theirs" / "checkpoint").write_bytes(b"\xff\xfe")
-    refused("theirs/checkpoint is not a checkpoint's text file", *test)
+    (tmp_path / "theirs" / "checkpoint").write_bytes(b"\xff\xfd")
+    refused("theirs/checkpoint is no text in UTF-8", *test)
     params = {
         name: w.numpy() for name, w in network.initial(load_method(Config(dataset="strokes")), 5, rng.key(0, 0)).items()
     }

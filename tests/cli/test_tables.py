@@ -97,7 +97,7 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys, monkeypatch):
         "noise_type,inner_lr,val_accuracy,val_interval,test_accuracy,test_interval,savedir\n"
         "maml,0.1,90,1,91.5,1.25,a\nmaml,0.2,92,1,89,1,b\nadditive,0.2,80,1,79,1,c\n"
     )
-    record.Record(runs / "drop", 0).write(60001, 12_345_678_901)
+    record.Record(runs / "drop", 0, "digest").write(60001, 12_345_678_901)
     (tmp_path / "learned.md").write_text("# Learned\n")
     pages = [f"--output={out}", "--page=README.md", f"--preface={tmp_path / 'learned.md'}"]
     assert tables.main(["metadrop tables", str(runs), *pages]) == 0
@@ -123,7 +123,7 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys, monkeypatch):
     assert [learned[name] for name in ("half way", "end", "steepest fall", "level")] == ["75.00", "80.00", "0.00", "80"]
     assert learned["iterations"] == "100" and learned["classes"] == "validation"
     assert tables.main(["metadrop tables", str(runs), f"--preface={tmp_path / 'none.md'}"]) == 2
-    assert "none.md cannot be used" in capsys.readouterr().err
+    assert "none.md cannot be read" in capsys.readouterr().err
 
 
 def check_learning(figure, labels):

@@ -251,8 +251,8 @@ def test_unreadable_images_and_lists_are_refused(tmp_path, source):
     (source / "train.csv").write_text("filename,label\n")
     with pytest.raises(UsageError, match="train.csv lists no images"):
         build(tmp_path, source)
-    (source / "train.csv").write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match="train.csv cannot be read"):
+    (source / "train.csv").write_bytes(b"\xff\xfd")
+    with pytest.raises(UsageError, match="train.csv is no text in UTF-8"):
         build(tmp_path, source)
     assert not (tmp_path / "data" / "mimgnet").exists()
 

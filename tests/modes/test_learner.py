@@ -4,11 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.helpers.runs import assert_equal_arrays
 from tf_metadrop import Config, MetaLearner, UsageError
 from tf_metadrop.data import load_split
-from tf_metadrop.methods import noise
+from tf_metadrop.methods import network, noise
 from tf_metadrop.nn.params import of_theta
 
 
@@ -43,11 +44,13 @@ def test_uint8_floats_and_flat_channels_are_the_same_images(learner, drawings):
     np.testing.assert_allclose(as_floats, expected, rtol=1e-4)
 
 
-def test_predictions_come_from_the_query_batch_without_noise(learner, drawings):
+def test_transductive_predictions_come_from_the_query_batch_without_noise(learner, drawings):
     learner.adapt(drawings[:5, 0], range(5))
-    query = drawings[:5, 1]
-    np.testing.assert_array_equal(learner.predict_proba(query), learner.predict_proba(query))
-    assert np.abs(learner.predict_proba(query)[:2] - learner.predict_proba(query[:2])).max() > 1e-4  # transductive
+    query, predict = drawings[:5, 1], lambda x: learner.predict_proba(x, transductive=True)
+    np.testing.assert_array_equal(predict(query), predict(query))
+    assert np.abs(predict(query)[:2] - predict(query[:2])).max() > 1e-4
+    expected = tf.nn.softmax(network.forward(learner._adapted, tf.cast(query, "float32") / 255, learner._method))
+    np.testing.assert_allclose(predict(query), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

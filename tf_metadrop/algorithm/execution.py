@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metadrop.config.config import Config
+from tf_metadrop.util import environment
 from tf_metadrop.util.quiet import quiet
 
 # Triton ends the process on some products ("triton_tiling_propagation", TensorFlow 2.21), and cuBLAS is as fast. With
@@ -42,16 +43,14 @@ def execution(config: Config) -> Execution:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use: no more than OMP_NUM_THREADS says."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(found, environment.threads(environment.OPENMP) or found)
 
 
 def prepare(config: Config) -> None:
     """Sets TensorFlow up for this config, before its first operation: memory of GPUs, threads, and --precision."""
-    if (in_flight := execution(config).in_flight) > 1:  # each has a thread of its own: no waiting for one another
-        with contextlib.suppress(RuntimeError):
-            tf.config.threading.set_inter_op_parallelism_threads(in_flight)
-            tf.config.threading.set_intra_op_parallelism_threads(cores() // in_flight)
+    set_threads(execution(config).in_flight)
     gpus = tf.config.get_visible_devices("GPU")
     if not gpus:
         tf.config.optimizer.set_experimental_options(dict.fromkeys(IDLE_PASSES, False))
@@ -64,6 +63,17 @@ def prepare(config: Config) -> None:
     add_xla_flags(XLA_FLAGS)
     tf.config.experimental.enable_tensor_float_32_execution(config.precision == "tf32")
     compile_first()
+
+
+def set_threads(in_flight: int) -> None:
+    """So many operations at a time, each with its share of the cores; TensorFlow's own variables come first."""
+    if in_flight == 1 and not environment.threads(environment.OPENMP):
+        return
+    with contextlib.suppress(RuntimeError):  # TensorFlow is in use already
+        if in_flight > 1 and not environment.threads("TF_NUM_INTEROP_THREADS"):  # a thread each: none waits for another
+            tf.config.threading.set_inter_op_parallelism_threads(in_flight)
+        if not environment.threads("TF_NUM_INTRAOP_THREADS"):
+            tf.config.threading.set_intra_op_parallelism_threads(max(1, cores() // in_flight))
 
 
 def add_xla_flags(flags: str) -> None:

@@ -27,9 +27,14 @@ def train_step_flop(config: Config) -> int:
     Raises:
       Uncounted: see `flop`; a method of one's own may cause it.
     """
+    return flop(train_step_graph(config))
+
+
+def train_step_graph(config: Config) -> tf.Graph:
+    """The meta-training step, its tasks one after the other, traced."""
     config = one_after_the_other(config)
     method, state, *episodes, key = arguments(config)
-    return flop(make_train_step(config, method).get_concrete_function(state, *episodes, key).graph)
+    return make_train_step(config, method).get_concrete_function(state, *episodes, key).graph
 
 
 def test_step_flop(config: Config) -> int:

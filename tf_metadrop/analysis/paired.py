@@ -8,7 +8,7 @@ import numpy as np
 
 from tf_metadrop.config import identity
 from tf_metadrop.runs.finished import Run
-from tf_metadrop.util.interval import interval
+from tf_metadrop.util.interval import interval, plus_minus
 
 Kind: TypeAlias = tuple[str, str, str]  # method, gradient, rate
 BySeed: TypeAlias = dict[int | str, np.ndarray]  # accuracies of every task
@@ -108,7 +108,8 @@ def shown(differences: np.ndarray) -> str:
     if len(differences) == 1:
         return "one seed"
     mean, sides = differences.mean(0), np.sign(differences.mean(1))
-    return "yes" if abs(mean.mean()) > interval(mean) and len(set(sides)) == 1 else "no"
+    half = interval(mean)
+    return "yes" if half is not None and abs(mean.mean()) > half and len(set(sides)) == 1 else "no"
 
 
 def row(task: str, what: str, first: Kind, second: Kind, runs_1: BySeed, runs_2: BySeed) -> list[dict]:
@@ -125,7 +126,7 @@ def row(task: str, what: str, first: Kind, second: Kind, runs_1: BySeed, runs_2:
             "task": task, "of": what, "first": names[0], "second": names[1],
             "lr": " / ".join(dict.fromkeys(rate for *_, rate in (first, second))),
             "accuracies": f"{np.mean(seeds_1):.2f}, {np.mean(seeds_2):.2f}",
-            "difference": f"{mean.mean():+.2f} ± {interval(mean):.2f}",
+            "difference": plus_minus(mean.mean(), interval(mean), "+.2f"),
             "by seed": ", ".join(f"{difference.mean():+.2f}" for difference in every),
             "tasks": len(mean), "shown": shown(every),
         }

@@ -15,6 +15,7 @@ from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import boundary, curves
 from tf_metadrop.runs import finished
+from tf_metadrop.util import text
 
 TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
 MARKS = curves.LOG, "meta_test.json", "attack.json", "export.pkl"  # what makes a folder a savedir
@@ -55,7 +56,7 @@ def settings(runs: dict[str, pathlib.Path]) -> tuple[list[dict], dict]:
     of_run = {}
     for label, directory in runs.items():
         path = directory / curves.LOG
-        head = path.read_text(errors="replace").split("\n\n")[0] if path.exists() else ""
+        head = text.read(path, lenient=True).split("\n\n")[0] if path.exists() else ""
         pairs = [line.split(": ", 1) for line in head.splitlines() if ": " in line]
         of_run[label] = {name: value for name, value in pairs if name not in identity.local()}
         if not pairs and (directory / "meta_test.json").exists():

@@ -8,6 +8,8 @@ from tf_metadrop.config import identity
 from tf_metadrop.runs.finished import Run
 
 OF_TEST = "n_test_mc_samp", "precision", *identity.of_test_tasks()
+OF_TASK = "dataset", "way", "shot"
+TRAINED = "trained with "  # always said
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -15,7 +17,11 @@ def settings(run: Run) -> dict[str, Any]:
     trained_with, test = run.trained_with, (run.test or {}).get("config", {})
     found = {name: trained_with.get(name) for name in ("data_dir", identity.IMAGES)}
     found |= {name: identity.value(trained_with, name) for name in (*identity.of_training(), "eval_split")}
+    for name in OF_TASK:  # a model of more classes can be tested with fewer, and with other numbers of shots
+        trained = found.pop(name)
+        found[f"{TRAINED}{name}"] = trained if trained != getattr(run.config, name) else None
     found |= identity.coefficients_in_force(trained_with)
+    found[f"{TRAINED}other images than tested with"] = trained_with.get("tested_with_images")
     return found | {f"tested with {name}": identity.value(test, name) for name in OF_TEST}
 
 
@@ -29,7 +35,8 @@ def texts(runs: list[Run]) -> list[str]:
 
 def text(own: dict[str, Any], usual: dict[str, set], every: list[dict[str, Any]]) -> str:
     """`texts` of one run. A digest is said only where the folder and what is held out do not say it already."""
-    others = {name: value for name, value in own.items() if value is not None and usual[name] != {value}}
+    said = lambda name, value: name.startswith(TRAINED) or usual[name] != {value}
+    others = {name: value for name, value in own.items() if value is not None and said(name, value)}
     same_folder = [each for each in every if all(each[name] == own[name] for name in ("data_dir", "eval_split"))]
     if len({each[identity.IMAGES] for each in same_folder} - {None}) < 2:
         others.pop(identity.IMAGES, None)

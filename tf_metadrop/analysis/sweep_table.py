@@ -3,6 +3,8 @@
 import csv
 import pathlib
 
+from tf_metadrop.util.interval import plus_minus
+
 LEGEND = "Chosen: the best on validation classes for each value of the flags that stand before the last one swept."
 MEASURED = "val_accuracy", "val_interval", "test_accuracy", "test_interval", "savedir"
 
@@ -29,7 +31,9 @@ def rows(trials: list[dict]) -> list[dict]:
     return [
         {name: trial[name] for name in swept}
         | {
-            f"{split} classes": f"{float(trial[f'{name}_accuracy']):.2f} ± {float(trial[f'{name}_interval']):.2f}"
+            f"{split} classes": plus_minus(
+                float(trial[f"{name}_accuracy"]), float(half) if (half := trial[f"{name}_interval"]) else None
+            )
             for split, name in (("validation", "val"), ("test", "test"))
         }
         | {"chosen": "yes" if trial is best[kind(trial)] else ""}

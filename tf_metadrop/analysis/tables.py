@@ -9,6 +9,7 @@ from tf_metadrop.analysis import cost, learning_table, paired, published, set_ap
 from tf_metadrop.analysis.published import SOURCES
 from tf_metadrop.figures import robustness
 from tf_metadrop.runs.finished import Run
+from tf_metadrop.util.interval import plus_minus
 
 MAIN = "maml", "metadrop", "metasgd", "metasgd_metadrop"
 OURS = "ours", "gradient", "inner_lr", "seed", "iterations", "tasks", "apart", "run"
@@ -33,7 +34,7 @@ def accuracy_rows(runs: list[Run], wanted: Callable[[str], bool]) -> list[dict]:
             t = run.test or {}
             rows.append(
                 {
-                    **head, **cells, "ours": f"{t['accuracy']:.2f} ± {t['interval']:.2f}", "gradient": run.gradient,
+                    **head, **cells, "ours": plus_minus(t["accuracy"], t["interval"]), "gradient": run.gradient,
                     "inner_lr": run.rate, "seed": run.seed,
                     "iterations": run.iterations, "tasks": t["episodes"],
                     "apart": apart[run.directory], "run": str(run.directory),
@@ -80,7 +81,7 @@ def robustness_rows(runs: list[Run]) -> list[dict]:
                 {
                     "task": run.config.task_name, "norm": row["norm"],
                     "radius": row["epsilon"], "method": run.config.method, "paper": paper.get(row["epsilon"], ""),
-                    "ours": f"{row['accuracy_percent']:.2f} ± {row['ci95']:.2f}", "gradient": run.gradient,
+                    "ours": plus_minus(row["accuracy_percent"], row["ci95"]), "gradient": run.gradient,
                     "seed": run.seed, "steps": row["steps"], "restarts": row["restarts"],
                     "tasks": row["tasks"], "run": str(run.directory),
                 }

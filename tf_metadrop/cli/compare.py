@@ -9,8 +9,6 @@ Either may be a savedir of either program. Settings of the task and the inner lo
 
 import dataclasses
 import json
-import os
-import pathlib
 from collections.abc import Sequence
 
 from absl import flags
@@ -19,6 +17,7 @@ from tf_metadrop.cli import program
 from tf_metadrop.config import absl_flags
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import curves
+from tf_metadrop.util import environment, paths
 from tf_metadrop.util.quiet import importing_tensorflow
 
 
@@ -34,12 +33,11 @@ def act(values: flags.FlagValues) -> None:
     if not values.tf1_savedir or not values.savedir:
         raise UsageError("--tf1_savedir and --savedir are both needed: give the folders of two runs.")
     settings = dataclasses.replace(absl_flags.from_flags(values), mode="meta_test")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["CUDA_VISIBLE_DEVICES"] = str(settings.gpu_id)
+    environment.before_tensorflow(settings.gpu_id)
     with importing_tensorflow():
         from tf_metadrop.modes import compare
         from tf_metadrop.runs import checkpoint
-    folders = pathlib.Path(values.tf1_savedir), settings.directory
+    folders = paths.path(values.tf1_savedir), settings.directory
     names = folders[0].resolve().name, folders[1].resolve().name
     names = names if names[0] != names[1] else ("TF1", "ours")
     rows = compare.weights(*[checkpoint.load_params(folder)[0] for folder in folders])
@@ -51,7 +49,7 @@ def act(values: flags.FlagValues) -> None:
         print(f"{name}: accuracy {accuracy:.2f} +- {half:.2f} %, cent {cent:.4f}")
     print(f"mean absolute difference of the query logits: {tested.logit_difference:.4g}; ", end="")
     print(f"same class for {100 * tested.agreement:.1f} % of the query images")
-    out = pathlib.Path(values.out) if values.out else settings.directory / "plot"
+    out = paths.path(values.out) if values.out else settings.directory / "plot"
     out.mkdir(parents=True, exist_ok=True)
     about = dict(folders=[str(folder) for folder in folders], config=settings.as_dict(), weights=rows, test=summary)
     (out / "comparison.json").write_text(json.dumps(about, indent=1) + "\n")

@@ -4,11 +4,11 @@ metadrop export_tf1 SAVEDIR OUT
 """
 
 import argparse
-import os
 import pathlib
 
 from tf_metadrop.cli import program
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import environment, paths
 from tf_metadrop.util.quiet import importing_tensorflow
 
 
@@ -29,8 +29,8 @@ def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form)
-    parser.add_argument("savedir", type=pathlib.Path, help="a run, of this or of the TF1 program")
-    parser.add_argument("out", type=pathlib.Path, help="folder for model.index and the rest")
+    parser.add_argument("savedir", type=paths.path, help="a run, of this or of the TF1 program")
+    parser.add_argument("out", type=paths.path, help="folder for model.index and the rest")
     args = parser.parse_args(argv[1:])
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment.before_tensorflow(-1)  # nothing is computed
     return program.guard(argv[0], lambda: export(args.savedir, args.out))

@@ -12,13 +12,13 @@
 Existing files are never overwritten. Exit code: 0 done, 2 not usable input (one sentence says what and the mend).
 """
 
-import pathlib
 from collections.abc import Sequence
 
 from absl import flags
 
 from tf_metadrop.cli import program
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import paths
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -58,7 +58,7 @@ def build(values: flags.FlagValues) -> list[str]:
     for flag in ("data_dir", "source", "split_file"):
         if values[flag].present and "" in (values[flag].value, *values[flag].value):
             raise UsageError(f"--{flag} is empty: give a value, or leave it out.")
-    folder = pathlib.Path(values.data_dir) / values.dataset
+    folder = paths.path(values.data_dir) / values.dataset
     if values.dataset == "omniglot":
         from tf_metadrop.data import omniglot
 
@@ -78,7 +78,8 @@ def build(values: flags.FlagValues) -> list[str]:
 
 def split_files(given: Sequence[str]) -> list[str]:
     """The files of repeated or comma-separated `--split_file`s; a comma in the name of an existing file is kept."""
-    return [path for item in given for path in ([item] if pathlib.Path(item).is_file() else item.split(",")) if path]
+    kept = [[item] if paths.path(item).is_file() else item.split(",") for item in given]
+    return [str(paths.path(name)) for names in kept for name in names if name]
 
 
 def main(argv: Sequence[str]) -> int:

@@ -21,16 +21,14 @@ from absl import flags
 from tf_metadrop.cli import program
 from tf_metadrop.config import absl_flags
 from tf_metadrop.config.config import Config
+from tf_metadrop.util import environment
 from tf_metadrop.util.quiet import importing_tensorflow
 
 
 def act(values: flags.FlagValues) -> None:
     """Does what --mode says."""
     settings = in_sweep(absl_flags.from_flags(values))
-    gpu = settings.gpu_id
-    visible = ",".join(map(str, range(gpu, gpu + settings.devices))) if gpu >= 0 else str(gpu)
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible  # before TensorFlow looks for devices
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment.before_tensorflow(settings.gpu_id, settings.devices)
     with importing_tensorflow():
         import tensorflow as tf
 
@@ -41,7 +39,7 @@ def act(values: flags.FlagValues) -> None:
     gc.freeze()  # what was imported stays: looking through it for garbage would take a tenth of the first step's time
     several = workers.cluster() if settings.mode == "meta_train" else None
     if not several or several.number == 0:  # the chief speaks for all
-        print(f"TensorFlow {tf.__version__} on {'GPU ' + visible if gpus else 'CPU'}")
+        print(f"TensorFlow {tf.__version__} on {place(bool(gpus))}")
     try:
         if settings.replay:
             replay.replay(pathlib.Path(settings.replay))
@@ -52,6 +50,14 @@ def act(values: flags.FlagValues) -> None:
             runs.get(settings.mode, evaluate.meta_test)(settings, given=absl_flags.given_flags(values))
     except tf.errors.ResourceExhaustedError as error:  # the device's memory
         raise MemoryError from error
+
+
+def place(gpu: bool) -> str:
+    """Where TensorFlow computes, for the first line."""
+    if gpu:
+        return f"GPU {os.environ[environment.GPUS]}"
+    limit = environment.threads(environment.OPENMP)
+    return f"CPU, {limit} thread{'s' * (limit > 1)} by {environment.OPENMP}" if limit else "CPU"
 
 
 def in_sweep(settings: Config) -> Config:

@@ -14,7 +14,6 @@ Without --figure: every one for which there is something in the savedirs, but no
 training was tracked by W&B, the figures go into the same W&B run (--wandb); those of several runs into the first one's.
 """
 
-import os
 import pathlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import boundary, curves, noise_maps
 from tf_metadrop.runs import finished
 from tf_metadrop.runs.wandb_run import Wandb
+from tf_metadrop.util import environment, paths
 from tf_metadrop.util.progress import progress
 from tf_metadrop.util.quiet import importing_tensorflow
 
@@ -50,7 +50,7 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def act(values: flags.FlagValues) -> None:
     """Draws what the flags ask for, and prints what was written."""
-    folders = [pathlib.Path(folder) for folder in values.savedir]
+    folders = [paths.path(folder) for folder in values.savedir]
     if not folders:
         raise UsageError("--savedir is missing: give the folder of a run.")
     for folder in folders:
@@ -62,7 +62,7 @@ def act(values: flags.FlagValues) -> None:
     if not kinds:
         files = ", ".join(dict.fromkeys(NEEDS.values()))
         raise UsageError(f"{folders[0]} has none of {files}: train, export or attack first (main.py --mode).")
-    out, some = pathlib.Path(values.out) if values.out else folders[0] / "plot", False
+    out, some = paths.path(values.out) if values.out else folders[0] / "plot", False
     logged = {} if values.figure else curves.load_all(runs)
     for kind in kinds:
         for drawn in draw(kind, runs if values.figure else having(kind), logged, out, values):
@@ -128,8 +128,7 @@ def draw_boundaries(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
 
 def draw_noise(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
     """See noise_maps.py."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a few small images
+    environment.before_tensorflow(-1)  # a few small images
     with importing_tensorflow():
         import tensorflow  # noqa: F401
     settings = config.Config(mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed)

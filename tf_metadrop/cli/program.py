@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from tf_metadrop.cli import hints
 from tf_metadrop.errors import UsageError
 from tf_metadrop.experiments import flag_files
 from tf_metadrop.util import signals
@@ -33,12 +34,16 @@ def run(
     flags.DEFINE_boolean("help", False, "Show this help.", short_name="h", flag_values=values)
 
     def parse_and_act() -> None:
-        rest = values(["--help" if argument in HELP else argument for argument in flag_files.found(argv)])[1:]
+        arguments = ["--help" if argument in HELP else argument for argument in flag_files.expanded(argv)]
+        try:
+            rest = values(arguments)[1:]
+        except flags.UnrecognizedFlagError as error:
+            raise UsageError(hints.of_flag(error.flagname, values)) from error
         if values.help:
             print(f"{doc}\nFlags:\n{values.get_help()}")
             return
         if rest:
-            raise UsageError(f"{rest[0]!r} is not a flag: give every value as --flag value (see --help).")
+            raise UsageError(hints.of_word(rest[0], arguments, values))
         act(values)
 
     return guard(program, parse_and_act)
@@ -58,8 +63,6 @@ def guard(program: str, act: Callable[[], None]) -> int:
         sentence = f"{' '.join(str(error).split()).rstrip('.')}: see {program} --help for the flags."
     except UsageError as error:
         sentence = str(error)
-    except UnicodeDecodeError:
-        sentence = "the --flagfile is not a text file: give one with a flag per line."
     except ModuleNotFoundError as error:
         if (error.name or "tf_metadrop").startswith("tf_metadrop"):  # a mistake in the code
             raise

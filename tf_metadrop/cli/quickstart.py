@@ -11,7 +11,8 @@ import sys
 
 from tf_metadrop.cli import program
 from tf_metadrop.experiments import published_runs
-from tf_metadrop.util import signals, subprocesses
+from tf_metadrop.util import paths, signals, subprocesses
+from tf_metadrop.util.interval import plus_minus
 
 METHODS = {"MAML": "--maml", "Meta-dropout": "--nomaml"}
 TEST = ["--n_test_mc_samp=10", "--n_test_iters=200"]
@@ -42,7 +43,7 @@ def compare(out: pathlib.Path, flags: list[str]) -> None:
         run([*TEST, *common, "--mode=meta_test"])
         split = published_runs.settings(common)[0].eval_split
         result = json.loads((savedir / f"meta_{split}.json").read_text())
-        lines.append(f"{name:14s} {result['accuracy']:.2f} +- {result['interval']:.2f}")
+        lines.append(f"{name:14s} {plus_minus(result['accuracy'], result['interval'], sign='+-')}")
     c = result["config"]
     task = f"{c['dataset']} {c['way']}-way {c['shot']}-shot, {result['episodes']} tasks"
     print(f"\n{task}: accuracy in per cent, 95 % interval")
@@ -53,6 +54,6 @@ def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
-    parser.add_argument("--out", default="checkpoints/quickstart", type=pathlib.Path, help="folder of the two savedirs")
+    parser.add_argument("--out", default="checkpoints/quickstart", type=paths.path, help="folder of the two savedirs")
     args, flags = parser.parse_known_args(argv[1:])
     return program.guard(argv[0], lambda: compare(args.out, flags))

@@ -6,18 +6,18 @@ Takes every savedir under the folders, finished or not. The page needs no networ
 """
 
 import argparse
-import pathlib
 
 from tf_metadrop.analysis import report
 from tf_metadrop.cli import program
+from tf_metadrop.util import paths
 
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form)
-    parser.add_argument("folders", nargs="+", type=pathlib.Path, help="folders of savedirs, however deep")
-    parser.add_argument("--output", type=pathlib.Path, default="report.html", help="default: report.html")
+    parser.add_argument("folders", nargs="+", type=paths.path, help="folders of savedirs, however deep")
+    parser.add_argument("--output", type=paths.path, default="report.html", help="default: report.html")
     args = parser.parse_args(argv[1:])
 
     def act() -> None:

@@ -27,7 +27,7 @@ from tf_metadrop.cli import program
 from tf_metadrop.errors import UsageError
 from tf_metadrop.experiments import published_runs
 from tf_metadrop.runs import tf1_checkpoint
-from tf_metadrop.util import subprocesses
+from tf_metadrop.util import paths, subprocesses
 
 ROOT = pathlib.Path()  # the current folder, that of a checkout
 KEPT = "meta_train.log", "metrics.jsonl", "timing.jsonl", "run.json"
@@ -132,6 +132,7 @@ def publish_weights(savedir: pathlib.Path, folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in (
         "meta_train.log",
+        "run.json",
         "checkpoint",
         *[tf1_checkpoint.PREFIX + suffix for suffix in tf1_checkpoint.SUFFIXES],
     ):
@@ -183,7 +184,7 @@ def main(argv: list[str]) -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("patterns", nargs="*", default=["*"], help="which runs; default: all")
-    parser.add_argument("--out", default="checkpoints/results", type=pathlib.Path, help="folder of the savedirs")
+    parser.add_argument("--out", default="checkpoints/results", type=paths.path, help="folder of the savedirs")
     parser.add_argument("--workers", default=1, type=int, help="runs at a time")
     parser.add_argument("--queue", action="store_true", help="the long trainings of flags/results/queue.yaml")
     parser.add_argument(

@@ -11,6 +11,7 @@ import pathlib
 from tf_metadrop.cli import program
 from tf_metadrop.cli.quickstart import run
 from tf_metadrop.experiments import published_runs
+from tf_metadrop.util import paths
 
 NOISE = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
 METHODS = {
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
-    parser.add_argument("--out", default="checkpoints/short", type=pathlib.Path, help="folder of the savedirs")
+    parser.add_argument("--out", default="checkpoints/short", type=paths.path, help="folder of the savedirs")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="default: all")
     parser.add_argument("flags", nargs="*", help="flags of main.py, after --; they replace those of flags/short.flags")
     args = parser.parse_args(argv[1:])

@@ -17,14 +17,15 @@ import pathlib
 from tf_metadrop.cli import program
 from tf_metadrop.errors import UsageError
 from tf_metadrop.experiments import sweep, sweep_definition
+from tf_metadrop.util import paths
 
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
-    parser.add_argument("file", type=pathlib.Path, help="sweep definition (YAML)")
-    parser.add_argument("--out", type=pathlib.Path, help="folder of the results and the savedirs")
+    parser.add_argument("file", type=paths.path, help="sweep definition (YAML)")
+    parser.add_argument("--out", type=paths.path, help="folder of the results and the savedirs")
     parser.add_argument("--storage", help="of the study, a database URL; default: study.db (SQLite) in --out")
     parser.add_argument(
         "--n_trials", type=int, help="at most so many new ones; default: the whole grid, 20 in all otherwise"

@@ -10,26 +10,26 @@ each table there. results/README.md is made by
 """
 
 import argparse
-import pathlib
 
 from tf_metadrop.analysis import sweep_table, tables
 from tf_metadrop.cli import program
 from tf_metadrop.runs import finished
+from tf_metadrop.util import paths, text
 
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form)
-    parser.add_argument("folders", nargs="+", type=pathlib.Path, help="folders of savedirs, however deep")
-    parser.add_argument("--output", type=pathlib.Path, help="folder for tables.md, CSV files and figures")
+    parser.add_argument("folders", nargs="+", type=paths.path, help="folders of savedirs, however deep")
+    parser.add_argument("--output", type=paths.path, help="folder for tables.md, CSV files and figures")
     parser.add_argument("--page", default="tables.md", help="name of the Markdown file there; default: tables.md")
-    parser.add_argument("--preface", type=pathlib.Path, help="a Markdown file whose text comes first on that page")
+    parser.add_argument("--preface", type=paths.path, help="a Markdown file whose text comes first on that page")
     args = parser.parse_args(argv[1:])
 
     def act() -> None:
         runs = finished.find(args.folders)
-        preface = args.preface.read_text() + "\n" if args.preface else ""
+        preface = text.read(args.preface, "--preface") + "\n" if args.preface else ""
         found = tables.tables(runs) | sweep_table.tables(args.folders)
         print(tables.markdown(found))
         if args.output:

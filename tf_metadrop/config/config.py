@@ -12,6 +12,7 @@ from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import adversary, attack, inner, meta_optimizer, noise, regularizer
 from tf_metadrop.nn import backbones, normalization
+from tf_metadrop.util import paths
 
 METHOD_FLAGS = ("maml", "noise_type")  # two flags, one decision: see Config.noise_name
 MODES = "meta_train", "meta_test", "export", "attack"
@@ -27,10 +28,10 @@ class Config:
       UsageError: on construction, if a value is impossible; the sentence names the flag.
     """
 
-    gpu_id: int = setting(0, "GPU to use; sets CUDA_VISIBLE_DEVICES", Role.LOCAL)
+    gpu_id: int = setting(0, "GPU to use, counted within CUDA_VISIBLE_DEVICES where it is set; -1: the CPU", Role.LOCAL)
     mode: str = setting("meta_train", "what to do", Role.LOCAL, choices=MODES)
     savedir: str | None = setting(
-        None, "where the run lives; default checkpoints/<dataset>_<way>way<shot>shot_<method>", Role.LOCAL
+        None, "where the run lives; default checkpoints/<dataset>_<way>way<shot>shot_<method>", Role.LOCAL, path=True
     )
     save_freq: int = setting(1000, "iterations between checkpoints", Role.LOCAL, minimum=1)
     n_train_iters: int = setting(60000, "last meta-training iteration (they count from 0)", Role.TRAINING, minimum=0)
@@ -122,7 +123,7 @@ class Config:
         choices=("independent", "shared_classes"),
     )
     seed: int = setting(0, "seed of everything random: initial weights, episodes, noise", Role.TRAINING, minimum=0)
-    data_dir: str = setting("data", "folder with <dataset>/train.npy and test.npy", Role.LOCAL)
+    data_dir: str = setting("data", "folder with <dataset>/train.npy and test.npy", Role.LOCAL, path=True)
     eval_split: str = setting(
         "test",
         "classes to evaluate on; val: held out from the training classes",
@@ -139,6 +140,12 @@ class Config:
         Role.LOCAL,
         choices=("last", "best"),
     )
+    other_images: bool = setting(
+        False,
+        "test a run although --data_dir has other training images than its own: the classes tested on may be among "
+        "those that it was trained on",
+        Role.LOCAL,
+    )
     name: str | None = setting(None, "name of the W&B run; default: the savedir's", Role.LOCAL)
     wandb: str = setting(
         "auto",
@@ -153,7 +160,7 @@ class Config:
         choices=("stop", "skip"),
     )
     replay: str | None = setting(
-        None, "look at an iteration that was kept (fault_<iteration>.npz), and do nothing else", Role.LOCAL
+        None, "look at an iteration that was kept (fault_<iteration>.npz), and do nothing else", Role.LOCAL, path=True
     )
     deterministic: bool = setting(
         False,
@@ -191,6 +198,7 @@ class Config:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             value = os.fspath(value) if isinstance(value, os.PathLike) else value
+            value = str(paths.path(value)) if field.metadata["path"] and isinstance(value, str) and value else value
             value = value.item() if hasattr(value, "item") else value  # NumPy's numbers
             object.__setattr__(self, field.name, value)
             check(field, value)

@@ -10,8 +10,8 @@ from typing import Any
 
 from tf_metadrop.config.config import METHOD_FLAGS, Config
 from tf_metadrop.config.setting import Role
+from tf_metadrop.data.fingerprint import IMAGES  # of the training images, if it is known
 
-IMAGES = "images"  # fingerprint of the training images, which stands among a run's settings where it is known
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Config)}
 
 
@@ -21,7 +21,7 @@ def names(*roles: Role) -> tuple[str, ...]:
 
 
 def of_weights() -> tuple[str, ...]:
-    """Settings that the weights depend on: a test with another value is impossible."""
+    """Settings that the weights depend on: a test with another value is impossible, but for a smaller way."""
     return ("dataset", "way", *names(Role.MODEL))
 
 
@@ -38,7 +38,8 @@ def of_test_tasks() -> tuple[str, ...]:
 def of_training() -> tuple[str, ...]:
     """Settings of a training that set it apart from another of the same method, length, gradient, rate and seed."""
     compared = {"second_order", "inner_lr", "seed", "n_train_iters", "eval_split", *adversary()}
-    return tuple(name for name in names(Role.ADAPTATION, Role.TRAINING) if name not in compared | {*coefficients()})
+    every = names(Role.TASK, Role.ADAPTATION, Role.TRAINING)
+    return tuple(name for name in every if name not in compared | {*coefficients()})
 
 
 def adversary() -> tuple[str, ...]:

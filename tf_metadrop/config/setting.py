@@ -34,14 +34,18 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     part_of: tuple[str, str | None] | None = None,
+    path: bool = False,
 ) -> Any:
     """A field of Config.
 
     Args:
       part_of: (setting, value) that this one is a coefficient of, value None: of any but the default; else it has no
         effect.
+      path: whether it is one, in which ~ stands for the user's folder.
     """
-    metadata = dict(help=help, role=role, choices=choices, minimum=minimum, above=above, below=below, part_of=part_of)
+    metadata = dict(
+        help=help, role=role, choices=choices, minimum=minimum, above=above, below=below, part_of=part_of, path=path
+    )
     return dataclasses.field(default=default, metadata=metadata)
 
 

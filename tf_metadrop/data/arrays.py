@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tf_metadrop.data.spec import DatasetSpec
+from tf_metadrop.data.spec import DATASETS, DatasetSpec
 from tf_metadrop.errors import UsageError
 
 # Floats this close to k/255 came from 8-bit images; float32 itself moves them by at most 6e-8.
@@ -54,6 +54,8 @@ def open_array(path: pathlib.Path, spec: DatasetSpec, mend: str = "") -> np.ndar
     shapes = [(spec.pixels,), spec.image_shape] + ([spec.image_shape[:2]] if spec.channels == 1 else [])
     if array.ndim < 3 or array.shape[2:] not in shapes or 0 in array.shape:
         wanted = " or ".join(str(["classes", "instances", *shape]).replace("'", "") for shape in shapes)
+        others = [other.name for other in DATASETS.values() if array.shape[2:] in (other.image_shape, (other.pixels,))]
+        mend = f"give --dataset={others[0]}, or {mend}" if others and others[0] != spec.name else mend
         raise UsageError(f"{path} has shape {list(array.shape)}, not {wanted} with at least one image: {mend}.")
     return array.reshape(*array.shape[:2], *spec.image_shape)
 

@@ -2,14 +2,16 @@
 
 import hashlib
 import pathlib
-import sys
 from typing import Any
 
 import numpy as np
 
+from tf_metadrop.data import known_images
 from tf_metadrop.data.sources import load_split
 from tf_metadrop.data.spec import get_spec
 from tf_metadrop.errors import UsageError
+
+IMAGES = "images"  # name of a fingerprint among a run's settings
 
 
 def fingerprint(images: np.ndarray) -> str:
@@ -20,25 +22,28 @@ def fingerprint(images: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def warn_of_other_images(directory: pathlib.Path, run: dict, dataset: str, data_dir: str) -> None:
-    """Says on stderr if the run in `directory` was trained on other images than the training split in data_dir.
-
-    Another split of the same data set has some of them among its test classes. Nothing is said where it cannot be
-    known: the run does not say what it was trained on, or there is no training split.
+def training_images(run: dict, dataset: str, data_dir: str) -> str | None:
+    """Fingerprint of the training images in data_dir, held out as for a run; None where there are none to be read.
 
     Args:
-      run: settings of the run, and `images`, the fingerprint of its training images.
+      run: settings of the run.
     """
-    folder = pathlib.Path(data_dir) / dataset
-    if "images" not in run or get_spec(dataset).generated or not (folder / "train.npy").exists():
-        return
+    if get_spec(dataset).generated or not (pathlib.Path(data_dir) / dataset / "train.npy").exists():
+        return None
     try:
-        here = fingerprint(load_split(dataset, data_dir, "train", run.get("eval_split") == "val"))
-    except UsageError:  # the test does not need them
-        return
-    if here != run["images"]:
-        print(
-            f"{directory} was trained on other images than those of {folder / 'train.npy'}: classes that it is tested "
-            "on may be among them. Give the --data_dir that it was trained with.",
-            file=sys.stderr,
-        )
+        return fingerprint(load_split(dataset, data_dir, "train", run.get("eval_split") == "val"))
+    except UsageError:  # a test does not need them
+        return None
+
+
+def how_to_get(run: dict) -> str:
+    """What to do to have the images of a run, as the end of a sentence.
+
+    Args:
+      run: its settings and, as `images`, the fingerprint of its training images if it is known.
+    """
+    if made := known_images.command(run.get(IMAGES)):
+        return f"build those that it was trained with by `{made}`, and give that folder as --data_dir"
+    if IMAGES in run:
+        return f"give the --data_dir that it was trained with, it was {run.get('data_dir')}"
+    return "give the --data_dir that it was trained with: of another split, test classes may be among its training ones"

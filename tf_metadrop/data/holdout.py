@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import text
 
 # Of the 1200 training characters of Omniglot, 172 are validation in the split of Vinyals et al. (arXiv:1606.04080).
 VAL_FRACTION = 172 / 1200
@@ -56,7 +57,7 @@ def train_names(folder: pathlib.Path, n_classes: int) -> list[str]:
     if not path.exists():
         return [str(index) for index in range(n_classes)]
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))["train"]
+        names = json.loads(text.read(path))["train"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f'{path} has no readable list "train": remove it or build the data again.') from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

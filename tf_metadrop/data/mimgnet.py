@@ -6,32 +6,22 @@ few-shot learning", ICLR 2017.
 
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import tqdm
 
-from tf_metadrop.data import arrays, mimgnet_csv, mimgnet_pickle, outputs
+from tf_metadrop.data import arrays, layouts, mimgnet_csv, mimgnet_folders, mimgnet_pickle, outputs
+from tf_metadrop.data.mimgnet_folders import Split
 from tf_metadrop.data.spec import SPLITS, get_spec
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import paths
 
-PICKLES = {"train": ("train",), "val": ("val", "validation"), "test": ("test",)}
+PICKLES = {"train": ["train"], "val": ["val", "validation"], "test": ["test"]}
 
 
-class Split(NamedTuple):
-    """One split, not yet read in full.
-
-    Attributes:
-      names: class names (wnids); None where the form has no names.
-      instances: images per class; one number each.
-      blocks: gives the classes one by one, each uint8 [instances, 84, 84, 3].
-      path: of its file or list, for messages.
-    """
-
-    names: list[str] | None
-    instances: list[int]
-    blocks: Callable[[], Iterator[np.ndarray]]
-    path: pathlib.Path
+Opener: TypeAlias = Callable[[], Split]
 
 
 def build(folder: pathlib.Path, source: str | None) -> list[str]:
@@ -44,6 +34,8 @@ def build(folder: pathlib.Path, source: str | None) -> list[str]:
           floats are rounded to 8 bits.
         mini-imagenet-cache-train.pkl, -test.pkl[, -val.pkl or -validation.pkl].
         images/ and train.csv, test.csv[, val.csv]: resized to 84x84.
+        train/, test/[, val/ or validation/] with a folder for each class, or one for each of the 100 classes: the same.
+        It may be a level above these, or below.
 
     Returns:
       One line per file written.
@@ -52,7 +44,7 @@ def build(folder: pathlib.Path, source: str | None) -> list[str]:
       UsageError: no source, outputs exist, or the source is not usable: not 64/16/20 classes, or classes of
         different size, or a class in two splits.
     """
-    if source is not None and pathlib.Path(source).resolve() == folder.resolve() and (folder / "train.npy").exists():
+    if source is not None and paths.path(source).resolve() == folder.resolve() and (folder / "train.npy").exists():
         raise UsageError(f"--source={source} is where the files go: what is there is used as it is, nothing is to do.")
     outputs.check_free(folder)
     if source is None:
@@ -61,13 +53,13 @@ def build(folder: pathlib.Path, source: str | None) -> list[str]:
             "the three mini-imagenet-cache-*.pkl, or ImageNet's images/ with the train/val/test.csv of Ravi and "
             "Larochelle (github.com/twitter-research/meta-learning-lstm), and give their folder as --source."
         )
-    opener, paths = _find(pathlib.Path(source))
+    openers = _find(paths.path(source))
     names: dict[str, list[str]] = {}
     lines = []
     with outputs.staged(folder) as stage:
         # One split is open at a time: a pickle of the train images alone takes gigabytes while it loads.
-        for split, path in paths.items():
-            opened = opener(path)
+        for split, opener in openers.items():
+            opened = opener()
             shape = _check(split, opened, names)
             blocks = tqdm.tqdm(opened.blocks(), total=shape[0], desc=split, unit="class", disable=None)
             arrays.write_npy(stage / f"{split}.npy", shape, blocks)
@@ -76,31 +68,42 @@ def build(folder: pathlib.Path, source: str | None) -> list[str]:
                 names[split] = opened.names
         if names:
             outputs.write_classes(stage, names)
-    return lines + ([] if "val" in paths else ["The source has no val split: val.npy is not written."])
+    return lines + ([] if "val" in openers else ["The source has no val split: val.npy is not written."])
 
 
-def _find(source: pathlib.Path) -> tuple[Callable[[pathlib.Path], Split], dict[str, pathlib.Path]]:
-    """The reader for the form that `source` holds, and {split: path} in it."""
+def _find(source: pathlib.Path) -> dict[str, Opener]:
+    """For each split, what opens it, in the form in which `source` or a folder beside it has it."""
     if not source.is_dir():
         raise UsageError(f"--source {source} is not a folder: give the folder that holds miniImageNet.")
-    forms = [
+    found = layouts.first(source, _splits)
+    if found is None:
+        raise UsageError(
+            f"--source {source} holds neither train.npy and test.npy, nor mini-imagenet-cache-train.pkl and -test.pkl, "
+            "nor images/ with train.csv and test.csv, nor train/ and test/ with a folder for each class, nor one for "
+            "each of the 100 classes: give the folder that holds one of these."
+        )
+    return found
+
+
+def _splits(folder: pathlib.Path) -> dict[str, Opener] | None:
+    """The splits that are in this very folder, train and test among them."""
+    forms: list[tuple[Callable[[pathlib.Path], Split], dict[str, list[str]]]] = [
         (_open_npy, {split: [f"{split}.npy"] for split in SPLITS}),
         (_open_pickle, {split: [f"mini-imagenet-cache-{word}.pkl" for word in PICKLES[split]] for split in SPLITS}),
+        (mimgnet_folders.open_split, dict(PICKLES.items())),
     ]
-    if (source / "images").is_dir():
-        forms.append((_open_csv, {split: [f"{split}.csv"] for split in SPLITS}))
+    if (folder / "images").is_dir():
+        forms.insert(2, (_open_csv, {split: [f"{split}.csv"] for split in SPLITS}))
     for opener, candidates in forms:
-        paths = {}
-        for split, files in candidates.items():
-            existing = [source / file for file in files if (source / file).is_file()]
+        paths: dict[str, Opener] = {}
+        for split, names in candidates.items():
+            wanted = pathlib.Path.is_dir if opener is mimgnet_folders.open_split else pathlib.Path.is_file
+            existing = [folder / name for name in names if wanted(folder / name)]
             if existing:
-                paths[split] = existing[0]
+                paths[split] = partial(opener, existing[0])
         if "train" in paths and "test" in paths:
-            return opener, paths
-    raise UsageError(
-        f"--source {source} holds neither train.npy and test.npy, nor mini-imagenet-cache-train.pkl and -test.pkl, nor "
-        "images/ with train.csv and test.csv: give the folder that holds one of these."
-    )
+            return paths
+    return mimgnet_folders.of_one_folder(folder)
 
 
 def _check(split: str, opened: Split, earlier: dict[str, list[str]]) -> tuple[int, ...]:

@@ -1,12 +1,15 @@
 """miniImageNet from its images and the split lists of Ravi and Larochelle."""
 
 import csv
+import io
 import pathlib
 
 import numpy as np
 from PIL import Image
 
+from tf_metadrop.data import pictures
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import text
 
 SIZE = 84  # pixels after resizing
 
@@ -21,9 +24,10 @@ def read_list(path: pathlib.Path) -> dict[str, list[str]]:
       UsageError: the file is not readable, lacks a column, names a file outside of images/, or one twice.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        content = text.read(path)
+        sign = ";" if ";" in content.split("\n")[0] else ","  # some spreadsheets write it, by the country
+        rows = list(csv.DictReader(io.StringIO(content), delimiter=sign))
+    except csv.Error as error:
         raise UsageError(f"{path} cannot be read ({error}): fetch the list again.") from error
     classes: dict[str, list[str]] = {}
     seen: set[str] = set()
@@ -54,6 +58,8 @@ def read_image(path: pathlib.Path) -> np.ndarray:
     """Reads an image as RGB, resized to 84x84 by Pillow's Lanczos filter: uint8 [84, 84, 3]."""
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS), np.uint8)
+            return np.asarray(
+                pictures.converted(image, "RGB", str(path)).resize((SIZE, SIZE), Image.Resampling.LANCZOS), np.uint8
+            )
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UsageError(f"{path} is not a readable image ({error}): fetch it again.") from error

@@ -7,6 +7,7 @@ import numpy as np
 
 from tf_metadrop.data import arrays, omniglot_images, omniglot_splits, outputs, vinyals
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import paths
 
 
 def build(
@@ -46,7 +47,7 @@ def build(
         split = omniglot_splits.read_files(split_files)
     if val and split and "val" in split:
         raise UsageError("--val and a --split_file for val both choose the val classes: give one of them.")
-    where = pathlib.Path(source) if source else omniglot_images.fetch(folder / "raw")
+    where = paths.path(source) if source else omniglot_images.fetch(folder / "raw")
     characters = omniglot_images.read_characters(where, preparation)
     if split:
         omniglot_splits.check_known(split, characters)

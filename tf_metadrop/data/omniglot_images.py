@@ -17,7 +17,7 @@ import numpy as np
 import tqdm
 from PIL import Image
 
-from tf_metadrop.data import download
+from tf_metadrop.data import download, layouts, pictures
 from tf_metadrop.errors import UsageError
 
 SIZE = 28  # pixels after resizing
@@ -52,6 +52,8 @@ PARTS = (
     Part("images_background", 964, "68d2efa1b9178cc56df9314c21c6e718"),
     Part("images_evaluation", 659, "6b91aef0f799c5bb55b94e3f2daec811"),
 )
+ALPHABETS = 50
+ALL = Part("all alphabets", sum(part.characters for part in PARTS), "")  # in one folder, as others hand them on
 
 
 def fetch(folder: pathlib.Path) -> pathlib.Path:
@@ -71,8 +73,9 @@ def read_characters(source: pathlib.Path, preparation: str = "grey") -> dict[str
         behind the published numbers").
 
     Args:
-      source: folder with images_background and images_evaluation, each a .zip or unpacked. Zips are not checked by
-        MD5, as the same drawings travel packed in different ways, but by content. Nothing is unpacked to disk.
+      source: folder with images_background and images_evaluation, each a .zip or unpacked, or with a folder for each
+        of the 50 alphabets; or the folder above, as the root of a clone, or below. Zips are not checked by MD5, as the
+        same drawings travel packed in different ways, but by content. Nothing is unpacked to disk.
       preparation: "grey" or "original".
 
     Returns:
@@ -84,24 +87,42 @@ def read_characters(source: pathlib.Path, preparation: str = "grey") -> dict[str
     """
     if not source.is_dir():
         raise UsageError(f"--source {source} is not a folder: give the folder that holds images_background.zip.")
+    places = layouts.first(source, _find)
+    if places is None:
+        missing = [part.name for part in PARTS if part not in _parts(source)]
+        raise UsageError(
+            f"--source {source} holds neither {missing[0]}.zip nor a folder {missing[0]}, nor the {ALPHABETS} "
+            "alphabets' folders: give the folder that does."
+        )
     characters: dict[str, np.ndarray] = {}
-    for part in PARTS:
-        found = _read_part(source, part, preparation)
+    for part, where in places.items():
+        found = _read_part(where, part, preparation)
         if both := characters.keys() & found.keys():
             raise UsageError(f"{source} has {min(both)} in both of its parts: fetch Omniglot again.")
         characters |= found
     return dict(sorted(characters.items()))
 
 
-def _read_part(source: pathlib.Path, part: Part, preparation: str) -> dict[str, np.ndarray]:
+def _parts(folder: pathlib.Path) -> dict[Part, pathlib.Path]:
+    """The parts that are in this very folder, each as a zip or unpacked."""
+    found = {}
+    for part in PARTS:
+        where = [path for path in (folder / f"{part.name}.zip", folder / part.name) if path.exists()]
+        if where:
+            found[part] = where[0]
+    return found
+
+
+def _find(folder: pathlib.Path) -> dict[Part, pathlib.Path] | None:
+    """Both parts, or all alphabets as one, if they are in this very folder."""
+    if len(found := _parts(folder)) == len(PARTS):
+        return found
+    alphabets = [inside for inside in layouts.folders(folder) if (inside / "character01").is_dir()]
+    return {ALL: folder} if len(alphabets) == ALPHABETS else None
+
+
+def _read_part(where: pathlib.Path, part: Part, preparation: str) -> dict[str, np.ndarray]:
     """The characters of one part: {name: uint8 [20, 28, 28, 1]}."""
-    where = source / f"{part.name}.zip"
-    if not where.is_file():
-        where = source / part.name
-    if not where.is_dir() and not where.is_file():
-        raise UsageError(
-            f"--source {source} holds neither {part.name}.zip nor a folder {part.name}: give the folder that does."
-        )
     files = _zip_files(where) if where.is_file() else _folder_files(where)
     drawings: dict[str, dict[str, np.ndarray]] = {}
     try:
@@ -156,7 +177,8 @@ def shrink(content: bytes, name: str, preparation: str = "grey") -> np.ndarray:
         # Opening reads the header only, so a huge image is refused before it is decoded.
         image = Image.open(io.BytesIO(content), formats=["PNG"])
         if image.size == DRAWN_SIZE:
-            small = image.convert(mode, dither=Image.Dither.NONE).resize((SIZE, SIZE), resampling)
+            drawn = image if image.mode == "1" else pictures.converted(image, "L", name)
+            small = drawn.convert(mode, dither=Image.Dither.NONE).resize((SIZE, SIZE), resampling)
             return 255 - np.asarray(small.convert("L"), np.uint8)[..., None]
     except (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError) as error:
         raise UsageError(f"{name} is not a readable PNG image ({error}): fetch the archive again.") from error

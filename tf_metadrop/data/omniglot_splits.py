@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_metadrop.data.holdout import hold_out
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import text
 
 ROTATIONS = ("000", "090", "180", "270")
 # 1200 of the 1623 characters are for training, as in Vinyals et al., arXiv:1606.04080.
@@ -49,11 +50,7 @@ def read_files(paths: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _read_file(path: pathlib.Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise UsageError(f"--split_file {path} cannot be read ({reason}): give a text file of class names.") from error
+    lines = text.read(path, "--split_file").splitlines()
     labels = []
     for number, line in enumerate(map(str.strip, lines), start=1):
         if line and not _CLASS.fullmatch(line):

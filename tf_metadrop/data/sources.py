@@ -1,6 +1,5 @@
 """Loading of one split of a data set."""
 
-import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -9,6 +8,7 @@ import numpy as np
 from tf_metadrop.data import arrays, holdout, strokes
 from tf_metadrop.data.spec import SPLITS, get_spec
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import paths
 
 MAPPED = 1 << 27  # bytes; arrays of at least this size stay in their file where they can be used as they are
 
@@ -43,7 +43,7 @@ def load_split(dataset: str, data_dir: str, split: str, hold_out_val: bool = Fal
         raise UsageError(f"split {split} is not known: give one of {', '.join(SPLITS)}.")
     if spec.generated:
         return strokes.generate(split)
-    folder = pathlib.Path(data_dir) / dataset
+    folder = paths.path(data_dir) / dataset
     holding_out = split != "test" and hold_out_val and not (folder / "val.npy").exists()
     if split == "val" and not holding_out and not (folder / "val.npy").exists():
         raise UsageError(

@@ -20,6 +20,7 @@ class DatasetSpec:
         with other counts load all the same. Where "val" is 0 it is not a file but held out from "train".
       instances: images per class in the usual preparation.
       generated: True if the images are computed and need no files.
+      drawings: True if the images are ink (1) on paper (0), so that one with a mean above a half is inverted.
     """
 
     name: str
@@ -30,6 +31,7 @@ class DatasetSpec:
     classes: dict[str, int]
     instances: int
     generated: bool = False
+    drawings: bool = False
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -51,9 +53,11 @@ class DatasetSpec:
 DATASETS: dict[str, DatasetSpec] = {
     spec.name: spec
     for spec in (
-        DatasetSpec("omniglot", 28, 28, 1, 64, {"train": 4800, "val": 0, "test": 1692}, 20),
+        DatasetSpec("omniglot", 28, 28, 1, 64, {"train": 4800, "val": 0, "test": 1692}, 20, drawings=True),
         DatasetSpec("mimgnet", 84, 84, 3, 32, {"train": 64, "val": 16, "test": 20}, 600),
-        DatasetSpec("strokes", 28, 28, 1, 64, {"train": 400, "val": 60, "test": 140}, 20, generated=True),
+        DatasetSpec(
+            "strokes", 28, 28, 1, 64, {"train": 400, "val": 60, "test": 140}, 20, generated=True, drawings=True
+        ),
     )
 }
 

@@ -12,6 +12,8 @@ from tf_metadrop.config.absl_flags import define_flags, from_flags, given_flags
 from tf_metadrop.config.config import Config
 from tf_metadrop.experiments import flag_files
 from tf_metadrop.runs import record
+from tf_metadrop.util import text
+from tf_metadrop.util.interval import plus_minus
 
 FLAGS = flag_files.folder() / "results"
 GRADIENTS = "exact", "tf1", "first"
@@ -112,7 +114,7 @@ class Run:
     def summary(self, savedir: pathlib.Path) -> str:
         """One line about its test."""
         found = json.loads((savedir / "meta_test.json").read_text())
-        return f"{found['accuracy']:.2f} +- {found['interval']:.2f}"
+        return plus_minus(found["accuracy"], found["interval"], sign="+-")
 
 
 def settings(arguments: list[str]) -> tuple[Config, set[str]]:
@@ -125,7 +127,7 @@ def settings(arguments: list[str]) -> tuple[Config, set[str]]:
 
     values = flags.FlagValues()
     define_flags(values)
-    values(["main.py", *flag_files.found(arguments)])
+    values(["main.py", *flag_files.expanded(arguments)])
     return from_flags(values), given_flags(values)
 
 
@@ -171,7 +173,7 @@ def flags(
 @functools.cache
 def queue() -> tuple[Run, ...]:
     """The long trainings, in the order of flags/results/queue.yaml, whose head describes it."""
-    entries = yaml.safe_load((FLAGS / QUEUE).read_text(encoding="utf-8"))
+    entries = yaml.safe_load(text.read(FLAGS / QUEUE))
     return tuple(Run(method=tuple(entry.pop("flags")), **entry) for entry in entries)
 
 

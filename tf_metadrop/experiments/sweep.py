@@ -1,10 +1,12 @@
 """Sweeps on Optuna; `metadrop sweep` is their command line."""
 
 import csv
+import functools
 import hashlib
 import json
 import math
 import pathlib
+import sqlite3
 import sys
 import time
 import warnings
@@ -15,6 +17,7 @@ import numpy as np
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.experiments.sweep_definition import Definition, suggest
+from tf_metadrop.util.interval import plus_minus
 from tf_metadrop.util.subprocesses import finish, start
 
 MAIN = pathlib.Path(__file__).parent.parent / "main.py"
@@ -61,8 +64,8 @@ def run(
     chosen = ", ".join(f"{name}={best[name]}" for name in definition.parameters)
     print(f"wrote {out}/results.csv and sweep.png ({len(rows)} trials to the end)")
     print(
-        f"chosen on val: {chosen} (val {best['val_accuracy']:.2f} +- {best['val_interval']:.2f}): "
-        f"test {best['test_accuracy']:.2f} +- {best['test_interval']:.2f}"
+        f"chosen on val: {chosen} (val {plus_minus(best['val_accuracy'], best['val_interval'], sign='+-')}): "
+        f"test {plus_minus(best['test_accuracy'], best['test_interval'], sign='+-')}"
     )
     if broken:
         raise UsageError(message)
@@ -118,8 +121,12 @@ def open_study(definition: Definition, out: pathlib.Path, storage: str | None, p
 
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the heartbeat
     try:
+        file = functools.partial(
+            sqlite3.connect, out / "study.db", check_same_thread=False
+        )  # a URL would read signs such as ? in the path
         kept = optuna.storages.RDBStorage(
-            storage or f"sqlite:///{out / 'study.db'}",
+            storage or "sqlite:///study.db",
+            engine_kwargs=None if storage else {"creator": file},
             heartbeat_interval=STALE // 2,
             grace_period=STALE,
             heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),

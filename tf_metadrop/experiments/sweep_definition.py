@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import text
 
 RANGES = "int_uniform", "uniform", "log_uniform_values"  # W&B's, of a parameter with min and max
 
@@ -27,8 +28,8 @@ def load(path: pathlib.Path, flags: Sequence[str] = ()) -> Definition:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(text.read(path))
+    except yaml.YAMLError as error:
         raise UsageError(f"{path} is not YAML ({' '.join(str(error).split())}): give a sweep definition.") from error
     if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
         raise UsageError(f"{path} has no parameters: give a sweep definition as those in flags/sweeps.")

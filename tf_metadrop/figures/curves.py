@@ -7,6 +7,7 @@ import sys
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import style
+from tf_metadrop.util import text
 
 LOG = "meta_train.log"
 SPLITS = {"meta_train": "-", "meta_val": "s--", "meta_test": "^:"}  # and their lines
@@ -46,10 +47,10 @@ def load(savedir: pathlib.Path) -> dict:
     path = savedir / LOG
     if not path.is_file():
         raise UsageError(f"{path} is not there: give the savedir of a run of --mode=meta_train.")
-    text = path.read_text(errors="replace")
-    metabatch = re.search(r"^metabatch: (\d+)$", text, re.MULTILINE)
+    log = text.read(path, lenient=True)
+    metabatch = re.search(r"^metabatch: (\d+)$", log, re.MULTILINE)
     curves: dict[str, dict[str, list]] = {}
-    for split, episode, seconds, cent, acc in LINE.findall(text) if metabatch else ():
+    for split, episode, seconds, cent, acc in LINE.findall(log) if metabatch else ():
         assert metabatch
         curve = curves.setdefault(split, dict(iter=[], hours=[], cent=[], acc=[]))
         try:

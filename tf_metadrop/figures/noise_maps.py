@@ -75,12 +75,13 @@ def liveliest(maps: np.ndarray) -> np.ndarray:
     return maps[..., np.argsort(-deviation, kind="stable")[:CHANNELS]]
 
 
-def draw_sheet(path: pathlib.Path, images: np.ndarray, maps: np.ndarray) -> pathlib.Path:
+def draw_sheet(path: pathlib.Path, title: str, images: np.ndarray, maps: np.ndarray) -> pathlib.Path:
     """For each image a row of means and one of standard deviations over the noise, a column for each channel."""
     columns = maps.shape[-1] + 1
-    figure = style.new_figure(2 * style.COLUMN, 2 * len(images) * 2 * style.COLUMN / columns + 0.3)
+    figure = style.new_figure(2 * style.COLUMN, 2 * len(images) * 2 * style.COLUMN / columns + 0.5)
     panels = figure.subplots(2 * len(images), columns, gridspec_kw=dict(wspace=0.02, hspace=0.02))
     mean, deviation = maps.mean(0), maps.std(0)
+    looks = dict(cmap="gray", vmin=mean.min(), vmax=mean.max()), dict(cmap="magma", vmin=0, vmax=deviation.max())
     for axes in panels.flat:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
@@ -89,10 +90,18 @@ def draw_sheet(path: pathlib.Path, images: np.ndarray, maps: np.ndarray) -> path
         upper[1].set_ylabel("mean", fontsize=style.SMALL)
         lower[1].set_ylabel("st. dev.", fontsize=style.SMALL)
         for channel in range(maps.shape[-1]):
-            upper[channel + 1].imshow(mean[image, ..., channel], cmap="gray")
-            lower[channel + 1].imshow(deviation[image, ..., channel], cmap="magma", vmin=0)
+            above = upper[channel + 1].imshow(mean[image, ..., channel], **looks[0])
+            below = lower[channel + 1].imshow(deviation[image, ..., channel], **looks[1])
     panels[0][0].set_title("image", fontsize=style.SMALL)
     panels[0][1 + maps.shape[-1] // 2].set_title("channels", fontsize=style.SMALL)
+    for shown, half, name in (
+        (above, panels[: len(panels) // 2], "mean"),
+        (below, panels[len(panels) // 2 :], "st. dev."),
+    ):
+        bar = figure.colorbar(shown, ax=list(half.flat), fraction=0.03, pad=0.01)
+        bar.set_label(f"{name} over the noise", fontsize=style.SMALL)
+        bar.ax.tick_params(labelsize=style.SMALL)
+    figure.suptitle(title, fontsize=style.SMALL + 1)
     return style.save(figure, path)
 
 
@@ -120,11 +129,16 @@ def enlarged(grey: np.ndarray) -> np.ndarray:
     return np.pad(large, 2, constant_values=255)
 
 
+def title(config: Config, layer: int, maps: np.ndarray) -> str:
+    """Of a layer's figure."""
+    return f"{config.method}: features of layer {layer} before normalisation, {len(maps)} samples of the noise"
+
+
 def draw(config: Config, given: set[str] | None = None) -> list[pathlib.Path]:
     """`plot/noise/layer{1,2}.{png,gif}` in the savedir; returns the files written."""
     images, maps = sampled_maps(config, given)
     folder, written = config.directory / "plot" / "noise", []
     for layer, of_layer in maps.items():
-        written.append(draw_sheet(folder / f"layer{layer}.png", images, of_layer))
+        written.append(draw_sheet(folder / f"layer{layer}.png", title(config, layer, of_layer), images, of_layer))
         written.append(draw_gif(folder / f"layer{layer}.gif", images, of_layer))
     return written

@@ -40,7 +40,7 @@ def draw(path: pathlib.Path, runs: dict[str, list[dict]], config: Config, paper:
             axes.plot(*zip(*points, strict=True), "--", label=f"paper: {name}", **look)
         for label, rows in runs.items():
             of_norm = [row for row in rows if row["norm"] == norm]
-            values = [[row[key] for row in of_norm] for key in ("epsilon", "accuracy_percent", "ci95")]
+            values = [[row[key] or 0 for row in of_norm] for key in ("epsilon", "accuracy_percent", "ci95")]
             axes.errorbar(
                 *values, fmt="o-", markersize=3, linewidth=1.3, capsize=2, label=label, color=colour_of[label]
             )

@@ -28,7 +28,8 @@ def draw(path: pathlib.Path, rows: list[dict], parameters: list[str]) -> pathlib
     colours = style.colours_of(curves)
     for marker, (label, points) in zip(itertools.cycle(style.MARKERS), curves.items(), strict=False):
         points = sorted(points, key=lambda row: row[across]) if across in numeric else points
-        values = [[row[name] for row in points] for name in (across, "test_accuracy", "test_interval")]
+        values = [[row[name] for row in points] for name in (across, "test_accuracy")]
+        values.append([row["test_interval"] or 0 for row in points])
         look = dict(color=colours[label], fmt=f"{marker}-", markersize=4, linewidth=1.1, capsize=2)
         axes.errorbar(*values, label=label, **look)
         best = max(points, key=lambda row: row["val_accuracy"])

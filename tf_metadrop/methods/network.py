@@ -10,7 +10,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.nn import layers
 from tf_metadrop.nn import params as parameters
 from tf_metadrop.nn.layers import cross_entropy
-from tf_metadrop.nn.rng import Draw
+from tf_metadrop.nn.rng import Draw, LayerDraws
 
 if TYPE_CHECKING:
     from tf_metadrop.methods.method import Method
@@ -141,5 +141,5 @@ def loss(
 
 
 def at_layer(noise: PassNoise | None, layer: int) -> Normal | None:
-    """`noise` with its first argument fixed; None stays None."""
-    return None if noise is None else lambda shape: noise(layer, shape)
+    """The draws of a layer in this pass; None stays None."""
+    return None if noise is None else LayerDraws(noise, layer)

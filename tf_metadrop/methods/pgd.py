@@ -10,7 +10,7 @@ import tensorflow as tf
 
 if TYPE_CHECKING:
     from tf_metadrop.methods.attack import Norm
-    from tf_metadrop.nn.types import Normal
+    from tf_metadrop.nn.types import Shape
 
 STEP = 2.5  # size of all steps together, in radii
 
@@ -21,7 +21,7 @@ def perturb(
     norm: Norm,
     eps: float | tf.Tensor,
     steps: int,
-    normal: Normal | None = None,
+    normal: Callable[[Shape], tf.Tensor] | None = None,
 ) -> tf.Tensor:
     """Images near x that raise the loss.
 

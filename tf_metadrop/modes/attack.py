@@ -33,7 +33,7 @@ from tf_metadrop.nn.params import dtype_of
 from tf_metadrop.runs.loading import load_run, test_images
 from tf_metadrop.runs.wandb_run import Wandb
 from tf_metadrop.util import lock, signals
-from tf_metadrop.util.interval import interval
+from tf_metadrop.util.interval import interval, plus_minus
 from tf_metadrop.util.progress import progress
 from tf_metadrop.util.provenance import about
 
@@ -77,7 +77,7 @@ def attacked(config: Config, params: Params, grid: dict[str, tuple[float, ...]],
     fixed = dict(tasks=len(accuracies), steps=config.attack_steps, restarts=config.attack_restarts)
     pairs = [(norm, eps) for norm, every in grid.items() for eps in every]
     return [
-        dict(norm=norm, epsilon=eps, accuracy_percent=round(float(mean), 4), ci95=round(float(h), 4), **fixed)
+        dict(norm=norm, epsilon=eps, accuracy_percent=round(float(mean), 4), ci95=h and round(h, 4), **fixed)
         for (norm, eps), mean, h in zip(pairs, accuracies.mean(0), half, strict=True)
     ]
 
@@ -183,7 +183,8 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     (directory / f"{stem}.json").write_text(json.dumps({"rows": rows, **made}, indent=1) + "\n")
     robustness.draw(directory / f"{stem}.png", {config.method: rows}, config, published.robustness(config))
     for row in rows:
-        print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {row['accuracy_percent']:f} +- {row['ci95']:f}")
+        accuracy = plus_minus(row["accuracy_percent"], row["ci95"], "f", "+-")
+        print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {accuracy}")
     print(f"wrote {directory}/{stem}.csv, .json and .png")
     tracker = Wandb(directory, config)
     tracker.log({f"attack-{row['norm']}-{row['epsilon']:g}-acc": row["accuracy_percent"] for row in rows})

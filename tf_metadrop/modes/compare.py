@@ -19,7 +19,7 @@ from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
 from tf_metadrop.nn.rng import StandardNormal, fold
 from tf_metadrop.runs import checkpoint
-from tf_metadrop.runs.loading import fitted, load_run, test_images
+from tf_metadrop.runs.loading import check_images, fitted, load_run, test_images
 from tf_metadrop.util.interval import interval
 from tf_metadrop.util.progress import progress
 
@@ -101,13 +101,14 @@ def load_like(savedir: pathlib.Path, config: Config) -> Params:
         raise UsageError(
             f"{savedir} was trained with {theirs}, {config.directory} was not: compare runs that are alike."
         )
+    check_images(savedir, run, config)
     return cast(fitted(savedir, params, run, config), config.dtype)
 
 
 def summary(tested: Tested, names: tuple[str, str]) -> dict[str, Any]:
     """What a test of both says: each model's accuracy, and the paired difference of the second to the first."""
     models = {
-        name: dict(accuracy=100 * float(acc.mean()), interval=100 * interval(acc), cent=float(cent.mean()))
+        name: dict(accuracy=100 * float(acc.mean()), interval=interval(100 * acc), cent=float(cent.mean()))
         for name, acc, cent in zip(names, tested.accuracy, tested.cent, strict=True)
     }
     paired = 100 * (tested.accuracy[1] - tested.accuracy[0])
@@ -121,6 +122,8 @@ def verdict(difference: dict, names: tuple[str, str]) -> str:
     mean, half, tasks = (difference[name] for name in ("accuracy", "interval", "tasks"))
     if difference["logits"] == 0:
         return f"verdict: {names[0]} and {names[1]} compute the same."
+    if half is None:
+        return "verdict: one task shows nothing of accuracy: raise --n_test_iters."
     if abs(mean) <= half:
         mean = round(mean, 2) + 0.0  # no -0.00
         return f"verdict: no difference in accuracy is shown ({mean:+.2f} +- {half:.2f} points over {tasks} tasks)."

@@ -21,7 +21,7 @@ from tf_metadrop.runs import tf1_checkpoint
 from tf_metadrop.runs.loading import load_run, test_images
 from tf_metadrop.runs.wandb_run import Wandb
 from tf_metadrop.util import lock, signals
-from tf_metadrop.util.interval import interval
+from tf_metadrop.util.interval import interval, plus_minus
 from tf_metadrop.util.progress import progress as shown
 from tf_metadrop.util.provenance import about
 
@@ -89,13 +89,13 @@ def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batche
         metrics = evaluation.run(params, n_batches, progress=True)
     accuracies = metrics["accuracy"]
     result = dict(
-        accuracy=100 * float(accuracies.mean()), interval=100 * interval(accuracies),
+        accuracy=100 * float(accuracies.mean()), interval=interval(100 * accuracies),
         **{name: float(values.mean()) for name, values in metrics.items() if name != "accuracy"},
         episodes=len(accuracies), split=config.eval_split, seed=config.seed, **about(),
         seconds=round(time.monotonic() - began, 1), tensorflow=tf.__version__, config=config.as_dict(),
         trained_with=run,
     )  # fmt: skip
-    text = f"accuracy : {result['accuracy']:f} +- {result['interval']:f}"
+    text = f"accuracy : {plus_minus(result['accuracy'], result['interval'], 'f', '+-')}"
     stem = config.of_weights(f"meta_{config.eval_split}")
     log, data, tasks = (directory / f"{stem}{suffix}" for suffix in (".log", ".json", ".csv"))
     tf1_checkpoint.keep_theirs(log, ours=data)
@@ -103,15 +103,21 @@ def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batche
     tasks.write_text(",".join(metrics) + "\n" + "".join(",".join(f"{v:.6f}" for v in row) + "\n" for row in rows))
     data.write_text(json.dumps(result, indent=1) + "\n")
     log.write_text(text)
-    print(text)
+    print(text + tested_otherwise(config, run))
     if len(accuracies) != config.n_test_iters:
         print(f"{len(accuracies)} tasks: --n_test_iters={config.n_test_iters} is no multiple of --metabatch.")
     tracker = Wandb(directory, config)
     tracker.log({config.of_weights(f"meta-{config.eval_split}-acc"): result["accuracy"]})
-    shown = "accuracy", "interval", "cent", "episodes", "split", "seed", "commit"
-    tracker.table(config.of_weights(f"meta-{config.eval_split}"), [{name: result[name] for name in shown}])
+    columns = "accuracy", "interval", "cent", "episodes", "split", "seed", "commit"
+    tracker.table(config.of_weights(f"meta-{config.eval_split}"), [{name: result[name] for name in columns}])
     tracker.finish()
     return result
+
+
+def tested_otherwise(config: Config, run: dict[str, Any]) -> str:
+    """What sets the tasks of a test apart from those of the training, for the terminal."""
+    names = [name for name in ("way", "shot") if run.get(name, value := getattr(config, name)) != value]
+    return "".join(f"; tested with --{name}={getattr(config, name)}, trained with {run[name]}" for name in names)
 
 
 def count_batches(config: Config) -> int:

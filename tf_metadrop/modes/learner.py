@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -15,18 +14,25 @@ import tensorflow as tf
 from tf_metadrop.algorithm.execution import prepare
 from tf_metadrop.algorithm.inner_loop import adapt
 from tf_metadrop.config.config import Config
-from tf_metadrop.data import DATASETS
+from tf_metadrop.data import DATASETS, user_images
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast, narrow
-from tf_metadrop.runs import checkpoint
+from tf_metadrop.nn.statistics import Given, Kept
+from tf_metadrop.nn.traced import traced
+from tf_metadrop.runs import adapted_model, checkpoint
+from tf_metadrop.runs.adapted_model import AdaptedModel
+from tf_metadrop.util import paths
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
+    from tf_metadrop.data.user_images import Invert
+    from tf_metadrop.nn.statistics import Statistics
     from tf_metadrop.nn.types import Params
+
+TOGETHER = 32  # images that go through the network at a time, where they are not a batch; a last few are filled up
+COMPILED = "_inner_loop", "_support_statistics", "_logits", "_transductive_logits"  # for the config
 
 
 class MetaLearner:
@@ -35,9 +41,11 @@ class MetaLearner:
       learner = MetaLearner.load("checkpoints/strokes_5way1shot_metadrop")
       learner.adapt(support_x, support_y)
       learner.predict(query_x)
+      learner.save("classifier")  # for MetaLearner.load; copy.deepcopy and pickle work too
 
-    The network normalises by the statistics of the batch it is given, as in the paper: what is predicted for an image
-    depends on the images beside it. Predict a whole query set at once.
+    The network normalises features by statistics of a batch. `predict` takes those of the support images, so that an
+    image has one answer, alone or among others; the evaluation (meta_test) takes those of the query images, as the
+    paper does: `predict(x, transductive=True)`.
 
     Attributes:
       config: Config; adaptation reads inner_lr, n_steps, n_test_mc_samp and seed. It may be replaced.
@@ -55,6 +63,7 @@ class MetaLearner:
         self.params = cast(params, config.dtype)
         self.classes: np.ndarray | None = None
         self._adapted: Params | None = None
+        self._statistics: Statistics = ()  # of the support images under the adapted weights
 
     @property
     def config(self) -> Config:
@@ -64,103 +73,154 @@ class MetaLearner:
     @config.setter
     def config(self, config: Config) -> None:
         self._config, self._method = config, load_method(config)
-        self.__dict__.pop("_inner_loop", None)  # which was compiled for the one before
+        for name in COMPILED:  # which were for the one before
+            self.__dict__.pop(name, None)
 
     @classmethod
-    def load(cls, savedir: str, **settings: Any) -> MetaLearner:
-        """The model of a savedir, ours or the TF1 program's; `settings` (inner_lr=..., n_steps=...) replace the run's.
+    def load(cls, savedir: str | pathlib.Path, **settings: Any) -> MetaLearner:
+        """The model of a savedir, ours or the TF1 program's, or of a folder that `save` wrote.
 
+        Args:
+          settings: inner_lr=..., n_steps=... and so on, in the place of the run's.
         Raises:
           UsageError: there is no model in savedir.
         """
-        params, run = checkpoint.load_params(pathlib.Path(savedir), settings.get("weights", "last"))
-        base = Config(savedir=savedir).inherit(run, set())
+        directory = paths.path(savedir)
+        if adapted_model.is_one(directory):
+            found = adapted_model.read(directory)
+            learner = cls(dataclasses.replace(Config(**found.config), **settings), found.params)
+            learner._restore(found)
+            return learner
+        params, run = checkpoint.load_params(directory, settings.get("weights", "last"))
+        base = Config(savedir=str(directory)).inherit(run, set())
         kept = {name: run[name] for name in ("seed", "n_test_mc_samp", "precision") if name in run}
         config = dataclasses.replace(base, **(kept | settings))
         return cls(config, network.fitting(params, load_method(config), config.way, str(savedir)))
 
-    def adapt(self, support_x: ArrayLike, support_y: Any) -> MetaLearner:
-        """Runs the inner loop on labelled images, from the meta-learned weights; returns self.
+    def save(self, path: str | pathlib.Path, overwrite: bool = False) -> None:
+        """Writes a folder for `load`: the model, and what it was adapted to. No pickles, so that it can be given away.
 
         Args:
-          support_x: [n, height, width, channels] (or [n, height, width] of one channel): uint8 of 0..255, or floats in
-            [0, 1]. For omniglot and strokes ink is 1.
+          overwrite: replace the classifier that is there; other files are never replaced.
+        Raises:
+          UsageError: the folder exists or cannot be written.
+        """
+        adapted_model.write(paths.path(path), self._kept(), overwrite)
+
+    def _kept(self) -> AdaptedModel:
+        return AdaptedModel(self.config.as_dict(), self.params, self._adapted, self._statistics, self.classes)
+
+    def _restore(self, kept: AdaptedModel) -> None:
+        to_own = lambda tensors: tf.nest.map_structure(lambda t: tf.cast(t, self.config.dtype), tensors)
+        self._adapted, self._statistics, self.classes = to_own(kept.adapted), to_own(kept.statistics), kept.classes
+
+    def __getstate__(self) -> tuple[Config, Any]:
+        arrays = lambda tensors: tf.nest.map_structure(lambda t: t.numpy(), tensors)
+        kept = self._kept()
+        return self.config, kept._replace(
+            params=arrays(kept.params), adapted=arrays(kept.adapted or {}), statistics=arrays(kept.statistics)
+        )
+
+    def __setstate__(self, state: tuple[Config, Any]) -> None:
+        config, kept = state
+        self.__init__(config, kept.params)  # type: ignore[misc]
+        self._restore(kept)
+
+    def adapt(self, support_x: Any, support_y: Any, invert: Invert = False) -> MetaLearner:
+        """Runs the inner loop on labelled images, from the meta-learned weights; returns self.
+
+        Classes with fewer images than the largest has get theirs several times, in turn, each with noise of its own:
+        loss and statistics are then those of equal classes.
+
+        Args:
+          support_x: images, [n, height, width, channels] or a list of them, also of PIL's; uint8 of 0..255, or floats
+            in [0, 1]. For omniglot and strokes ink is 1. See `data.user_images.batch`.
           support_y: n labels, at most `way` different ones: numbers, texts or whatever else a dict has as keys.
+          invert: True for images with ink 0 on paper 1; "auto" for each that looks so.
         Raises:
           UsageError: images or labels do not fit the model.
         """
-        x = self._images(support_x, "support_x")
-        classes, indices = numbered(support_y)
+        x = user_images.batch(support_x, self._spec, "support_x", invert)
+        classes, indices = user_images.numbered(support_y)
         if indices.shape != (len(x),):
             raise UsageError(f"support_y has shape {indices.shape}: give one label for each of the {len(x)} images.")
         if not 2 <= len(classes) <= self.config.way:
             raise UsageError(f"support_y has {len(classes)} classes: give 2 to {self.config.way}, the model's way.")
-        params = narrow(self.params, len(classes))
-        labels = tf.one_hot(indices, len(classes), dtype=self.config.dtype)
-        self._adapted = self._inner_loop(params, x, labels, rng.key(self.config.seed, rng.ADAPT))
+        places = user_images.balanced(indices)
+        support = tf.constant(x[places], self.config.dtype)
+        labels = tf.one_hot(indices[places], len(classes), dtype=self.config.dtype)
+        key = rng.key(self.config.seed, rng.ADAPT)
+        self._adapted = self._inner_loop(narrow(self.params, len(classes)), support, labels, key)
+        self._statistics = self._support_statistics(self._adapted, support)
         self.classes = classes
         return self
 
     @functools.cached_property
     def _inner_loop(self) -> Callable[[Params, tf.Tensor, tf.Tensor, tf.Tensor], Params]:
-        """(params, x, labels, key) -> adapted params, compiled once for each shape."""
+        """(params, x, labels, key) -> adapted params."""
 
-        @tf.function(autograph=False)
         def inner_loop(params: Params, x: tf.Tensor, labels: tf.Tensor, key: tf.Tensor) -> Params:
             draw = rng.StandardNormal(key, x.dtype)
             return adapt(params, x, labels, self.config, self._method, draw, self.config.n_test_mc_samp).params
 
-        return inner_loop
+        return traced(inner_loop)
 
-    def predict_proba(self, x: ArrayLike) -> np.ndarray:
-        """Probabilities [n, classes] of images (see `adapt`), without noise; columns are in the order of `classes`."""
+    @functools.cached_property
+    def _support_statistics(self) -> Callable[[Params, tf.Tensor], Statistics]:
+        """(adapted params, support images) -> statistics of their features, without noise."""
+
+        def statistics(params: Params, x: tf.Tensor) -> Statistics:
+            normalization = Kept(self._method.normalization)
+            network.forward(params, x, self._method._replace(normalization=normalization))
+            return tuple(normalization.found)
+
+        return traced(statistics)
+
+    @functools.cached_property
+    def _logits(self) -> Callable[[Params, tf.Tensor, Statistics], tf.Tensor]:
+        """(adapted params, images, statistics) -> logits, of every image by itself."""
+
+        def logits(params: Params, x: tf.Tensor, statistics: Statistics) -> tf.Tensor:
+            normalization = Given(self._method.normalization, statistics)
+            return network.forward(params, x, self._method._replace(normalization=normalization))
+
+        return traced(logits)
+
+    @functools.cached_property
+    def _transductive_logits(self) -> Callable[[Params, tf.Tensor], tf.Tensor]:
+        """(adapted params, images) -> logits, of the images as one batch."""
+        return traced(lambda params, x: network.forward(params, x, self._method))
+
+    def predict_proba(self, x: Any, transductive: bool = False, invert: Invert = False) -> np.ndarray:
+        """Probabilities [n, classes] of images, without noise; columns are in the order of `classes`.
+
+        Args:
+          x: images as for `adapt`, or a single one (then n is 1).
+          transductive: False: features are normalised by the statistics of the support images, each image by itself.
+            True: by those of x itself, as the paper's evaluation does: what is predicted for an image then depends on
+            the images beside it. Give a whole query set, all classes in equal parts: of single images, or of one class,
+            most answers are wrong.
+          invert: see `adapt`.
+        Raises:
+          UsageError: `adapt` was not called, or these are no images for this model.
+        """
         if self._adapted is None:
             raise UsageError("the learner has not been adapted: call adapt(support_x, support_y) first.")
-        logits = network.forward(self._adapted, self._images(x, "x"), self._method)
-        return tf.nn.softmax(logits).numpy()
+        images = user_images.batch(x, self._spec, "x", invert)
+        if transductive:
+            return tf.nn.softmax(
+                self._transductive_logits(self._adapted, tf.constant(images, self.config.dtype))
+            ).numpy()
+        found = []
+        for first in range(0, len(images), TOGETHER):
+            part = images[first : first + TOGETHER]
+            filled = np.concatenate([part, np.zeros_like(part[:1]).repeat(TOGETHER - len(part), 0)])
+            some = tf.constant(filled if len(images) > 1 else part, self.config.dtype)
+            found.append(self._logits(self._adapted, some, self._statistics)[: len(part)])
+        return tf.nn.softmax(tf.concat(found, 0)).numpy()
 
-    def predict(self, x: ArrayLike) -> np.ndarray:
-        """The labels [n] of images, among those given to `adapt`."""
-        best = np.argmax(self.predict_proba(x), axis=-1)
+    def predict(self, x: Any, transductive: bool = False, invert: Invert = False) -> np.ndarray:
+        """The labels [n] of images, among those given to `adapt`; arguments as for `predict_proba`."""
+        best = np.argmax(self.predict_proba(x, transductive, invert), axis=-1)
         assert self.classes is not None  # since `adapt`
         return self.classes[best]
-
-    def _images(self, x: ArrayLike, name: str) -> tf.Tensor:
-        x, shape = np.asarray(x), self._spec.image_shape
-        if x.ndim == 3 and shape[2] == 1:
-            x = x[..., np.newaxis]
-        if x.ndim != 4 or x.shape[1:] != shape or not len(x):
-            raise UsageError(f"{name} has shape {x.shape}: give [n, {', '.join(map(str, shape))}].")
-        if x.dtype == np.uint8:
-            x = x / np.float32(255 if x.max() > 1 else 1)  # 0/1 ink, as for files: see data.load_split
-        try:
-            x = x.astype(np.float32)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"{name} holds other things than numbers ({error}): give images.") from error
-        if not np.isfinite(x).all():
-            raise UsageError(f"{name} has values that are no numbers (NaN or infinity): mend the images.")
-        if not (x.min() >= 0 and x.max() <= 1):
-            raise UsageError(f"{name} has values outside [0, 1]: divide by 255 if they are of 0..255, or give uint8.")
-        return tf.constant(x, self.config.dtype)
-
-
-def numbered(labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """(the different labels, sorted if they can be; the place of each label among them).
-
-    Raises:
-      UsageError: they are no labels.
-    """
-    if hasattr(labels, "__array__") and (array := np.asarray(labels)).dtype != object:
-        return np.unique(array, return_inverse=True)
-    try:
-        labels = list(labels)
-        classes = list(dict.fromkeys(labels))
-    except TypeError as error:
-        raise UsageError(f"support_y holds no labels ({error}): give a list of numbers or texts.") from error
-    with contextlib.suppress(TypeError):  # of several kinds: as they come
-        classes.sort()
-    place = {label: index for index, label in enumerate(classes)}
-    simple = len({type(label) for label in classes}) == 1 and isinstance(classes[0], (bool, int, float, str))
-    kept = np.array(classes) if simple else np.empty(len(classes), object)
-    kept[:] = classes
-    return kept, np.array([place[label] for label in labels], int)

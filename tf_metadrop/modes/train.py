@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop.algorithm import flops, parallel
+from tf_metadrop.algorithm import flops, parallel, repeatable
 from tf_metadrop.algorithm.episodes import Images
 from tf_metadrop.algorithm.execution import execution, prepare
 from tf_metadrop.algorithm.outer_loop import State, initial_state
 from tf_metadrop.algorithm.steps import make_train_step
 from tf_metadrop.algorithm.workers import Team, watch
+from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config, of_texts
+from tf_metadrop.config.setting import Role
 from tf_metadrop.data import load_split
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
@@ -29,8 +31,9 @@ from tf_metadrop.runs import checkpoint, tf1_checkpoint
 from tf_metadrop.runs.checkpoint import Saved
 from tf_metadrop.runs.record import Record
 from tf_metadrop.runs.train_log import TrainLog, header
-from tf_metadrop.util import lock, signals
+from tf_metadrop.util import lock, provenance, signals
 
+CHANGEABLE = "n_train_iters", *identity.names(Role.EVALUATION)  # of which the steps taken know nothing
 FAR_BEHIND = 10  # iterations between two looks at the results: each look makes a GPU wait
 
 
@@ -61,7 +64,7 @@ def train_in(team: Team, config: Config) -> MetaLearner:
     saved = team.from_chief(lambda: find_run(directory, config))
     if saved and saved.state.iteration > config.n_train_iters:
         if team.chief:
-            print(f"{directory} holds this run, finished: nothing to train. Next: --mode=meta_test.")
+            print(f"{directory} holds this run, finished: nothing to train. {what_next(directory)}")
         return MetaLearner(config, saved.state.params)
     hold_out = config.eval_split == "val"
     train_images = Images(load_split(config.dataset, config.data_dir, "train", hold_out), config)
@@ -76,7 +79,7 @@ def train_in(team: Team, config: Config) -> MetaLearner:
         if team.chief:
             print(describe(config, saved))
             checkpoint.set_aside_broken(directory)
-            log = stack.enter_context(TrainLog(directory, config, saved and saved.progress))
+            log = stack.enter_context(TrainLog(directory, config, saved and saved.progress, changes(saved, config)))
         training = Training(team, config, train_images, eval_images, log, saved)
         return MetaLearner(config, training.run().params)
 
@@ -134,7 +137,7 @@ class Training:
         self.evaluation = Evaluation(config, self.method, eval_images, rng.EVALUATE)
         self.reached: Saved | None = None  # what an interrupted run saves
         self.kept = int(self.state.iteration)  # what is saved
-        self.record = Record(self.directory, self.kept) if log else None
+        self.record = Record(self.directory, self.kept, train_images.fingerprint) if log else None
         self.flop: int | None = None
         # {iteration, accuracy in [0, 1]} on validation classes
         self.best: dict[str, Any] | None = saved.progress.get("best") if saved else None
@@ -149,6 +152,8 @@ class Training:
                 self.save()
                 print(f"saved iteration {self.kept - 1}; the same command goes on from there.", flush=True)
             raise
+        if self.log:
+            self.log.write(f"{self.directory}: done. {what_next(self.directory)}")
         self.team.from_chief(lambda: None)  # no worker says that it has done before the last checkpoint is written
         return self.state
 
@@ -180,23 +185,31 @@ class Training:
             return
         if self.reached is None:
             self.flop = self.count(done)
-        self.log.trained(iteration, (float(done.loss), float(np.mean(done.accs))) if sound else None)
-        if iteration % c.eval_freq == 0:
+        last = iteration == c.n_train_iters
+        self.log.trained(iteration, (float(done.loss), float(np.mean(done.accs))) if sound else None, last)
+        if iteration % c.eval_freq == 0 or last:
             metrics = self.evaluation.run(done.state.params, c.n_eval_batches)
             means = {name: float(values.mean()) for name, values in metrics.items()}
             self.log.evaluated(iteration, c.eval_split, means)
             self.keep_best(done, means["accuracy"])
         self.reached = self.saved(done)
-        if iteration % c.save_freq == 0 or iteration == c.n_train_iters:
+        if iteration % c.save_freq == 0 or last:
             self.save()
 
     def count(self, done: Done) -> int | None:
-        """Floating-point operations of a step, None if they cannot be counted."""
-        try:
-            if self.team.strategy or execution(self.config).at_once:
-                return flops.train_step_flop(self.config)
+        """Floating-point operations of a step, None if they cannot be counted.
+
+        Raises:
+          UsageError: it draws for itself.
+        """
+        if self.team.strategy or execution(self.config).at_once:
+            graph = flops.train_step_graph(self.config)
+        else:
             arguments = done.before, *self.images.batch(*done.indices), self.key  # as it was called: not traced again
-            return flops.flop(self.step.get_concrete_function(*arguments).graph)
+            graph = self.step.get_concrete_function(*arguments).graph
+        repeatable.refuse_own_draws(graph, self.config.method)
+        try:
+            return flops.flop(graph)
         except flops.Uncounted as error:
             print(f"{self.directory}: run.json will not say the arithmetic of a step: {error}.", flush=True)
             return None
@@ -263,12 +276,25 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
     if not config.resume:
         raise UsageError(f"{directory} holds a run and --noresume forbids to go on with it: give another --savedir.")
     saved = checkpoint.load(directory)
-    if different := config.differences(saved.config):
+    if different := [name for name in config.differences(saved.config) if name not in CHANGEABLE]:
         list_of = lambda settings: ", ".join(f"--{name}={settings[name]}" for name in different)
         theirs, ours = list_of({**Config().as_dict(), **saved.config}), list_of(config.as_dict())
         raise UsageError(f"{directory} holds a run with {theirs}, not {ours}: give the same, or another --savedir.")
+    if int(saved.state.iteration) - 1 > config.n_train_iters < saved.config["n_train_iters"]:
+        raise UsageError(
+            f"{directory} holds a run that is at iteration {int(saved.state.iteration) - 1}, beyond --n_train_iters="
+            f"{config.n_train_iters}: give no less, or another --savedir."
+        )
     network.fitting(saved.state.params, load_method(config), config.way, str(directory))
     return saved
+
+
+def changes(saved: Saved | None, config: Config) -> str:
+    """What an unfinished or finished run goes on with, for its log, as "n_train_iters 20 -> 40"; "" for nothing new."""
+    if not saved:
+        return ""
+    new, old = config.as_dict(), {**Config().as_dict(), **saved.config}
+    return ", ".join(f"{name} {old[name]} -> {new[name]}" for name in CHANGEABLE if old[name] != new[name])
 
 
 def is_started(directory: pathlib.Path, config: Config, weights: bool) -> bool:
@@ -287,6 +313,12 @@ def is_started(directory: pathlib.Path, config: Config, weights: bool) -> bool:
         return not weights and header(config).decode().startswith(text)
     texts = tf1_checkpoint.header(text)
     return texts.keys() == config.as_dict().keys() and not config.differences(of_texts(texts))
+
+
+def what_next(directory: pathlib.Path) -> str:
+    """What a finished training has left, and the command that tests it."""
+    test = provenance.as_typed("meta_test", savedir=str(directory))
+    return f"Weights and state are there, the log is {TrainLog.FILES[0]}. Next: {test}"
 
 
 def describe(config: Config, saved: Saved | None) -> str:

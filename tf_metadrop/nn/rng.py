@@ -18,7 +18,7 @@ import tensorflow as tf
 from tf_metadrop.nn import fused, philox
 
 if TYPE_CHECKING:
-    from tf_metadrop.nn.types import Shape
+    from tf_metadrop.nn.types import PassNoise, Shape
 
 INITIAL_WEIGHTS, TRAIN, EVALUATE, META_TEST, EXPORT, ADAPT = range(6)  # streams
 MAX_INT = 2**31 - 1
@@ -26,6 +26,7 @@ TERMS = 8
 COSINE = [(-1) ** k * math.tau ** (2 * k) / math.factorial(2 * k) for k in range(TERMS)]  # of t * t, t in turns
 SINE = [(-1) ** k * math.tau ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(TERMS)]  # the same, over t
 MOST_STEPS, MOST_SAMPLES, MOST_LAYERS = 2**13, 2**14, 2**4  # their product is 2**31: a draw's number is an int32
+FURTHER = 2**10  # banks of layers' first draws: see `Draw.at`
 ROOM = 6  # layers, or regularisers' draws, whose numbers are below MOST_LAYERS
 
 
@@ -94,6 +95,28 @@ class StandardNormal:
         first = folded(numbered(self.first, MAX_INT - bank)) if bank else self.first
         number = (step * MOST_SAMPLES + sample) * MOST_LAYERS + place
         return normal(numbered(first, number), shape, self.dtype)
+
+
+class LayerDraws:
+    """What a layer draws in one forward pass, `types.Normal`: the first call the noise of `layer`, others further ones.
+
+    Args:
+      noise: function (layer, shape) -> N(0, 1) of this shape.
+    """
+
+    def __init__(self, noise: PassNoise, layer: int):
+        self._noise, self._layer, self._n = noise, layer, 0
+
+    def __call__(self, shape: Shape) -> tf.Tensor:
+        """N(0, 1) of this shape."""
+        place = self._layer + (MOST_LAYERS * (FURTHER + self._n) if self._n else 0)
+        self._n += 1
+        return self._noise(place, shape)
+
+    def uniform(self, shape: Shape) -> tf.Tensor:
+        """Uniform in [0, 1), of this shape: normal numbers' places in their distribution."""
+        place = tf.math.ndtr(self(shape))
+        return tf.minimum(place, 1 - 2.0**-24)  # which float32 rounds to 1
 
 
 def normal(key: tf.Tensor, shape: Shape, dtype: tf.DType | str = tf.float32) -> tf.Tensor:

@@ -11,10 +11,19 @@ if TYPE_CHECKING:
 Shape = Sequence[int]
 Shapes = Mapping[str, tuple[int, ...]]  # by name of the parameter
 Params: TypeAlias = "dict[str, tf.Tensor]"  # parameters by name
-Normal: TypeAlias = "Callable[[Shape], tf.Tensor]"  # N(0, 1) of this shape, for the layer at hand
 NoiseGetter: TypeAlias = "Callable[[tf.Tensor], TaskNoise]"  # the noise of a task, or of several, by number
 Penalty: TypeAlias = "tf.Tensor | float"  # what a regulariser adds to the loss
 Slots: TypeAlias = "dict[str, Params]"  # state of an optimiser of the outer loop
+
+
+class Normal(Protocol):
+    """The noise of a layer in one forward pass: every call draws other numbers."""
+
+    def __call__(self, shape: Shape, /) -> tf.Tensor:
+        """N(0, 1) of this shape."""
+
+    def uniform(self, shape: Shape, /) -> tf.Tensor:
+        """Uniform in [0, 1), of this shape."""
 
 
 class TaskNoise(Protocol):

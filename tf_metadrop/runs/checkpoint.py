@@ -21,8 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metadrop.algorithm.outer_loop import State
+from tf_metadrop.data.fingerprint import IMAGES
 from tf_metadrop.errors import UsageError
-from tf_metadrop.runs import tf1_checkpoint
+from tf_metadrop.runs import record, tf1_checkpoint
 
 FILE, PREVIOUS, BROKEN, BEST = "state.npz", "state.previous.npz", "state.broken.npz", "best.npz"
 SEAL = struct.pack("<H", 64)  # how long the zip's comment is: a SHA-256 in hexadecimal digits
@@ -178,6 +179,12 @@ def read(path: pathlib.Path) -> Saved:
         ) from error
 
 
+def known_of(found: dict[str, Any]) -> dict[str, Any]:
+    """What run.json says of published weights, where there is one."""
+    last = {"iteration": found["iterations"] - 1} if "iterations" in found else {}
+    return last | ({IMAGES: found[IMAGES]} if IMAGES in found else {})
+
+
 def kind(directory: pathlib.Path) -> str | None:
     """`ours`, `tf1` (only weights of the TF1 program) or None (no run)."""
     if (directory / FILE).exists() or (directory / PREVIOUS).exists():
@@ -203,7 +210,7 @@ def load_params(directory: pathlib.Path, weights: str = "last") -> tuple[dict[st
         )
     if kind(directory) == "tf1":
         params = {name: tf.constant(w) for name, w in tf1_checkpoint.read(directory).items()}
-        return params, tf1_checkpoint.settings(directory)
+        return params, tf1_checkpoint.settings(directory) | known_of(record.read(directory))
     saved = load(directory) if weights == "last" else read(directory / BEST)
     known = {"iteration": int(saved.state.iteration) - 1} | ({"images": saved.images} if saved.images else {})
     return saved.state.params, saved.config | known

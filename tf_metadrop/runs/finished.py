@@ -14,6 +14,7 @@ NUMBERS = {  # that the tables take from a file
     "meta_test": ("accuracy", "interval", "episodes"),
     "attack": ("epsilon", "accuracy_percent", "ci95", "tasks", "steps", "restarts"),
 }
+INTERVALS = "interval", "ci95"  # None where there was one task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,8 @@ def load(directory: pathlib.Path) -> Run:
             }
             config = Config(**{key: value for key, value in settings.items() if key in known})
             for row in found[name]["rows"] if name == "attack" else [found[name]]:
-                if not all(isinstance(row[number], (int, float)) for number in NUMBERS[name]):
+                unknown = [key for key in NUMBERS[name] if not isinstance(row[key], (int, float))]
+                if any(row[key] is not None or key not in INTERVALS for key in unknown):
                     raise ValueError("its numbers are none")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path} is not what --mode={name} writes ({error}): run that again.") from error

@@ -1,14 +1,18 @@
 """Checkpoints of the TF1 program, read and written (docs/tf1_behaviour.md, "Files it writes")."""
 
+import contextlib
 import errno
 import os
 import pathlib
 import re
 import shutil
+import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import text
 
 PREFIX = "model"
 SUFFIXES = ".data-00000-of-00001", ".index"  # in the order of writing: the index names the data
@@ -16,16 +20,44 @@ POINTER = f'model_checkpoint_path: "{PREFIX}"\nall_model_checkpoint_paths: "{PRE
 
 
 def find(directory: pathlib.Path) -> str | None:
-    """Prefix of the TF1 checkpoint in a folder, or None."""
-    import tensorflow as tf  # here and below: the command line imports it without its chatter
+    """Prefix of the TF1 checkpoint in a folder, or None.
 
-    prefix = directory / PREFIX
-    if prefix.with_name(f"{PREFIX}.index").exists():
-        return str(prefix)
-    try:
-        return tf.train.latest_checkpoint(directory)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{directory / 'checkpoint'} is not a checkpoint's text file: copy it here again.") from error
+    It is `model`, or the one that the file `checkpoint` names, wherever that says it was when it was written, or the
+    only one that there is.
+
+    Raises:
+      UsageError: `checkpoint` is no text, or there are several and it names none of them.
+    """
+    if (directory / f"{PREFIX}.index").exists():
+        return str(directory / PREFIX)
+    names = sorted(path.name.removesuffix(".index") for path in directory.glob("*.index")) if directory.is_dir() else []
+    pointer = directory / "checkpoint"
+    content = text.read(pointer) if pointer.is_file() else ""
+    named = re.search(r'^model_checkpoint_path:\s*"(.*)"', content, re.MULTILINE)
+    last = re.split(r"[/\\]+", named[1])[-1] if named else None  # the rest is a path of where it was written
+    if last in names or len(names) == 1:
+        return str(directory / (last if last in names else names[0]))
+    if names:
+        raise UsageError(
+            f"{directory} holds several checkpoints ({', '.join(names)}), and no file `checkpoint` that names one of "
+            "them: leave one of them there."
+        )
+    return None
+
+
+@contextlib.contextmanager
+def plainly_named(prefix: str) -> Iterator[str]:
+    """The files of a checkpoint under another prefix: TensorFlow takes [, * and ? in a path for a pattern."""
+    folder, name = pathlib.Path(prefix).absolute().parent, pathlib.Path(prefix).name
+    with tempfile.TemporaryDirectory() as temporary:
+        for path in folder.iterdir():
+            if path.name.startswith(f"{name}."):
+                link = pathlib.Path(temporary, f"{PREFIX}{path.name.removeprefix(name)}")
+                try:
+                    link.symlink_to(path)
+                except OSError:  # a file system, or Windows, without links
+                    shutil.copyfile(path, link)
+        yield f"{temporary}/{PREFIX}"
 
 
 def read(directory: pathlib.Path) -> dict[str, np.ndarray]:
@@ -34,16 +66,18 @@ def read(directory: pathlib.Path) -> dict[str, np.ndarray]:
     Raises:
       UsageError: there is none, or it is broken.
     """
-    import tensorflow as tf
+    import tensorflow as tf  # here and below: the command line imports it without its chatter
 
     prefix = find(directory)
     if prefix is None:
         raise UsageError(f"{directory} holds no checkpoint (model.index): give the savedir of a trained run.")
     try:
-        reader = tf.train.load_checkpoint(prefix)
-        return {n: reader.get_tensor(n) for n, t in reader.get_variable_to_dtype_map().items() if t == tf.float32}
+        with plainly_named(prefix) as plain:
+            reader = tf.train.load_checkpoint(plain)
+            kinds = reader.get_variable_to_dtype_map()
+            return {name: reader.get_tensor(name) for name, kind in kinds.items() if kind == tf.float32}
     except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:  # as the reader raises them
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].replace(plain, prefix)
         raise UsageError(f"{prefix} is not a readable TensorFlow checkpoint ({reason}): copy it here again.") from error
 
 
@@ -84,8 +118,11 @@ def keep_theirs(path: pathlib.Path, ours: pathlib.Path) -> None:
 
 
 def header(log: str) -> dict[str, str]:
-    """The first lines of a meta_train.log: settings and how it shows them."""
-    return dict(re.findall(r"^(\w+): (.*)$", log.split("\n\n")[0], re.MULTILINE))
+    """The settings that a meta_train.log shows: its first lines, and with what a finished run went on later."""
+    found = dict(re.findall(r"^(\w+): (.*)$", log.split("\n\n")[0], re.MULTILINE))
+    for changes in re.findall(r"^Goes on from iteration \d+: (.*)$", log, re.MULTILINE):
+        found |= dict(re.findall(r"(\w+) \S+ -> (\S+?)(?:,|$)", changes))
+    return found
 
 
 def settings(directory: pathlib.Path) -> dict:
@@ -98,8 +135,8 @@ def settings(directory: pathlib.Path) -> dict:
     from tf_metadrop.methods import noise
 
     try:
-        texts = header((directory / "meta_train.log").read_text(errors="replace"))
-    except OSError:
+        texts = header(text.read(directory / "meta_train.log", lenient=True))
+    except UsageError:
         return {}
     if texts.get("maml") == "True" or texts.get("noise_type") == "maml":  # either flag makes it MAML
         texts |= dict(maml="True", noise_type="maml")

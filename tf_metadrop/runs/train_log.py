@@ -19,6 +19,7 @@ from tf_metadrop.runs.wandb_run import Wandb
 from tf_metadrop.util.progress import has_terminal
 
 SHORT = {"accuracy": "acc"}  # metric -> what the TF1 program's log calls it
+GOES_ON = "Goes on from iteration"
 LABELS = {"train": "meta_train", "test": "meta_test ", "val": "meta_val  "}
 
 
@@ -30,11 +31,14 @@ class TrainLog:
       config: the run's Config.
       progress: None for a new run; for a resumed one what `progress()` gave at its checkpoint: everything that was
         written after it is cut off, so that no line is missing or double.
+      changes: settings that have another value from here on, as "n_train_iters 20 -> 40"; they are logged.
     """
 
     FILES = ("meta_train.log", "metrics.jsonl", "timing.jsonl")
 
-    def __init__(self, directory: pathlib.Path, config: Config, progress: dict[str, Any] | None = None):
+    def __init__(
+        self, directory: pathlib.Path, config: Config, progress: dict[str, Any] | None = None, changes: str = ""
+    ):
         self._config = config
         self._paths = {name: directory / name for name in self.FILES}
         progress = progress or dict(sizes=dict.fromkeys(self.FILES, 0), elapsed=0.0, sums=[0.0, 0.0, 0], done=0)
@@ -45,14 +49,18 @@ class TrainLog:
         self._first = self._done = progress["done"]
         if self._first == 0:
             self._write("meta_train.log", header(config).decode())
+        if changes:
+            self._write("meta_train.log", f"\n{GOES_ON} {self._first}: {changes}\n")
         self._wandb = Wandb(directory, config)
-        self._bar = tqdm(total=config.n_train_iters + 1, initial=self._first, unit="it", disable=not has_terminal())
+        self._bar: Any = None
+        self._timed = 0.0, 0  # when the clock for the time left was started, and the iterations done by then
 
     def __enter__(self) -> TrainLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
         self._wandb.finish()
 
     def progress(self) -> dict:
@@ -60,8 +68,13 @@ class TrainLog:
         sizes = {name: path.stat().st_size for name, path in self._paths.items()}
         return dict(sizes=sizes, elapsed=self._elapsed(), sums=self._sums, done=self._done)
 
-    def trained(self, iteration: int, numbers: tuple[float, float] | None) -> None:
-        """Counts one iteration, and every log_freq iterations writes the means since the last line.
+    def write(self, line: str) -> None:
+        """A line on the terminal alone."""
+        tqdm.write(line)
+        sys.stdout.flush()
+
+    def trained(self, iteration: int, numbers: tuple[float, float] | None, last: bool = False) -> None:
+        """Counts one iteration, and every log_freq iterations, or at the last, writes the means since the last line.
 
         Args:
           numbers: (cross-entropy, accuracy); None: this iteration was passed over.
@@ -70,9 +83,9 @@ class TrainLog:
             cents, accs, count = self._sums
             self._sums = [cents + numbers[0], accs + numbers[1], count + 1]
         self._done = iteration + 1
-        self._bar.update()
+        self._count()
         cents, accs, count = self._sums
-        if iteration % self._config.log_freq == 0 and count:
+        if (iteration % self._config.log_freq == 0 or last) and count:
             self._sums = [0.0, 0.0, 0]
             rate = self._config.meta_lr
             self._write("meta_train.log", f"\nIter {iteration} start, learning rate {rate:f}\n")
@@ -81,6 +94,23 @@ class TrainLog:
     def evaluated(self, iteration: int, split: str, means: dict[str, float]) -> None:
         """Writes an evaluation's means over its tasks, {metric: mean}."""
         self._line(split, iteration, means, f"{split}_")
+        if self._done == self._first + 1:  # it compiled too
+            self._start_clock()
+
+    def _count(self) -> None:
+        """Moves the progress bar; the first iteration compiles for so long that no time left can be told from it."""
+        if self._done == self._first + 1:
+            self._start_clock()
+        elif self._bar is not None:
+            self._bar.update()
+
+    def _start_clock(self) -> None:
+        self._timed = time.monotonic(), self._done
+        if self._bar is not None:
+            self._bar.leave = False
+            self._bar.close()
+        total = self._config.n_train_iters + 1
+        self._bar = tqdm(total=total, initial=self._done, unit="it", disable=not has_terminal(), leave=None)
 
     def _line(self, split: str, iteration: int, metrics: dict[str, float], prefix: str, **more: float) -> None:
         metrics = {SHORT.get(name, name): value for name, value in metrics.items()}
@@ -99,10 +129,11 @@ class TrainLog:
 
     def _time_left(self) -> str:
         """For terminals without a progress bar."""
-        done = self._done - self._first
-        if not self._bar.disable or done == 0:
+        began, before = self._timed
+        done, still = self._done - before, self._config.n_train_iters + 1 - self._done
+        if self._bar is None or not self._bar.disable or done <= 0 or not still:
             return ""
-        left = (time.monotonic() - self._began) / done * (self._config.n_train_iters + 1 - self._done)
+        left = (time.monotonic() - began) / done * still
         return f" [{tqdm.format_interval(left)} left]"
 
     def _elapsed(self) -> float:

@@ -1,25 +1,34 @@
 """The W&B run of a savedir, which may not exist."""
 
-import netrc
+from __future__ import annotations
+
+import contextlib
+import inspect
 import os
 import pathlib
 import sys
-import urllib.parse
+import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from tf_metadrop.config.config import Config
+from tf_metadrop.util.quiet import silent
 
-WANDB_PROJECT = "tf_metadrop"
+T = TypeVar("T")
 
-
-WANDB_HOST = "api.wandb.ai"
+PROJECT = "tf_metadrop"
+MODES = "online", "offline", "disabled"
+WAIT = 5.0  # seconds for each question: is there a key, does the server answer
+START, END = 30.0, 120.0  # seconds for what W&B does online at the start and the end of a run
 
 
 class Wandb:
     """A W&B run that may not exist: --wandb=disabled, or W&B cannot be used (one warning; the run goes on without).
 
-    The run's id is kept in the savedir, so that a resumed run and its meta-test go on in the same W&B run.
+    Where its server does not answer, the run is kept offline. The run's id is kept in the savedir, so that a resumed
+    run and its meta-test go on in the same W&B run. WANDB_PROJECT, WANDB_NAME and W&B's other variables are heeded.
     """
 
     KEPT = "wandb_id.txt"
@@ -32,14 +41,34 @@ class Wandb:
         try:
             import wandb
 
-            kept = directory / self.KEPT
-            new = dict(name=config.name or directory.name, config=config.as_dict())  # a test keeps its training's
-            known = dict(id=kept.read_text(), resume="allow") if kept.exists() else new
-            quiet = wandb.Settings(silent=True)
-            self._run = wandb.init(project=WANDB_PROJECT, mode=mode, dir=directory, settings=quiet, **known)
-            kept.write_text(self._run.id)
+            if mode == "online" and not answers(server(wandb)):
+                mode = offline(f"the server {server(wandb)} does not answer within {WAIT:g} seconds")
+            try:
+                self._run = self._started(wandb, mode, directory, config)
+            except Exception as error:
+                if mode != "online":
+                    raise
+                mode = offline(f"the run cannot be started online ({first_line(error)})")
+                self._run = self._started(wandb, mode, directory, config)
         except Exception as error:  # whatever W&B does, the training goes on
-            print(f"W&B cannot be used ({error}): going on without it (--wandb=disabled).", file=sys.stderr)
+            print(f"W&B cannot be used ({first_line(error)}): going on without it (--wandb=disabled).", file=sys.stderr)
+
+    def _started(self, wandb: Any, mode: str, directory: pathlib.Path, config: Config) -> Any:
+        kept = directory / self.KEPT
+        name = config.name or os.environ.get("WANDB_NAME") or directory.name
+        new = dict(name=name, config=config.as_dict())  # a test keeps its training's
+        known = dict(id=kept.read_text().strip(), resume="allow") if kept.exists() else new
+        waits = dict(init_timeout=START, finish_timeout=END)
+        known_to_it = getattr(wandb.Settings, "model_fields", {})  # older ones have no finish_timeout
+        settings = {key: value for key, value in waits.items() if key in known_to_it}
+        if "WANDB_SILENT" not in os.environ:
+            settings["silent"] = True
+        run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", PROJECT), mode=mode, dir=os.environ.get("WANDB_DIR", directory),
+            settings=wandb.Settings(**settings), **known,
+        )  # fmt: skip
+        kept.write_text(run.id)
+        return run
 
     def log(self, numbers: dict) -> None:
         """Logs the numbers under their names, at the step of their `iter` if there is one."""
@@ -72,18 +101,79 @@ class Wandb:
                 act(wandb)
             except Exception as error:
                 self._run = None
-                print(f"W&B failed ({error}): going on without it.", file=sys.stderr)
+                print(f"W&B failed ({first_line(error)}): going on without it.", file=sys.stderr)
+
+
+def offline(why: str) -> str:
+    """Says why a run is not online and what to do later; returns the mode."""
+    print(f"W&B: {why}: the run is kept offline. `wandb sync` uploads it later.", file=sys.stderr)
+    return "offline"
+
+
+def first_line(error: Exception) -> str:
+    """What is to be said of an exception."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def wandb_mode(flag: str) -> str:
-    """online, offline or disabled: what --wandb asks for; auto follows WANDB_MODE, then whether a key is configured."""
+    """online, offline or disabled: what --wandb asks for; auto follows W&B's variables, then whether there is a key."""
     if flag != "auto":
         return flag
-    if os.environ.get("WANDB_MODE") in ("online", "offline", "disabled"):
-        return os.environ["WANDB_MODE"]
-    host = urllib.parse.urlsplit(os.environ.get("WANDB_BASE_URL", "")).hostname or WANDB_HOST
+    if os.environ.get("WANDB_DISABLED", "").lower() in ("1", "true", "yes", "on"):
+        return "disabled"
+    asked = {"dryrun": "offline", "run": "online"}.get(given := os.environ.get("WANDB_MODE", ""), given)  # older names
+    if asked in MODES:
+        return asked
+    return "online" if has_key() else "offline"
+
+
+def has_key() -> bool:
+    """Whether W&B finds credentials on this machine, wherever it keeps them; it never asks for them."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
     try:
-        in_netrc = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
-    except (OSError, netrc.NetrcParseError):
-        in_netrc = None
-    return "online" if os.environ.get("WANDB_API_KEY") or in_netrc else "offline"
+        import wandb
+    except Exception:  # broken, which the run will say
+        return False
+
+    def ask() -> bool:
+        if "prompt" in inspect.signature(wandb.login).parameters:
+            return bool(wandb.login(prompt=False, verify=False))
+        return bool(wandb.api.api_key)  # versions before 0.31
+
+    with silent():
+        return within(WAIT, ask, True)  # it has one, for which it looks for the network
+
+
+def server(wandb: Any) -> str:
+    """The address of W&B's server: the public one, or that of the user's settings."""
+    return str(wandb.setup().settings.base_url)
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers within `WAIT` seconds, whatever it says; by the proxy that the environment names."""
+
+    def ask() -> bool:
+        try:
+            urllib.request.urlopen(url, timeout=WAIT).close()
+        except urllib.error.HTTPError:  # an answer
+            return True
+        except (OSError, ValueError):
+            return False
+        return True
+
+    return within(WAIT, ask, False)
+
+
+def within(seconds: float, act: Callable[[], T], otherwise: T) -> T:
+    """What `act` returns if it does so in time and without an exception, else `otherwise`."""
+    found: list[T] = []
+
+    def run() -> None:
+        with contextlib.suppress(Exception):
+            found.append(act())
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return found[0] if found else otherwise

@@ -3,6 +3,11 @@
 import numpy as np
 
 
-def interval(values: np.ndarray) -> float:
-    """Half of the 95 % interval of their mean, as the TF1 program's: 1.96 * std / sqrt(n)."""
-    return 1.96 * float(values.std()) / len(values) ** 0.5
+def interval(values: np.ndarray) -> float | None:
+    """Half of the 95 % interval of their mean, as the TF1 program's: 1.96 * std / sqrt(n). None: one value has none."""
+    return 1.96 * float(values.std()) / len(values) ** 0.5 if len(values) > 1 else None
+
+
+def plus_minus(mean: float, half: float | None, form: str = ".2f", sign: str = "±") -> str:
+    """A mean with its interval as text."""
+    return f"{mean:{form}} " + (f"{sign} {half:{form.lstrip('+')}}" if half is not None else "(one task: no interval)")

@@ -20,6 +20,13 @@ def about() -> dict:
     return dict(command=command(), commit=commit(), machine=hardware(), versions=versions())
 
 
+def as_typed(mode: str, **flags: str) -> str:
+    """The command line for a --mode, by the program that this process is."""
+    name = pathlib.Path(sys.argv[0]).name
+    start = [name] if name == "metadrop" else ["python", "main.py"]
+    return shlex.join([*start, f"--mode={mode}", *(f"--{flag}={value}" for flag, value in flags.items())])
+
+
 def command() -> str:
     """The command line of this process, as one would type it."""
     path, *flags = sys.argv

@@ -48,3 +48,10 @@ def importing_tensorflow() -> Iterator[None]:
             if "tensorflow" in sys.modules and (keras := importlib.util.find_spec("keras")) and keras.origin:
                 folder = os.path.join(os.path.dirname(keras.origin), "_tf_keras")  # where TensorFlow looks for it
                 modules["tensorflow"].__path__.insert(0, folder)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Drops what Python code prints."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield

@@ -5,7 +5,7 @@ See `Normalization` for what such a module has. Where tasks run at once (on a GP
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tf_metadrop.util.registry import Registry
 
@@ -19,8 +19,19 @@ class Normalization(Protocol):
     A module may also have norm_relu_pool(x, offset): the 2x2 max-pool of norm_relu(x, offset), where that is faster.
     """
 
-    def norm_relu(self, x: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-        """relu(norm(x) + offset), for x [..., batch, height, width, channels] and offset [channels]."""
+    def statistics(self, x: tf.Tensor) -> Any:
+        """What images are normalised by in the place of their own batch; () where they are so by themselves alone.
+
+        A tensor or a tuple of tensors, of features x [..., batch, height, width, channels] of other images: those that
+        a classifier was adapted to.
+        """
+
+    def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+        """relu(norm(x) + offset), for x [..., batch, height, width, channels] and offset [channels].
+
+        Args:
+          statistics: of `statistics`; None: of x.
+        """
 
 
 _registry: Registry[Normalization] = Registry(__name__, __path__, Normalization)

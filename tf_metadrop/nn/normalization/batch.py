@@ -3,11 +3,16 @@
 docs/tf1_behaviour.md, "Network". Right to second order ("Traps on the way to the exact gradient").
 """
 
+from typing import TypeAlias
+
 import tensorflow as tf
 
 from tf_metadrop.nn import fused, layers
 
 BATCH_NORM_EPSILON = 1e-3
+AXES = -4, -3, -2
+
+Statistics: TypeAlias = tuple[tf.Tensor, tf.Tensor]
 
 
 def norm_relu_pool(x: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
@@ -31,12 +36,22 @@ def norm_relu_pool(x: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
     return tf.nn.relu((pooled + layers.spread(-mean, x)) * layers.spread(scale, x) + beta)
 
 
-def norm_relu(x: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-    """relu(batch_norm(x) + beta), not pooled: `norm_relu_pool` in basic operations, for what has to come in between."""
-    axes = [-4, -3, -2]
-    centred = x - tf.reduce_mean(x, axes, keepdims=True)
-    variance = tf.reduce_mean(centred**2, axes, keepdims=True)
+def norm_relu(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics | None = None) -> tf.Tensor:
+    """relu(batch_norm(x) + beta), not pooled: `norm_relu_pool` in basic operations, for what has to come in between.
+
+    Args:
+      statistics: mean and variance of another batch, to normalise by in the place of x's own.
+    """
+    mean = statistics[0] if statistics else tf.reduce_mean(x, AXES, keepdims=True)
+    centred = x - mean
+    variance = statistics[1] if statistics else tf.reduce_mean(centred**2, AXES, keepdims=True)
     return tf.nn.relu(centred * tf.math.rsqrt(variance + BATCH_NORM_EPSILON) + beta)
+
+
+def statistics(x: tf.Tensor) -> Statistics:
+    """Mean and biased variance by channel of each batch in x, [..., 1, 1, 1, channels]."""
+    mean = tf.reduce_mean(x, AXES, keepdims=True)
+    return mean, tf.reduce_mean((x - mean) ** 2, AXES, keepdims=True)
 
 
 def pool_and_statistics(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -1,0 +1,82 @@
+"""Whether a method draws from the run's seed alone, so that two runs of one seed are the same."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metadrop.algorithm import flops
+from tf_metadrop.algorithm.outer_loop import task_gradient
+from tf_metadrop.algorithm.tasks import Task
+from tf_metadrop.config.config import Config
+from tf_metadrop.data import DATASETS
+from tf_metadrop.errors import UsageError
+from tf_metadrop.methods import network
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.nn import rng
+from tf_metadrop.nn.params import cast
+
+CALLS = {"PartitionedCall": "f", "StatefulPartitionedCall": "f", "While": "body", "StatelessWhile": "body"}
+ADVICE = "draw from `normal(shape)` or `normal.uniform(shape)`, which follow from the seed"
+
+
+def check_repeatable(config: Config) -> None:
+    """Computes the meta-gradient of a small task twice, each time traced anew, and compares them bit for bit.
+
+    For a method of your own: it fails where the method draws for itself, by tf.random, NumPy or otherwise, and where
+    its noise does not depend on the seed. On a CPU.
+
+    Raises:
+      UsageError: the two differ, or another seed gives the same although the method samples noise.
+    """
+    config = dataclasses.replace(config, way=2, shot=1, query=1, n_steps=2, mode="meta_train")
+    method, spec = load_method(config), DATASETS[config.dataset]
+    params = cast(network.initial(method, config.way, rng.key(config.seed, rng.INITIAL_WEIGHTS)), config.dtype)
+    images = np.random.RandomState(0).random_sample([4, *spec.image_shape]).astype(config.dtype)
+    x, labels = tf.constant(images), tf.eye(2, dtype=config.dtype)
+    task = Task(x[:2], labels, x[2:], labels)
+
+    def gradient(seed: int) -> list[np.ndarray]:
+        def compute() -> dict[str, tf.Tensor]:
+            noise = rng.StandardNormal(rng.key(seed, rng.TRAIN), config.dtype)
+            return task_gradient(params, task, config, method, noise)[0]
+
+        return [g.numpy() for g in tf.function(compute, autograph=False)().values()]
+
+    same = lambda one, other: all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    first = gradient(0)
+    if not same(first, gradient(0)):
+        raise UsageError(f"{config.method} gives another meta-gradient when it is computed again: {ADVICE}.")
+    if method.noise.SAMPLED and same(first, gradient(1)):
+        raise UsageError(f"{config.method} gives the same meta-gradient for every seed, but is SAMPLED: {ADVICE}.")
+
+
+def refuse_own_draws(graph: tf.Graph, method: str) -> None:
+    """Raises UsageError where a traced step holds an operation of TensorFlow's that draws other numbers every time."""
+    if own := own_draws(graph):
+        raise UsageError(
+            f"{method} draws for itself ({', '.join(sorted(own))}), so two runs of one seed would differ: {ADVICE}."
+        )
+
+
+def own_draws(graph: tf.Graph) -> set[str]:
+    """Kinds of the operations that draw, each time others, in the graph and what it calls."""
+    found: set[str] = set()
+    for op in flops.needed(graph):
+        if draws(op.type):
+            found.add(op.type)
+        elif op.type in CALLS:
+            try:
+                found |= own_draws(flops.function(op, CALLS[op.type]))
+            except flops.Uncounted:  # this TensorFlow does not tell
+                continue
+    return found
+
+
+def draws(kind: str) -> bool:
+    """Whether an operation of this kind draws by a state of TensorFlow's: RandomUniform, not StatelessRandom..."""
+    return kind.startswith(("Random", "Stateful")) and kind != "StatefulPartitionedCall" or kind in (
+        "TruncatedNormal", "ParameterizedTruncatedNormal", "Multinomial",
+    )  # fmt: skip

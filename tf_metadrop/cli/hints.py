@@ -1,0 +1,62 @@
+"""What was probably meant by words on a command line that mean nothing there."""
+
+from __future__ import annotations
+
+import difflib
+import pathlib
+import re
+from collections.abc import Sequence
+
+from absl import flags
+
+YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+OTHERS = {  # what other few-shot programs call our flags
+    "batch_size": "metabatch", "meta_batch_size": "metabatch", "data": "data_dir", "data_path": "data_dir",
+    "epochs": "n_train_iters", "iterations": "n_train_iters", "metatrain_iterations": "n_train_iters",
+    "gpu": "gpu_id", "k_shot": "shot", "k_query": "query", "n_way": "way", "num_classes": "way", "logdir": "savedir",
+    "output": "savedir", "output_dir": "savedir", "log_dir": "savedir", "num_updates": "n_steps",
+    "update_lr": "inner_lr", "optimizer": "meta_optimizer", "outer_lr": "meta_lr", "first_order": "second_order",
+}  # fmt: skip
+
+
+def of_flag(name: str, values: flags.FlagValues) -> str:
+    """The sentence about a flag that there is not."""
+    known = [flag for flag in values if len(flag) > 1]
+    plain = name.replace("-", "_")
+    parts = [flag for flag in known if re.search(rf"(^|_){re.escape(plain)}s?(_|$)", flag)]
+    named = OTHERS.get(plain.lower())
+    likely = [named] if named in known else parts or difflib.get_close_matches(plain, known, 3)
+    if likely and (plain != name or not plain.islower()) and plain.lower() in known:
+        likely = [plain.lower()]
+    meant = f"give {' or '.join(f'--{flag}' for flag in sorted(likely))} if you mean that; " if likely else ""
+    return f"--{name} is not a flag: {meant}see --help."
+
+
+def of_word(word: str, arguments: Sequence[str], values: flags.FlagValues) -> str:
+    """The sentence about a word that is no flag and no flag's value.
+
+    Args:
+      arguments: all of the command line.
+    """
+    places = [place for place, argument in enumerate(arguments) if argument == word and place]
+    before = arguments[places[0] - 1] if places else ""
+    name = before.lstrip("-").removeprefix("no") if before.startswith("-") else ""
+    name = before.lstrip("-") if before.lstrip("-") in values else name
+    if name in values and values[name].boolean:
+        if word.lower() in (*YES, *NO):
+            wanted = (word.lower() in YES) == (before.lstrip("-") == name)
+            return f"{before} {word} does not set it, but is two words: give --{'' if wanted else 'no'}{name}."
+        return f"{word!r} is not a flag, and {before} takes no value after a space: leave it out."
+    if word[:1] in "\u2010\u2011\u2012\u2013\u2014\u2212":
+        return f"{word!r} begins with a dash that is not a hyphen (-), as copied from a page: type it anew."
+    for flag in "mode", "dataset":  # as TF1 programs' users may type them
+        if flag in values and word in words_of(values[flag].help):
+            return f"{word!r} is not a flag: give --{flag}={word} if you mean that."
+    if "savedir" in values and pathlib.Path(word).expanduser().is_dir():
+        return f"{word!r} is not a flag: give --savedir={word} if you mean that."
+    return f"{word!r} is not a flag: give every value as --flag=value (see --help)."
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a flag's help, among them its choices."""
+    return re.findall(r"\w+", text)

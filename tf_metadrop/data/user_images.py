@@ -1,0 +1,127 @@
+"""Images and labels as a user has them in hand, made into what the network takes. Nothing here loads TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from tf_metadrop.data import pictures
+from tf_metadrop.errors import UsageError
+
+if TYPE_CHECKING:
+    from tf_metadrop.data.spec import DatasetSpec
+
+Invert: TypeAlias = 'bool | Literal["auto"]'
+
+
+def batch(x: Any, spec: DatasetSpec, name: str, invert: Invert = False) -> np.ndarray:
+    """Images [n, height, width, channels], float32 in [0, 1].
+
+    Args:
+      x: n images or a single one: an array [n, height, width, channels] or [height, width, channels], without the last
+        axis where there is one channel; a PIL image; or a list of these. uint8 of 0..255 (or 0/1 ink), or floats in
+        [0, 1].
+      spec: gives height, width and channels.
+      name: of the argument, for messages.
+      invert: True: every image is inverted (1 - x); "auto": each that is more bright than dark, of drawings alone.
+        With False a warning says how many these are.
+    Raises:
+      UsageError: these are no such images.
+    """
+    if invert not in (True, False, "auto"):
+        raise UsageError(f'invert={invert!r} is not known: give True, False or "auto".')
+    images = numbers(stacked(x, spec, name), name)
+    if invert is True:
+        return 1 - images
+    if not spec.drawings:
+        if invert == "auto":
+            raise UsageError(
+                f'invert="auto" cannot tell which way round the images of {spec.name} are: give True or False.'
+            )
+        return images
+    bright = images.mean((1, 2, 3)) > 0.5  # ink covers less than half of a drawing
+    if invert == "auto":
+        return np.where(bright[:, None, None, None], 1 - images, images)
+    if bright.any():
+        warnings.warn(
+            f"{bright.sum()} of the {len(images)} images of {name} look inverted: the model knows {spec.name}, where "
+            'ink is 1 and paper 0. Give invert=True (all of them) or invert="auto" (those that look so).',
+            stacklevel=4,
+        )
+    return images
+
+
+def stacked(x: Any, spec: DatasetSpec, name: str) -> np.ndarray:
+    """x as an array [n, height, width, channels], of whatever dtype it has."""
+
+    def pixels(image: Any) -> np.ndarray:
+        is_pil = hasattr(image, "convert")
+        return np.asarray(pictures.converted(image, "L" if spec.channels == 1 else "RGB", name) if is_pil else image)
+
+    if isinstance(x, Sequence) and not isinstance(x, str):
+        x = [pixels(image) for image in x]
+        shapes = {image.shape for image in x}
+        if len(shapes) > 1:
+            raise UsageError(f"{name} has images of different shapes ({', '.join(map(str, shapes))}): make them equal.")
+    given = pixels(x)
+    x, shape = given, spec.image_shape
+    if x.shape[-2:] == shape[:2] and shape[2] == 1 and x.ndim in (2, 3):
+        x = x[..., np.newaxis]
+    if x.shape == shape:
+        x = x[np.newaxis]
+    if x.ndim != 4 or x.shape[1:] != shape or not len(x):
+        wanted = ", ".join(map(str, shape))
+        raise UsageError(f"{name} has shape {given.shape}: give [n, {wanted}], or one image [{wanted}].")
+    return x
+
+
+def numbers(x: np.ndarray, name: str) -> np.ndarray:
+    """float32 in [0, 1] of x."""
+    if x.dtype == np.uint8:
+        x = x / np.float32(255 if x.max() > 1 else 1)  # 0/1 ink, as for files: see sources.load_split
+    try:
+        x = x.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name} holds other things than numbers ({error}): give images.") from error
+    if not np.isfinite(x).all():
+        raise UsageError(f"{name} has values that are no numbers (NaN or infinity): mend the images.")
+    if not (x.min() >= 0 and x.max() <= 1):
+        raise UsageError(f"{name} has values outside [0, 1]: divide by 255 if they are of 0..255, or give uint8.")
+    return x
+
+
+def numbered(labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(the different labels, sorted if they can be; the place of each label among them).
+
+    Raises:
+      UsageError: they are no labels.
+    """
+    if hasattr(labels, "__array__") and (array := np.asarray(labels)).dtype != object:
+        return np.unique(array, return_inverse=True)
+    try:
+        labels = list(labels)
+        classes = list(dict.fromkeys(labels))
+    except TypeError as error:
+        raise UsageError(f"support_y holds no labels ({error}): give a list of numbers or texts.") from error
+    with contextlib.suppress(TypeError):  # of several kinds: as they come
+        classes.sort()
+    place = {label: index for index, label in enumerate(classes)}
+    simple = len({type(label) for label in classes}) == 1 and isinstance(classes[0], (bool, int, float, str))
+    kept = np.array(classes) if simple else np.empty(len(classes), object)
+    kept[:] = classes
+    return kept, np.array([place[label] for label in labels], int)
+
+
+def balanced(indices: np.ndarray) -> np.ndarray:
+    """Places among `indices`, of classes 0..n-1, such that each class has as many: its images in turn, over again.
+
+    Where all have as many as they are, that is every place, in order.
+    """
+    counts = np.bincount(indices)
+    if len(set(counts)) <= 1:
+        return np.arange(len(indices))
+    return np.concatenate([np.resize(np.flatnonzero(indices == label), counts.max()) for label in range(len(counts))])

@@ -1,0 +1,120 @@
+"""A MetaLearner in a folder of its own: classifier.npz, its arrays, and classifier.json, all else. No pickles."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pathlib
+import shutil
+import zipfile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metadrop.errors import UsageError
+from tf_metadrop.runs import checkpoint
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.statistics import Statistics
+    from tf_metadrop.nn.types import Params
+
+TEXT, ARRAYS = "classifier.json", "classifier.npz"
+FORMAT = 1
+PLAIN = bool, int, float, str, type(None)  # what JSON gives back as it was
+
+
+class AdaptedModel(NamedTuple):
+    """What a folder holds."""
+
+    config: dict[str, Any]  # of the learner
+    params: Params  # meta-learned
+    adapted: Params | None = None  # all of them, theta adapted; None: not adapted yet
+    statistics: Statistics = ()  # of the support images: see nn/statistics.py
+    classes: np.ndarray | None = None
+
+
+def is_one(directory: pathlib.Path) -> bool:
+    """Whether the folder holds a classifier."""
+    return (directory / TEXT).is_file()
+
+
+def write(directory: pathlib.Path, model: AdaptedModel, overwrite: bool = False) -> None:
+    """Writes the folder: all of it, or nothing.
+
+    Args:
+      overwrite: whether another classifier may be there; no other files.
+    Raises:
+      UsageError: there is something, or it cannot be written, or the classes have labels that are no numbers or texts.
+    """
+    if directory.exists() and not (overwrite and is_one(directory)):
+        raise UsageError(
+            f"{directory} exists: give a folder that does not, or overwrite=True where it holds a classifier."
+        )
+    arrays = {f"params/{name}": w.numpy() for name, w in model.params.items()}
+    arrays |= {f"adapted/{name}": w.numpy() for name, w in (model.adapted or {}).items()}
+    leaves = [tf.nest.flatten(of_layer) for of_layer in model.statistics]
+    arrays |= {f"statistics/{i}/{j}": leaf.numpy() for i, layer in enumerate(leaves) for j, leaf in enumerate(layer)}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    data = buffer.getvalue()
+    text = dict(
+        format=FORMAT, config=model.config, classes=as_json(model.classes),
+        statistics=[len(layer) for layer in leaves], sha256=hashlib.sha256(data).hexdigest(),
+    )  # fmt: skip
+    stage = directory.with_name(f".{directory.name}.tmp")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir()
+        checkpoint.write(stage / ARRAYS, data)
+        checkpoint.write(stage / TEXT, (json.dumps(text, indent=1) + "\n").encode())
+        if directory.exists():
+            shutil.rmtree(directory)
+        stage.rename(directory)
+    except OSError as error:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise UsageError(f"{directory} cannot be written ({error.strerror or error}): give another folder.") from error
+
+
+def as_json(classes: np.ndarray | None) -> dict[str, Any] | None:
+    """The labels, and the dtype of their array."""
+    if classes is None:
+        return None
+    labels = classes.tolist()
+    if other := next((label for label in labels if not isinstance(label, PLAIN)), None):
+        raise UsageError(f"the label {other!r} cannot be written: adapt with numbers or texts as labels.")
+    return dict(dtype=classes.dtype.str if classes.dtype != object else "object", labels=labels)
+
+
+def read(directory: pathlib.Path) -> AdaptedModel:
+    """What `write` wrote.
+
+    Raises:
+      UsageError: it is broken, or of another version.
+    """
+    try:
+        text = json.loads((directory / TEXT).read_text(encoding="utf-8"))
+        if text["format"] != FORMAT:
+            raise UsageError(
+                f"{directory} holds a classifier of format {text['format']}, this version reads {FORMAT}: install the "
+                "version that wrote it, or adapt again."
+            )
+        data = (directory / ARRAYS).read_bytes()
+        if hashlib.sha256(data).hexdigest() != text["sha256"]:
+            raise ValueError(f"{ARRAYS} is not the one that {TEXT} was written with")
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            groups: dict[str, dict[str, tf.Tensor]] = {"params": {}, "adapted": {}, "statistics": {}}
+            for full in file.files:
+                group, _, name = full.partition("/")
+                groups[group][name] = tf.constant(file[full])
+        layers = [tuple(groups["statistics"][f"{i}/{j}"] for j in range(n)) for i, n in enumerate(text["statistics"])]
+        found = text["classes"]
+        classes = None if found is None else np.array(found["labels"], found["dtype"])
+        return AdaptedModel(text["config"], groups["params"], groups["adapted"] or None, tuple(layers), classes)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise UsageError(
+            f"{directory} holds no readable classifier ({reason}): copy it again, or adapt anew."
+        ) from error

@@ -1,0 +1,48 @@
+"""What the environment says before the program has a word: it is heeded, but for what a flag says otherwise."""
+
+import os
+
+from tf_metadrop.errors import UsageError
+
+GPUS, LOG_LEVEL, OPENMP = "CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL", "OMP_NUM_THREADS"
+
+
+def before_tensorflow(gpu_id: int, devices: int = 1) -> None:
+    """Sets which GPUs TensorFlow sees and how much it says, before its first import.
+
+    Args:
+      gpu_id: the first one, counted among those that the environment shows; negative: none.
+      devices: how many from there on.
+    Raises:
+      UsageError: the environment shows some, but not this one.
+    """
+    os.environ[GPUS] = visible_gpus(gpu_id, devices)
+    os.environ.setdefault(LOG_LEVEL, "3")
+
+
+def visible_gpus(gpu_id: int, devices: int) -> str:
+    """The value of CUDA_VISIBLE_DEVICES for these flags."""
+    if gpu_id < 0:
+        return "-1"
+    given = os.environ.get(GPUS)
+    if given is None:
+        return ",".join(map(str, range(gpu_id, gpu_id + devices)))
+    shown: list[str] = []
+    for name in map(str.strip, given.split(",")):
+        if name in ("", "-1"):  # CUDA looks no further
+            break
+        shown.append(name)
+    if not shown:
+        return given
+    if gpu_id >= len(shown):
+        raise UsageError(
+            f"--gpu_id={gpu_id} counts within {GPUS}={given}, which shows {len(shown)}: give at most {len(shown) - 1}, "
+            "or unset it."
+        )
+    return ",".join(shown[gpu_id : gpu_id + devices])
+
+
+def threads(name: str) -> int | None:
+    """The number of threads that a variable such as OMP_NUM_THREADS asks for; None if it does not."""
+    text = os.environ.get(name, "").split(",")[0].strip()  # OpenMP's has a number for each level
+    return int(text) if text.isdecimal() and int(text) > 0 else None
