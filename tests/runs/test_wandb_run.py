@@ -1,7 +1,11 @@
 """W&B: which mode, which names, and that it can fail without harm."""
 
+import os
 import re
+import socket
+import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -14,23 +18,105 @@ from tf_metadrop.runs import train_log, wandb_run
 
 @pytest.fixture
 def no_key(monkeypatch, tmp_path):
-    for name in ("WANDB_MODE", "WANDB_API_KEY", "NETRC"):
+    for name in ("WANDB_MODE", "WANDB_DISABLED", "WANDB_API_KEY", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
 
 
-def test_auto_is_online_only_with_a_key(no_key, monkeypatch):
-    assert wandb_run.wandb_mode("auto") == "offline"
-    (no_key / ".netrc").write_text("machine api.wandb.ai login user password secret\n")
-    (no_key / ".netrc").chmod(0o600)
-    assert wandb_run.wandb_mode("auto") == "online"
-    (no_key / ".netrc").unlink()
-    monkeypatch.setenv("WANDB_API_KEY", "k")
-    assert wandb_run.wandb_mode("auto") == "online"
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert wandb_run.wandb_mode("auto") == "disabled"
+ASK = "from tf_metadrop.runs import wandb_run; print(wandb_run.wandb_mode('auto'))"
+LOGIN = ["-m", "wandb", "login", "--no-verify", "0123456789" * 4]
+DEAD = "http://127.0.0.1:9"  # where nothing answers
+
+
+@pytest.mark.slow
+def test_auto_is_online_once_wandb_has_a_key_wherever_it_keeps_it(no_key):
+    environment = {**os.environ, "WANDB_BASE_URL": DEAD, "HOME": str(no_key)}
+    call = lambda *arguments: subprocess.run(
+        [sys.executable, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert call("-c", ASK).stdout == "offline\n"
+    assert call(*LOGIN).returncode == 0
+    found = call("-c", ASK)
+    assert found.stdout == "online\n" and "API key" not in found.stderr  # it says nothing and asks nothing
+
+
+@pytest.mark.parametrize(
+    ("variables", "mode"),
+    [
+        ({"WANDB_API_KEY": "k"}, "online"),
+        ({"WANDB_API_KEY": "k", "WANDB_MODE": "disabled"}, "disabled"),
+        ({"WANDB_API_KEY": "k", "WANDB_MODE": "offline"}, "offline"),
+        ({"WANDB_API_KEY": "k", "WANDB_MODE": "dryrun"}, "offline"),  # its older name
+        ({"WANDB_API_KEY": "k", "WANDB_DISABLED": "true"}, "disabled"),
+        ({"WANDB_API_KEY": "k", "WANDB_DISABLED": "false"}, "online"),
+        ({"WANDB_MODE": "online"}, "online"),
+    ],
+)
+def test_auto_heeds_the_variables(variables, mode, no_key, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert wandb_run.wandb_mode("auto") == mode
     assert wandb_run.wandb_mode("offline") == "offline"
+
+
+def silent_server():
+    """One that takes connections and never answers."""
+    server = socket.create_server(("127.0.0.1", 0))
+    return server, f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_whether_a_server_answers_is_known_in_seconds():
+    server, address = silent_server()
+    with server:
+        for url in (DEAD, address, "http://no.such.host.invalid", "no address"):
+            began = time.monotonic()
+            assert not wandb_run.answers(url)
+            assert time.monotonic() - began < wandb_run.WAIT + 2
+
+
+@pytest.mark.slow
+def test_a_key_without_a_network_is_offline_in_seconds_and_nothing_is_lost(no_key, tmp_path, monkeypatch):
+    environment = {**os.environ, "WANDB_BASE_URL": DEAD, "WANDB_API_KEY": "0123456789" * 4, "WANDB_SILENT": "true"}
+    code = (
+        "import pathlib; from tf_metadrop import Config; from tf_metadrop.runs import wandb_run\n"
+        f"run = wandb_run.Wandb(pathlib.Path({str(tmp_path)!r}), Config(wandb='online'))\n"
+        "run.log({'iter': 3, 'accuracy': 0.625}); run.finish()"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert time.monotonic() - began < 60  # it was 90 and more
+    assert f"W&B: the server {DEAD} does not answer within 5 seconds: the run is kept offline" in done.stderr
+    kept = list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    assert len(kept) == 1 and b"0.625" in kept[0].read_bytes()
+
+
+def test_a_run_that_cannot_be_started_online_is_kept_offline(fake_wandb, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(wandb_run, "answers", lambda url: True)
+    monkeypatch.setattr(wandb_run, "server", lambda wandb: "https://w")
+    init = sys.modules["wandb"].init
+
+    def refuse_online(mode, **arguments):
+        if mode == "online":
+            raise RuntimeError("the key is of nobody\nmore")
+        return init(mode=mode, **arguments)
+
+    sys.modules["wandb"].init = refuse_online
+    wandb_run.Wandb(tmp_path, Config(wandb="online")).log({"iter": 1})
+    assert fake_wandb[0][1].logged == [{"iter": 1}]
+    assert "cannot be started online (the key is of nobody): the run is kept offline" in capsys.readouterr().err
+
+
+def test_names_and_folders_of_the_environment(fake_wandb, tmp_path, monkeypatch):
+    for name, value in {"PROJECT": "theirs", "NAME": "mine", "DIR": "/elsewhere", "SILENT": "false"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    wandb_run.Wandb(tmp_path, Config(wandb="offline"))
+    found = fake_wandb[0][0]
+    assert (found["project"], found["name"], found["dir"]) == ("theirs", "mine", "/elsewhere")
+    assert "silent" not in found["settings"]
+    (tmp_path / "other").mkdir()
+    wandb_run.Wandb(tmp_path / "other", Config(wandb="offline", name="flag"))
+    assert fake_wandb[1][0]["name"] == "flag"
 
 
 class FakeRun:

@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from tf_metadrop.algorithm.execution import prepare
 from tf_metadrop.algorithm.inner_loop import adapt
+from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
+from tf_metadrop.config.setting import Role
 from tf_metadrop.data import DATASETS, user_images
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
@@ -108,11 +110,14 @@ class MetaLearner:
         adapted_model.write(paths.path(path), self._kept(), overwrite)
 
     def _kept(self) -> AdaptedModel:
-        return AdaptedModel(self.config.as_dict(), self.params, self._adapted, self._statistics, self.classes)
+        here = identity.names(Role.LOCAL)  # paths and the like, which nobody else has
+        config = {name: value for name, value in dataclasses.asdict(self.config).items() if name not in here}
+        return AdaptedModel(config, self.params, self._adapted, self._statistics, self.classes)
 
     def _restore(self, kept: AdaptedModel) -> None:
         to_own = lambda tensors: tf.nest.map_structure(lambda t: tf.cast(t, self.config.dtype), tensors)
-        self._adapted, self._statistics, self.classes = to_own(kept.adapted), to_own(kept.statistics), kept.classes
+        self._adapted, self._statistics = to_own(kept.adapted or {}) or None, to_own(kept.statistics)
+        self.classes = kept.classes
 
     def __getstate__(self) -> tuple[Config, Any]:
         arrays = lambda tensors: tf.nest.map_structure(lambda t: t.numpy(), tensors)

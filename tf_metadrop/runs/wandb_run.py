@@ -137,6 +137,8 @@ def has_key() -> bool:
         return False
 
     def ask() -> bool:
+        if "WANDB_SILENT" not in os.environ:
+            wandb.setup(settings=wandb.Settings(silent=True))
         if "prompt" in inspect.signature(wandb.login).parameters:
             return bool(wandb.login(prompt=False, verify=False))
         return bool(wandb.api.api_key)  # versions before 0.31

@@ -1,0 +1,218 @@
+"""Classifying a user's own images: alone or in company, unequal classes, inverted, kept in a folder."""
+
+import copy
+import logging
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.runs import assert_equal_arrays
+from tf_metadrop import Config, MetaLearner, UsageError
+from tf_metadrop.data import load_split, user_images
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    """Images [class, instance, 28, 28, 1] of strokes, uint8."""
+    return load_split("strokes", "data", "val")
+
+
+def adapted(drawings, **settings):
+    learner = MetaLearner(Config(**dict(dataset="strokes", way=5, n_steps=2) | settings))
+    return learner.adapt(drawings[:5, 0], ["a", "b", "c", "d", "e"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "tolerance"),
+    [
+        (dict(maml=True), 1e-5),
+        (dict(), 1e-5),
+        (dict(precision="float64"), 1e-12),
+        (dict(noise_type="weight_gaussian", precision="float64"), 1e-12),
+        (dict(regularizer="info_dropout", maml=True, precision="float64"), 1e-12),
+        (dict(inner="metasgd", precision="float64"), 1e-12),
+    ],
+)
+def test_an_image_has_one_answer_alone_and_in_any_company(drawings, settings, tolerance):
+    learner = adapted(drawings, **settings)
+    query = drawings[:5, 1:9].reshape(-1, 28, 28, 1)  # 40: more than go through the network at a time
+    together = learner.predict_proba(query)
+    alone = np.concatenate([learner.predict_proba(query[i : i + 1]) for i in range(0, 40, 13)])
+    np.testing.assert_allclose(alone, together[::13], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(learner.predict_proba(query[8:16]), together[8:16], rtol=0, atol=tolerance)  # a class
+    np.testing.assert_allclose(learner.predict_proba(query[::-1])[::-1], together, rtol=0, atol=tolerance)
+    assert learner.predict(query[3]).tolist() == [learner.classes[together[3].argmax()]]
+
+
+def test_where_the_support_is_asked_about_itself_both_ways_are_one(drawings):
+    """Its statistics are then the batch's, whichever pass they are taken in."""
+    learner = adapted(drawings, precision="float64")
+    x = drawings[:5, 0]
+    np.testing.assert_allclose(learner.predict_proba(x), learner.predict_proba(x, transductive=True), atol=1e-9)
+
+
+@pytest.mark.parametrize("counts", [(5, 1, 1, 1, 1), (7, 3, 2, 1, 5), (20, 1, 4, 4, 4), (2, 2, 2, 2, 2), (1, 19)])
+def test_classes_get_as_many_images_each(counts):
+    labels = np.random.RandomState(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    places = user_images.balanced(labels)
+    assert np.bincount(labels[places]).tolist() == [max(counts)] * len(counts)
+    assert set(places) == set(range(len(labels)))  # none is left out
+    for label, count in enumerate(counts):
+        times = np.bincount(places, minlength=len(labels))[labels == label]
+        assert times.max() - times.min() <= 1 and times.sum() == max(counts), count
+    if len(set(counts)) == 1:
+        assert places.tolist() == list(range(len(labels)))
+
+
+def test_a_class_with_more_images_does_not_draw_the_answers_to_it(drawings):
+    learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=5, maml=True))
+    equal = learner.adapt(drawings[:5, 0], range(5)).predict_proba(drawings[:5, 6])
+    again = learner.adapt([drawings[i, 0] for i in (0, 0, 0, 0, 0, 1, 2, 3, 4)], [0] * 5 + [1, 2, 3, 4])
+    np.testing.assert_allclose(again.predict_proba(drawings[:5, 6]), equal, atol=1e-4)  # the same images, more often
+
+
+def inverted(x):
+    return 255 - x
+
+
+def test_inverted_images_are_noticed(drawings):
+    learner, query = adapted(drawings), drawings[:5, 1]
+    expected = learner.predict_proba(query)
+    with pytest.warns(UserWarning, match=r"^5 of the 5 images of x look inverted.*invert=True"):
+        learner.predict(inverted(query))
+    with pytest.warns(UserWarning, match="1 of the 5 images of support_x look inverted"):
+        learner.adapt(np.concatenate([inverted(drawings[:1, 0]), drawings[1:5, 0]]), list("abcde"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learner = MetaLearner(learner.config, learner.params)
+        mixed = np.concatenate([inverted(drawings[:2, 0]), drawings[2:5, 0]])
+        learner.adapt(mixed, list("abcde"), invert="auto")
+        np.testing.assert_allclose(learner.predict_proba(inverted(query), invert=True), expected, atol=1e-5)
+        np.testing.assert_allclose(learner.predict_proba(inverted(query), invert="auto"), expected, atol=1e-5)
+        learner.predict(np.zeros([28, 28]))  # blank paper
+    with pytest.raises(UsageError, match="invert='yes' is not known"):
+        learner.predict(query, invert="yes")
+    photographs = MetaLearner(Config(dataset="mimgnet", way=2, n_steps=1))
+    with pytest.raises(UsageError, match='invert="auto" cannot tell'):
+        photographs.adapt(np.ones([2, 84, 84, 3]), [0, 1], invert="auto")
+
+
+def pil(x):
+    return Image.fromarray(np.squeeze(x))
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        lambda x: x,  # [28, 28, 1]
+        lambda x: x[..., 0],
+        lambda x: x[np.newaxis],
+        lambda x: (x[..., 0] / 255).tolist(),
+        pil,
+        lambda x: pil(x).convert("RGB"),
+        lambda x: pil(x).convert("P"),
+        lambda x: Image.fromarray(np.squeeze(x).astype(np.uint16) * 257),  # 16-bit grey
+        lambda x: Image.fromarray(np.squeeze(x).astype(np.int32) * 257),  # as older Pillow opens it
+        lambda x: [x],
+        lambda x: [pil(x)],
+        lambda x: (x[..., 0],),
+    ],
+)
+def test_one_image_is_one_image(drawings, one):
+    learner = adapted(drawings)
+    found = learner.predict_proba(one(drawings[2, 3]))
+    np.testing.assert_allclose(found, learner.predict_proba(drawings[2, 3:4]), atol=2e-3)  # "P" rounds
+    assert found.shape == (1, 5)
+
+
+def test_images_of_no_known_form_are_refused_by_what_was_given(drawings):
+    learner = adapted(drawings)
+    for x, words in [
+        (np.zeros([28, 27]), r"x has shape \(28, 27\): give \[n, 28, 28, 1\], or one image \[28, 28, 1\]"),
+        (np.zeros([2, 14, 14]), r"x has shape \(2, 14, 14\)"),
+        ([np.zeros([28, 28]), np.zeros([14, 14])], "x has images of different shapes"),
+        (Image.new("F", (28, 28), 0.5), "x has pixels from 0.5 to 0.5, of no known scale"),
+        ([], r"x has shape \(0,\)"),
+        ("cat.png", r"x has shape \(\)"),
+    ]:
+        with pytest.raises(UsageError, match=words):
+            learner.predict(x)
+
+
+@pytest.mark.parametrize("settings", [dict(maml=True), dict(precision="float64", inner="metasgd")])
+def test_a_classifier_is_kept(drawings, settings, tmp_path):
+    learner, query = adapted(drawings, **settings), drawings[:5, 2]
+    expected = learner.predict_proba(query)
+    learner.save(tmp_path / "new" / "classifier")
+    loaded = MetaLearner.load(str(tmp_path / "new" / "classifier"))
+    for other in (loaded, copy.deepcopy(learner), pickle.loads(pickle.dumps(learner))):
+        np.testing.assert_array_equal(other.predict_proba(query), expected)
+        assert other.classes.tolist() == list("abcde")
+        assert not other.config.differences(learner.config.as_dict())
+        assert_equal_arrays(other.params, learner.params)
+        again = other.adapt(drawings[5:8, 0], [3, 1, 2]).predict(query)  # it can be adapted anew
+        assert set(again) <= {1, 2, 3}
+    np.testing.assert_array_equal(learner.predict_proba(query), expected)  # what the copies did is theirs
+    assert MetaLearner.load(tmp_path / "new" / "classifier", n_steps=7).config.n_steps == 7
+    text = (tmp_path / "new" / "classifier" / "classifier.json").read_text()
+    assert "savedir" not in text and "data_dir" not in text  # whoever gets it learns nothing of this machine
+
+
+def test_a_learner_that_was_not_adapted_is_kept_too(tmp_path):
+    learner = MetaLearner(Config(dataset="strokes", way=3, n_steps=1))
+    learner.save(tmp_path / "c")
+    loaded = MetaLearner.load(tmp_path / "c")
+    assert_equal_arrays(loaded.params, learner.params)
+    assert loaded.classes is None and copy.copy(loaded).classes is None
+    with pytest.raises(UsageError, match="has not been adapted"):
+        loaded.predict(np.zeros([28, 28]))
+
+
+@pytest.mark.parametrize(
+    "labels", [[3, 1, 2, 0, 4], ["a", "é", "c", "日", "e"], [1, "b", None, 2.5, True], np.arange(5, dtype=np.uint8)]
+)
+def test_labels_are_kept(drawings, labels, tmp_path):
+    learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=1)).adapt(drawings[:5, 0], labels)
+    learner.save(tmp_path / "c")
+    loaded = MetaLearner.load(tmp_path / "c")
+    assert loaded.classes.dtype == learner.classes.dtype and loaded.classes.tolist() == learner.classes.tolist()
+
+
+def test_a_broken_or_foreign_classifier_is_refused(drawings, tmp_path):
+    learner, folder = adapted(drawings), tmp_path / "c"
+    learner.save(folder)
+    with pytest.raises(UsageError, match="c exists: give a folder that does not, or overwrite=True"):
+        learner.save(folder)
+    learner.save(folder, overwrite=True)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("x")
+    with pytest.raises(UsageError, match="thesis exists"):
+        learner.save(tmp_path / "thesis", overwrite=True)
+    with pytest.raises(UsageError, match=r"the label \('a', 1\) cannot be written"):
+        learner.adapt(drawings[:2, 0], [("a", 1), ("b", 1)]).save(tmp_path / "d")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "thesis"]  # nothing half written
+    arrays, text = (folder / "classifier.npz").read_bytes(), (folder / "classifier.json").read_text()
+    for broken, words in [
+        (dict(arrays=arrays[:-100]), "is not the one that"),
+        (dict(text=text[:50]), "holds no readable classifier"),
+        (dict(text=text.replace('"format": 1', '"format": 2')), "of format 2, this version reads 1"),
+        (dict(text="{}"), "it lacks 'format'"),
+    ]:
+        (folder / "classifier.npz").write_bytes(broken.get("arrays", arrays))
+        (folder / "classifier.json").write_text(broken.get("text", text))
+        with pytest.raises(UsageError, match=words):
+            MetaLearner.load(folder)
+
+
+def test_tensorflow_does_not_warn_of_new_shapes(drawings, caplog):
+    """It takes new shapes for a mistake, after the fifth."""
+    learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=1))
+    with caplog.at_level(logging.WARNING):
+        for n in range(1, 7):
+            learner.adapt(drawings[:2, :n].reshape(-1, 28, 28, 1), np.repeat([0, 1], n))
+            learner.predict(drawings[0, : n + 1])
+            learner.predict(drawings[0, : n + 1], transductive=True)
+    assert not caplog.records
