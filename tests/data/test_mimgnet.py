@@ -3,6 +3,7 @@
 import codecs
 import dataclasses
 import errno
+import hashlib
 import json
 import os
 import pickle
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.pickles import Call
-from tf_metadrop.data import load_split, mimgnet, mimgnet_pickle, outputs, spec
+from tf_metadrop.data import load_split, mimgnet, mimgnet_classes, mimgnet_pickle, outputs, spec
 from tf_metadrop.errors import UsageError
 
 COUNTS = {"train": 3, "val": 1, "test": 2}
@@ -271,3 +272,47 @@ def test_existing_outputs_are_not_overwritten(tmp_path, source):
     build(tmp_path, source)
     with pytest.raises(UsageError, match="train.npy already exists"):
         build(tmp_path, source)
+
+
+def write_folders(root, places):
+    """PNG files, which lose nothing, of each class in the folder that `places` gives for its split."""
+    for split, place in places.items():
+        for name, group in zip(sorted(NAMES[split]), expected(split), strict=True):
+            folder = root / place / name
+            folder.mkdir(parents=True)
+            for number, image in enumerate(group):
+                Image.fromarray(image).save(folder / f"{number:03d}.png")
+            (folder / "Thumbs.db").write_bytes(b"x")
+            (folder / ".DS_Store").write_bytes(b"x")
+
+
+BY_SPLIT = {"train": "train", "val": "val", "test": "test"}
+
+
+@pytest.mark.parametrize(
+    ("places", "given"),
+    [
+        (BY_SPLIT, "."),
+        (BY_SPLIT | {"val": "validation"}, "."),
+        ({split: f"mini/{split}" for split in BY_SPLIT}, "."),  # a level down
+        (BY_SPLIT, "train"),  # a level up
+        (dict.fromkeys(BY_SPLIT, "."), "."),  # one folder of all classes
+        (dict.fromkeys(BY_SPLIT, "images"), "."),
+    ],
+)
+def test_a_folder_for_each_class(places, given, tmp_path, source, monkeypatch):
+    monkeypatch.setattr("tf_metadrop.data.mimgnet_folders.CLASSES", {split: sorted(of) for split, of in NAMES.items()})
+    write_folders(source, places)
+    build(tmp_path, source / given)
+    for split in COUNTS:
+        assert np.array_equal(load(tmp_path, split), expected(split))
+    names = json.loads((tmp_path / "data/mimgnet/classes.json").read_text())
+    assert names == {split: sorted(NAMES[split]) for split in COUNTS}
+
+
+def test_the_split_of_ravi_and_larochelle():
+    every = [name for of in mimgnet_classes.CLASSES.values() for name in of]
+    assert [len(of) for of in mimgnet_classes.CLASSES.values()] == [64, 16, 20] and len(set(every)) == 100
+    assert all(name[0] == "n" and name[1:].isdecimal() and len(name) == 9 for name in every)
+    digest = hashlib.blake2b(" ".join(every).encode(), digest_size=8).hexdigest()
+    assert digest == "cd57a48a0dd74342"  # of the three lists, each sorted

@@ -269,3 +269,58 @@ def test_download_checks_what_arrives(tmp_path):
     with pytest.raises(UsageError, match="cannot be downloaded .*: try again"):
         download.fetch(remote.as_uri(), tmp_path / "raw" / "b.zip", md5)
     assert not list(path.parent.glob("*.part"))
+
+
+def unpack(folder, contents):
+    for name, content in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def without_part(contents):
+    return {name.split("/", 1)[1]: content for name, content in contents.items()}
+
+
+LAYOUTS = {  # what is on disk, below the folder that is given
+    "zips": lambda root: [write_zip(root, part, members(part)) for part in CHARACTERS],
+    "unpacked": lambda root: [unpack(root, members(part)) for part in CHARACTERS],
+    "root of a clone": lambda root: [unpack(root / "python", members(part)) for part in CHARACTERS],
+    "torchvision's": lambda root: [unpack(root / "omniglot-py", members(part)) for part in CHARACTERS],
+    "a zip's folder in a folder": lambda root: [unpack(root / part, members(part)) for part in CHARACTERS],
+    "all alphabets": lambda root: [unpack(root, without_part(members(part))) for part in CHARACTERS],
+    "alphabets, one level down": lambda root: [unpack(root / "all", without_part(members(p))) for p in CHARACTERS],
+    "with what systems leave": lambda root: [
+        unpack(root, members(part) | {f"{part}/.DS_Store": b"x", f"__MACOSX/{part}/Greek/character01/._1.png": b"x"})
+        for part in CHARACTERS
+    ],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_layouts_of_downloads(layout, tmp_path, source, monkeypatch, capsys):
+    monkeypatch.setattr(omniglot_images, "ALPHABETS", 3)
+    monkeypatch.setattr(omniglot_images, "ALL", omniglot_images.Part("all", len(ALL), ""))
+    expected = omniglot_images.read_characters(source)
+    root = tmp_path / "root"
+    root.mkdir()
+    LAYOUTS[layout](root)
+    for place in (root, *[inside for inside in root.iterdir() if inside.is_dir() and inside.name in CHARACTERS]):
+        found = omniglot_images.read_characters(place)  # the part's own folder leads to the one above
+        assert found.keys() == expected.keys()
+        assert all(np.array_equal(found[name], expected[name]) for name in expected)
+        assert ("taken from" in capsys.readouterr().out) == (
+            place != root
+            or not (root / "images_background").exists()
+            and not (root / "images_background.zip").exists()
+            and layout != "all alphabets"
+        )
+
+
+def test_drawings_of_16_bits_are_as_those_of_one(source):
+    drawn = Image.open(io.BytesIO(png()))
+    deep = Image.fromarray((np.asarray(drawn.convert("L")).astype(np.uint16)) * 257)
+    buffer = io.BytesIO()
+    deep.save(buffer, "PNG")
+    for preparation in ("grey", "original"):
+        small = omniglot_images.shrink(buffer.getvalue(), "x.png", preparation)
+        assert np.array_equal(small, omniglot_images.shrink(png(), "x.png", preparation))

@@ -6,11 +6,14 @@ import types
 import numpy as np
 import pytest
 
-from tests.helpers.runs import stop_after_one
+from tests.helpers.runs import ROOT, stop_after_one
 from tf_metadrop import Config, MetaLearner, UsageError, attack_model, export_features, meta_test, meta_train
+from tf_metadrop.analysis import tables
 from tf_metadrop.data import fingerprint, load_split, sources
+from tf_metadrop.data.fingerprint import how_to_get
 from tf_metadrop.modes import compare, evaluate, train
-from tf_metadrop.runs import checkpoint
+from tf_metadrop.runs import checkpoint, finished
+from tf_metadrop.runs.loading import need_images
 from tf_metadrop.util import lock
 
 TASK = dict(dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, wandb="disabled")
@@ -98,13 +101,65 @@ def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
     capsys.readouterr()
     result = meta_test(config("moved"))
     assert result["trained_with"]["images"] == fingerprint(classes[:20, ..., None]) and capsys.readouterr().err == ""
-    meta_test(config("other"))
-    assert "run was trained on other images than those of" in capsys.readouterr().err
-    compare.load_like(tmp_path / "run", config("other"))
-    assert "run was trained on other images than those of" in capsys.readouterr().err
+    refused = pytest.raises(
+        UsageError, match=r"run was trained on other images than those of \S+other/omniglot/train.npy"
+    )
+    few = dict(attack_norms="l2", attack_radii="1", attack_steps=1)
+    for test in (
+        meta_test,
+        export_features,
+        lambda c: attack_model(c),
+        lambda c: compare.load_like(tmp_path / "run", c),
+    ):
+        with refused:
+            test(config("other", **few))
+    result = meta_test(config("other", other_images=True))
+    assert result["trained_with"]["tested_with_images"] == fingerprint(classes[29:9:-1, ..., None])
+    assert "is tested with other images than its own" in capsys.readouterr().out
+    found = finished.load(tmp_path / "run")
+    assert "trained with other images than tested with" in tables.settings_apart([found])[found.directory]
     (tmp_path / "other" / "omniglot" / "train.npy").unlink()  # test classes of one's own
     meta_test(config("other"))
     assert capsys.readouterr().err == ""
+    (tmp_path / "other" / "omniglot" / "test.npy").unlink()
+    with pytest.raises(
+        UsageError, match=r"test.npy is missing, on which \S+run is to be tested: give the --data_dir that"
+    ):
+        meta_test(config("other"))
+
+
+@pytest.mark.parametrize(
+    ("run", "advice"),
+    [
+        ({"images": "a377a03f56302d3b"}, "by `python get_data.py --dataset omniglot --split vinyals`, and give"),
+        ({"images": "5fec14c77b538899"}, "by `python get_data.py --dataset omniglot --split random --preparation orig"),
+        (
+            {"images": "0123456789abcdef", "data_dir": "mine"},
+            "give the --data_dir that it was trained with, it was mine",
+        ),
+        ({}, "of another split, test classes may be among its training ones"),
+    ],
+)
+def test_the_images_of_a_run_are_named(run, advice):
+    assert advice in how_to_get(run)
+
+
+def test_the_committed_weights_name_their_split(tmp_path):
+    """Whoever tests them without data is told to build the split that they were trained with."""
+    folders = sorted((ROOT / "checkpoints" / "trained").glob("*/*"))
+    for folder in folders:
+        _, run = checkpoint.load_params(folder)
+        with pytest.raises(UsageError, match="`python get_data.py --dataset omniglot --split vinyals`"):
+            need_images(folder, run, Config(data_dir=str(tmp_path)))
+        assert run["iteration"] > 1000
+    assert len(folders) >= 8
+
+
+def test_images_of_another_size_are_not_to_be_built_again(tmp_path):
+    (tmp_path / "mimgnet").mkdir()
+    np.save(tmp_path / "mimgnet" / "train.npy", np.zeros([3, 4, 28, 28, 1], np.uint8))
+    with pytest.raises(UsageError, match=r"has shape \[3, 4, 28, 28, 1\].*: give --dataset=omniglot, or"):
+        load_split("mimgnet", str(tmp_path), "train")
 
 
 @pytest.mark.slow

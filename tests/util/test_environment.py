@@ -14,9 +14,7 @@ from tf_metadrop.util import environment, lock
 
 def test_a_gpu_beyond_those_that_are_visible_is_refused(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    with pytest.raises(
-        UsageError, match="--gpu_id=3 counts within CUDA_VISIBLE_DEVICES=3.* at most 0"
-    ):
+    with pytest.raises(UsageError, match="--gpu_id=3 counts within CUDA_VISIBLE_DEVICES=3.* at most 0"):
         environment.visible_gpus(3, 1)
 
 
