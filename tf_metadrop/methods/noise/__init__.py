@@ -5,7 +5,7 @@ hands it each layer as a `Site`: its result mu by theta, its result alpha by phi
 ways to compute it. A noise type never names a parameter. It draws from `normal` alone: `normal(shape)` is standard
 normal noise for this layer, and its method uniform(shape) gives numbers uniform in [0, 1). Both are functions of the
 run's seed, and each call draws other numbers. What draws for itself (tf.random, NumPy) makes two runs of one seed
-differ: training refuses tf.random's operations, and `tf_metadrop.check_repeatable(config)` finds whatever else there is.
+differ: training refuses tf.random's operations, and `tf_metadrop.check_repeatable(config)` finds whatever else.
 
 `report` in such a module is the same for --noise_variant=report: what the program of the Reproducibility Challenge
 report computes under this name (docs/tf1_behaviour.md, "The report's noise types"); None: the same as ours.
