@@ -48,7 +48,7 @@ def test_plot_draws_everything_a_savedir_has(savedir, capsys, monkeypatch):
     logged = curves.load(savedir)
     loss, _, accuracy, over_time = figures["curves.png"].axes
     for axes, name, factor in ((loss, "cent", 1), (accuracy, "acc", 100)):
-        assert [len(line.get_xdata()) for line in axes.lines] == [3, 1]  # of training and of test classes
+        assert [len(line.get_xdata()) for line in axes.lines] == [3, 2]  # of training and of test classes
         np.testing.assert_allclose(axes.lines[0].get_xdata(), [0, 1, 2])
         np.testing.assert_allclose(axes.lines[0].get_ydata(), factor * np.array(logged["meta_train"][name]))
     assert over_time.get_xlabel() == "time (minutes)"

@@ -24,8 +24,8 @@ def test_it_stops_before_anything_is_overwritten(tmp_path, capsys):
     ), err
     state = checkpoint.load(tmp_path / "run").state
     assert int(state.iteration) == 1 and all(np.isfinite(w).all() for w in state.params.values())
-    assert main.main([*run, "--on_nan=skip", "--n_train_iters=2"]) == 2  # what the sentence advises, and no more
-    assert "run with --n_train_iters=60000, not --n_train_iters=2" in capsys.readouterr().err
+    assert main.main([*run, "--on_nan=skip", "--n_train_iters=2", "--seed=1"]) == 2  # no other run
+    assert "run with --seed=0, not --seed=1" in capsys.readouterr().err
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "save", stop_after_one(checkpoint.save))
         assert main.main([*run, "--on_nan=skip"]) == 130

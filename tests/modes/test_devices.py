@@ -54,7 +54,7 @@ def end(process, code=0, seconds=90):
 def assert_same_run(ours, theirs):
     """Losses and accuracies equal to 1e-9, weights to a hundredth of what one step of Adam moves them."""
     numbers = [[json.loads(line) for line in (d / "metrics.jsonl").read_text().splitlines()] for d in (ours, theirs)]
-    assert [line["iter"] for line in numbers[0]] == [0, 0, 1, 2, 3, 3, 4] == [line["iter"] for line in numbers[1]]
+    assert [line["iter"] for line in numbers[0]] == [0, 0, 1, 2, 3, 3, 4, 4] == [line["iter"] for line in numbers[1]]
     for mine, other in zip(*numbers, strict=True):
         assert mine == pytest.approx(other, rel=1e-9)
     with np.load(ours / "state.npz") as mine, np.load(theirs / "state.npz") as other:
@@ -120,7 +120,7 @@ def test_killed_worker_ends_the_chief_and_the_same_commands_resume(tmp_path):
     with np.load(tmp_path / "0" / "state.npz") as saved:
         assert saved["iteration"] == 41
     lines = [json.loads(line)["iter"] for line in (tmp_path / "0" / "metrics.jsonl").read_text().splitlines()]
-    assert lines == [0, *range(41)]  # the evaluation at 0, and each iteration once
+    assert lines == [0, *range(41), 40]  # the evaluations at 0 and the end, and each iteration once
 
 
 @pytest.mark.nightly
