@@ -160,6 +160,8 @@ def test_every_noise_type_perturbs_what_another_backbone_hands_it(name):
 class Instance:
     """Statistics of each image alone."""
 
+    FROM_SUPPORT = False
+
     @staticmethod
     def statistics(x):
         return ()

@@ -72,20 +72,20 @@ def test_exact_gradient_is_the_slope_of_the_loss(name):
 
 
 def keras_batch_norm(x, beta):
-    layer = tf.keras.layers.BatchNormalization(epsilon=batch.BATCH_NORM_EPSILON, scale=False, dtype=x.dtype)
+    layer = tf.keras.layers.BatchNormalization(epsilon=batch.EPSILON, scale=False, dtype=x.dtype)
     layer.build(x.shape)
     return layer(x, training=True) + beta
 
 
 def moments_batch_norm(x, beta):
     mean, variance = tf.nn.moments(x, axes=(0, 1, 2))
-    return tf.nn.batch_normalization(x, mean, variance, beta, None, batch.BATCH_NORM_EPSILON)
+    return tf.nn.batch_normalization(x, mean, variance, beta, None, batch.EPSILON)
 
 
 def basic_batch_norm(x, beta):
     centred = x - tf.reduce_mean(x, axis=(0, 1, 2))
     variance = tf.reduce_mean(tf.square(centred), axis=(0, 1, 2))
-    return centred * tf.math.rsqrt(variance + batch.BATCH_NORM_EPSILON) + beta
+    return centred * tf.math.rsqrt(variance + batch.EPSILON) + beta
 
 
 def with_batch_norm(batch_norm, monkeypatch):

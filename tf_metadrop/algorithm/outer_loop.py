@@ -54,6 +54,7 @@ def task_loss(
       (query cross-entropy in nats, query accuracy in [0, 1], query logits [way * query, way], Adapted).
     """
     adapted = adapt(params, task.support_x, task.support_y, config, method, noise, n_samples, at_once, in_flight)
+    method = network.for_queries(adapted.params, task.support_x, method)
     logits = network.forward(adapted.params, task.query_x, method)
     return cross_entropy(logits, task.query_y), accuracy(logits, task.query_y), logits, adapted
 
@@ -67,6 +68,7 @@ def outer_loss(
       (loss to differentiate, query cross-entropy, query accuracy).
     """
     adapted = adapt(params, task.support_x, task.support_y, config, method, noise).params
+    method = network.for_queries(adapted, task.support_x, method)
     x = method.adversary.query(adapted, task.query_x, task.query_y, method, partial(noise, config.n_steps, 0))
     loss, logits = network.loss(adapted, x, task.query_y, method)
     return loss, cross_entropy(logits, task.query_y), accuracy(logits, task.query_y)

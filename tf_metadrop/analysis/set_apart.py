@@ -7,7 +7,7 @@ from typing import Any
 from tf_metadrop.config import identity
 from tf_metadrop.runs.finished import Run
 
-OF_TEST = "n_test_mc_samp", "precision", *identity.of_test_tasks()
+OF_TEST = "n_test_mc_samp", "precision", "eval_normalization", *identity.of_test_tasks()
 OF_TASK = "dataset", "way", "shot"
 TRAINED = "trained with "  # always said
 

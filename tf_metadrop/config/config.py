@@ -72,6 +72,12 @@ class Config:
     normalization: str = setting(
         "batch", "what a block's features are normalised by", Role.MODEL, choices=normalization.names
     )
+    eval_normalization: str | None = setting(
+        None,
+        "test, attack or export with another normalization than the training's, as support for batch",
+        Role.EVALUATION,
+        choices=lambda: normalization.names(),  # the module's: here the name is a field's
+    )
     mixup_alpha: float = setting(
         2.0,
         "of manifold_mixup: lambda ~ Beta(alpha, alpha)",
@@ -209,6 +215,11 @@ class Config:
                 f"--noise_variant=report has no --noise_type={self.noise_name}: choose one of "
                 f"{', '.join(noise.reported())}."
             )
+
+    @property
+    def normalization_name(self) -> str:
+        """The normalization in force: of the training, or --eval_normalization where that is over."""
+        return self.normalization if self.mode == "meta_train" else self.eval_normalization or self.normalization
 
     @property
     def dtype(self) -> str:

@@ -16,6 +16,7 @@ from tf_metadrop.nn.params import kind, of_theta
 if TYPE_CHECKING:
     from tf_metadrop.nn.backbones import Backbone
     from tf_metadrop.nn.normalization import Normalization
+    from tf_metadrop.nn.statistics import Statistics
     from tf_metadrop.nn.types import Params
 
 
@@ -32,6 +33,7 @@ class Method(NamedTuple):
     initial_rate: float  # where the inner loop's learned rates start, if it has any
     images: str  # name of the data set, for messages
     first_maps: tuple[tf.Tensor, tf.Tensor] | None = None  # (mu, alpha) of the first layer where they are known
+    statistics: Statistics | None = None  # to normalise by, of another pass; None: of the pass's own batch
 
     def trained(self, name: str) -> bool:
         """Whether the outer loop updates the parameter of this name: all but what of phi the noise type leaves out."""
@@ -48,6 +50,8 @@ class Method(NamedTuple):
     def parameters(self, theta: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         """Shapes of what it adds to the network, by name; theta is the network's own part under theta/."""
         more = self.regularizer.parameters(self.backbone)
+        if hasattr(self.normalization, "parameters"):
+            more |= self.normalization.parameters(len(self.backbone.kernels))
         return more | self.inner.parameters(theta | of_theta(more))
 
     def start(self, params: Params) -> Params:
@@ -62,7 +66,7 @@ def load_method(config: Any) -> Method:
     backbone = backbones.load(config.backbone).make(get_spec(config.dataset))
     return Method(
         backbone=backbone,
-        normalization=normalization.load(config.normalization),
+        normalization=normalization.load(config.normalization_name),
         noise=noise.load(config.noise_name, config.noise_variant),
         inner=inner_loop,
         regularizer=regularizer.load(config.regularizer).make(config, backbone),

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tf_metadrop.errors import UsageError
-from tf_metadrop.nn import layers
+from tf_metadrop.nn import layers, normalization
 from tf_metadrop.nn import params as parameters
 from tf_metadrop.nn.layers import cross_entropy
 from tf_metadrop.nn.rng import Draw, LayerDraws
+from tf_metadrop.nn.statistics import Keeping, Using
 
 if TYPE_CHECKING:
     from tf_metadrop.methods.method import Method
+    from tf_metadrop.nn.normalization import Normalization
     from tf_metadrop.nn.site import Block, Site
+    from tf_metadrop.nn.statistics import Statistics
     from tf_metadrop.nn.types import Normal, Params, PassNoise, Penalty
 
 
@@ -33,6 +36,7 @@ class Pass:
         self._params, self._method, self._noise, self._mixing = params, method, noise, mixing
         self._constant = second_order == "tf1"
         self.penalties: list[Penalty] = []
+        self.kept: list[Any] | None = None  # where the statistics of every block are to be kept
 
     def enter(self, number: int, h: tf.Tensor) -> tf.Tensor:
         """What block `number` gets instead of h."""
@@ -47,7 +51,12 @@ class Pass:
 
     def leave(self, block: Block) -> tf.Tensor:
         """The block's output."""
-        h, penalty = self._method.regularizer.leave(self._params, block, self._method.normalization, self._noise)
+        norm: Normalization = normalization.at(self._method.normalization, self._params, block.number)
+        if self._method.statistics is not None:
+            norm = Using(norm, self._method.statistics[block.number - 1])
+        if self.kept is not None:
+            norm = Keeping(norm, self.kept)
+        h, penalty = self._method.regularizer.leave(self._params, block, norm, self._noise)
         self.penalties.append(penalty)
         return h
 
@@ -103,6 +112,21 @@ def encode(
     blocks = Pass(params, method, noise, second_order, mixing)
     f, penalty = method.regularizer.last(params, method.backbone.hidden(params, x, blocks), noise)
     return f, sum(blocks.penalties, penalty)
+
+
+def support_statistics(params: Params, x: tf.Tensor, method: Method) -> Statistics:
+    """Statistics of support images x for every block, in a pass without noise: what others are normalised by."""
+    blocks = Pass(params, method, None, "exact", None)
+    blocks.kept = []
+    method.backbone.hidden(params, x, blocks)
+    return tuple(blocks.kept)
+
+
+def for_queries(params: Params, support_x: tf.Tensor, method: Method) -> Method:
+    """The method with which query images go through the network, under adapted parameters."""
+    if not method.normalization.FROM_SUPPORT:
+        return method
+    return method._replace(statistics=support_statistics(params, support_x, method))
 
 
 def hidden(params: Params, x: tf.Tensor, method: Method, noise: PassNoise | None = None) -> tf.Tensor:

@@ -120,18 +120,21 @@ def make_attack_step(
     def accuracies(params: Params, task: Task, noise: TaskNoise) -> tf.Tensor:
         samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
         adapted = adapt(params, task.support_x, task.support_y, c, method, noise, *samples).params
-        found = [withstand(adapted, task, noise, norm, eps) for norm, eps in grid.items()]
+        queries = network.for_queries(adapted, task.support_x, method)
+        found = [withstand(adapted, task, noise, queries, norm, eps) for norm, eps in grid.items()]
         return tf.concat(found, -1)
 
-    def withstand(adapted: Params, task: Task, noise: TaskNoise, norm: str, every: Sequence[float]) -> tf.Tensor:
+    def withstand(
+        adapted: Params, task: Task, noise: TaskNoise, method: Method, norm: str, every: Sequence[float]
+    ) -> tf.Tensor:
         """Share of the query images that are correct after the attack at every radius, [..., radii]."""
         radii = tf.constant(every, task.query_x.dtype)
         if how.at_once:
-            return share(adapted, task, noise, norm, radii)
-        one = lambda eps: share(adapted, task, noise, norm, eps)
+            return share(adapted, task, noise, method, norm, radii)
+        one = lambda eps: share(adapted, task, noise, method, norm, eps)
         return tf.map_fn(one, radii, parallel_iterations=1)
 
-    def share(adapted: Params, task: Task, noise: TaskNoise, norm: str, eps: tf.Tensor) -> tf.Tensor:
+    def share(adapted: Params, task: Task, noise: TaskNoise, method: Method, norm: str, eps: tf.Tensor) -> tf.Tensor:
         x, y = (spread(t, eps, axis) for t, axis in ((task.query_x, -4), (task.query_y, -2)))
         batches = x.shape[:-4]
         correct = tf.ones(x.shape[:-3], tf.bool)

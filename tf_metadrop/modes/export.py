@@ -104,7 +104,8 @@ def task_features(params: Params, task: Task, config: Config, method: Method, ke
     for step, theta in enumerate(adapted.path):
         now = {**params, **theta}
         steps["htr"].append(network.hidden(now, task.support_x, method))
-        steps["hte"].append(network.hidden(now, task.query_x, method))
+        queries = network.for_queries(now, task.support_x, method)
+        steps["hte"].append(network.hidden(now, task.query_x, queries))
         steps["w"].append(now["theta/dense_w"])
         steps["b"].append(now["theta/dense_b"])
         if config.noise_name != "maml":

@@ -22,7 +22,6 @@ from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast, narrow
-from tf_metadrop.nn.statistics import Given, Kept
 from tf_metadrop.nn.traced import traced
 from tf_metadrop.runs import adapted_model, checkpoint
 from tf_metadrop.runs.adapted_model import AdaptedModel
@@ -174,22 +173,13 @@ class MetaLearner:
     def _support_statistics(self) -> Callable[[Params, tf.Tensor], Statistics]:
         """(adapted params, support images) -> statistics of their features, without noise."""
 
-        def statistics(params: Params, x: tf.Tensor) -> Statistics:
-            normalization = Kept(self._method.normalization)
-            network.forward(params, x, self._method._replace(normalization=normalization))
-            return tuple(normalization.found)
-
-        return traced(statistics)
+        return traced(lambda params, x: network.support_statistics(params, x, self._method))
 
     @functools.cached_property
     def _logits(self) -> Callable[[Params, tf.Tensor, Statistics], tf.Tensor]:
         """(adapted params, images, statistics) -> logits, of every image by itself."""
-
-        def logits(params: Params, x: tf.Tensor, statistics: Statistics) -> tf.Tensor:
-            normalization = Given(self._method.normalization, statistics)
-            return network.forward(params, x, self._method._replace(normalization=normalization))
-
-        return traced(logits)
+        by = lambda statistics: self._method._replace(statistics=statistics)
+        return traced(lambda params, x, statistics: network.forward(params, x, by(statistics)))
 
     @functools.cached_property
     def _transductive_logits(self) -> Callable[[Params, tf.Tensor], tf.Tensor]:

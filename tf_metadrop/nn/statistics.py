@@ -1,48 +1,63 @@
-"""Statistics of a batch, kept by one forward pass to normalise the features of others by.
+"""Statistics of one pass, to normalise the features of another by: kept by `Keeping`, used by `Using`.
 
-Both classes are normalisations themselves: put one in the place of a method's own.
+Both stand in the place of a block's normalisation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+import tensorflow as tf
 
+if TYPE_CHECKING:
     from tf_metadrop.nn.normalization import Normalization
 
-Statistics: TypeAlias = "tuple[Any, ...]"  # of every normalisation in the network, in the order of the forward pass
+Statistics: TypeAlias = "tuple[Any, ...]"  # of every block of a network, in order; see `Normalization.statistics`
 
 
-class Kept:
-    """Normalises as `normalization` does, and keeps its statistics: `found`, in the order of the calls."""
+class Keeping:
+    """Normalises as `normalization` does, and adds its statistics to `found`."""
 
-    def __init__(self, normalization: Normalization):
-        self._normalization = normalization
-        self.found: list[Any] = []
+    FROM_SUPPORT = False
+
+    def __init__(self, normalization: Normalization, found: list[Any]):
+        self._normalization, self._found = normalization, found
 
     def statistics(self, x: tf.Tensor) -> Any:
-        """Those of `normalization`, kept."""
-        self.found.append(self._normalization.statistics(x))
-        return self.found[-1]
+        """Those of `normalization`."""
+        return self._normalization.statistics(x)
 
     def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
         """See `Normalization`."""
-        return self._normalization.norm_relu(x, offset, statistics or self.statistics(x))
+        self._found.append(self.statistics(x))
+        return self._normalization.norm_relu(x, offset, self._found[-1])
 
 
-class Given:
-    """Normalises by the statistics that `Kept` found, of a pass through the same network; for one pass."""
+def aligned(statistic: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """A statistic [..., 1, 1, 1, channels] for x that has more axes, before its batch."""
+    while 0 < statistic.shape.rank < x.shape.rank:
+        statistic = tf.expand_dims(statistic, -2)
+    return statistic
 
-    def __init__(self, normalization: Normalization, found: Sequence[Any]):
-        self._normalization, self._left = normalization, iter(found)
+
+class Using:
+    """Normalises by statistics that another pass has kept; x's own batch is not looked at."""
+
+    FROM_SUPPORT = False
+
+    def __init__(self, normalization: Normalization, statistics: Any):
+        self._normalization, self._statistics = normalization, statistics
+        if hasattr(normalization, "norm_relu_pool_by"):
+            self.norm_relu_pool = self._norm_relu_pool
 
     def statistics(self, x: tf.Tensor) -> Any:
-        """The next ones given; x is not looked at."""
-        return next(self._left)
+        """Those given."""
+        return self._statistics
 
     def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
         """See `Normalization`."""
-        return self._normalization.norm_relu(x, offset, statistics or self.statistics(x))
+        return self._normalization.norm_relu(x, offset, tuple(aligned(each, x) for each in self._statistics))
+
+    def _norm_relu_pool(self, x: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+        normalization: Any = self._normalization
+        return normalization.norm_relu_pool_by(x, offset, tuple(aligned(each, x) for each in self._statistics))

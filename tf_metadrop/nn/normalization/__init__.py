@@ -12,17 +12,30 @@ from tf_metadrop.util.registry import Registry
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from tf_metadrop.nn.types import Params
+
 
 class Normalization(Protocol):
     """What a block's features go through, right to second order.
 
-    A module may also have norm_relu_pool(x, offset): the 2x2 max-pool of norm_relu(x, offset), where that is faster.
+    Attributes:
+      FROM_SUPPORT: whether query images are normalised by the support images' `statistics`: those of a pass without
+        noise under the adapted weights. Else they are by what `norm_relu` takes from their own batch.
+
+    A module may also have
+
+      norm_relu_pool(x, offset): the 2x2 max-pool of norm_relu(x, offset), where that is faster;
+      norm_relu_pool_by(x, offset, statistics): the same by other images' statistics;
+      parameters(n_blocks): {name: shape} of what it learns, with 0 to start from, and at(params, block): the
+        normalisation of block 1.. with that.
     """
+
+    FROM_SUPPORT: bool
 
     def statistics(self, x: tf.Tensor) -> Any:
         """What images are normalised by in the place of their own batch; () where they are so by themselves alone.
 
-        A tensor or a tuple of tensors, of features x [..., batch, height, width, channels] of other images: those that
+        A tuple of tensors, of features x [..., batch, height, width, channels] of other images: those that
         a classifier was adapted to.
         """
 
@@ -32,6 +45,11 @@ class Normalization(Protocol):
         Args:
           statistics: of `statistics`; None: of x.
         """
+
+
+def at(normalization: Normalization, params: Params, block: int) -> Normalization:
+    """The normalisation of block 1.., with what it has learned."""
+    return normalization.at(params, block) if hasattr(normalization, "at") else normalization
 
 
 _registry: Registry[Normalization] = Registry(__name__, __path__, Normalization)

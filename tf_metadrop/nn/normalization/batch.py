@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from tf_metadrop.nn import fused, layers
 
-BATCH_NORM_EPSILON = 1e-3
+FROM_SUPPORT = False
+EPSILON = 1e-3
 AXES = -4, -3, -2
 
 Statistics: TypeAlias = tuple[tf.Tensor, tf.Tensor]
@@ -31,7 +32,7 @@ def norm_relu_pool(x: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
       [..., batch, height // 2, width // 2, channels].
     """
     pooled, mean, variance = pool_and_statistics(x)
-    scale = tf.math.rsqrt(variance + BATCH_NORM_EPSILON)
+    scale = tf.math.rsqrt(variance + EPSILON)
     # Plus -mean, not minus mean: its derivative would negate a whole map before adding it up.
     return tf.nn.relu((pooled + layers.spread(-mean, x)) * layers.spread(scale, x) + beta)
 
@@ -45,7 +46,15 @@ def norm_relu(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics | None = Non
     mean = statistics[0] if statistics else tf.reduce_mean(x, AXES, keepdims=True)
     centred = x - mean
     variance = statistics[1] if statistics else tf.reduce_mean(centred**2, AXES, keepdims=True)
-    return tf.nn.relu(centred * tf.math.rsqrt(variance + BATCH_NORM_EPSILON) + beta)
+    return tf.nn.relu(centred * tf.math.rsqrt(variance + EPSILON) + beta)
+
+
+def norm_relu_pool_by(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics) -> tf.Tensor:
+    """max_pool(relu(...)) by the mean and variance of another batch, for x [..., height, width, channels].
+
+    The pool comes first, as in `norm_relu_pool`.
+    """
+    return norm_relu(layers.pool(x), beta, statistics)
 
 
 def statistics(x: tf.Tensor) -> Statistics:

@@ -1,0 +1,33 @@
+"""Instance normalisation: each channel of each image by its own mean and biased variance over rows and columns."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tf_metadrop.errors import UsageError
+from tf_metadrop.nn.normalization.batch import EPSILON
+
+FROM_SUPPORT = False
+
+
+def moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean and biased variance of each image and channel, [..., batch, 1, 1, channels].
+
+    Raises:
+      UsageError: the maps are of one pixel, which has no variance.
+    """
+    if x.shape[-3] * x.shape[-2] == 1:
+        raise UsageError("--normalization=instance has nothing to normalise in maps of 1x1 pixels: choose another one.")
+    mean = tf.reduce_mean(x, [-3, -2], keepdims=True)
+    return mean, tf.reduce_mean((x - mean) ** 2, [-3, -2], keepdims=True)
+
+
+def statistics(x: tf.Tensor) -> tuple:
+    """None: an image is normalised by itself alone."""
+    return ()
+
+
+def norm_relu(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+    """relu((x - mean) / sqrt(variance + epsilon) + offset)."""
+    mean, variance = moments(x)
+    return tf.nn.relu((x - mean) * tf.math.rsqrt(variance + EPSILON) + offset)

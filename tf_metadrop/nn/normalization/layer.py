@@ -1,0 +1,22 @@
+"""Layer normalisation: each image by its mean and biased variance over rows, columns and channels."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tf_metadrop.nn.normalization.batch import EPSILON
+
+FROM_SUPPORT = False
+AXES = -3, -2, -1
+
+
+def statistics(x: tf.Tensor) -> tuple:
+    """None: an image is normalised by itself alone."""
+    return ()
+
+
+def norm_relu(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+    """relu((x - mean) / sqrt(variance + epsilon) + offset)."""
+    centred = x - tf.reduce_mean(x, AXES, keepdims=True)
+    variance = tf.reduce_mean(centred**2, AXES, keepdims=True)
+    return tf.nn.relu(centred * tf.math.rsqrt(variance + EPSILON) + offset)

@@ -1,0 +1,57 @@
+"""TaskNorm-I (Bronskill et al., https://arxiv.org/abs/2003.03284): the support's moments and the image's own.
+
+  m = A m_S + (1 - A) m_x;   v = A (v_S + (m_S - m)^2) + (1 - A) (v_x + (m_x - m)^2);   A = sigmoid(s n + o)
+
+m_S, v_S over the support images, as in support.py; m_x, v_x over one image; n support images; s and o one learned
+number each for a block, 0 at the start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from tf_metadrop.nn.normalization import batch, instance
+from tf_metadrop.nn.normalization.batch import EPSILON
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params
+
+FROM_SUPPORT = True
+
+
+def parameters(n_blocks: int) -> dict[str, tuple[int, ...]]:
+    """tasknorm/s{1..} and tasknorm/o{1..}, scalars."""
+    return {f"tasknorm/{name}{block}": () for block in range(1, n_blocks + 1) for name in "so"}
+
+
+class Block:
+    """The normalisation of one block."""
+
+    FROM_SUPPORT = True
+
+    def __init__(self, s: tf.Tensor | float, o: tf.Tensor | float):
+        self._s, self._o = s, o
+
+    def statistics(self, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """(m_S, v_S, n) of support images x."""
+        return *batch.statistics(x), tf.constant(x.shape[-4], x.dtype)
+
+    def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+        """relu((x - m) / sqrt(v + epsilon) + offset)."""
+        m_s, v_s, n = statistics or self.statistics(x)
+        m_x, v_x = instance.moments(x)
+        share = tf.sigmoid(self._s * n + self._o)
+        m = share * m_s + (1 - share) * m_x
+        v = share * (v_s + (m_s - m) ** 2) + (1 - share) * (v_x + (m_x - m) ** 2)
+        return tf.nn.relu((x - m) * tf.math.rsqrt(v + EPSILON) + offset)
+
+
+def at(params: Params, block: int) -> Block:
+    """The normalisation of block 1..."""
+    return Block(params[f"tasknorm/s{block}"], params[f"tasknorm/o{block}"])
+
+
+START = Block(0.0, 0.0)  # as every block is before training
+statistics, norm_relu = START.statistics, START.norm_relu
