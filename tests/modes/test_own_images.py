@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from tests.helpers.runs import assert_equal_arrays
@@ -119,6 +120,10 @@ def pil(x):
         lambda x: [x],
         lambda x: [pil(x)],
         lambda x: (x[..., 0],),
+        lambda x: np.moveaxis(x, -1, 0),  # channels first
+        lambda x: tf.constant(x),
+        lambda x: pil(x).resize((28, 28)).convert("RGBA"),
+        lambda x: pil(np.kron(x[..., 0], np.ones([5, 5], np.uint8))).reduce(5),
     ],
 )
 def test_one_image_is_one_image(drawings, one):
@@ -136,7 +141,9 @@ def test_images_of_no_known_form_are_refused_by_what_was_given(drawings):
         ([np.zeros([28, 28]), np.zeros([14, 14])], "x has images of different shapes"),
         (Image.new("F", (28, 28), 0.5), "x has pixels from 0.5 to 0.5, of no known scale"),
         ([], r"x has shape \(0,\)"),
-        ("cat.png", r"x has shape \(\)"),
+        (3, r"x has shape \(\)"),
+        ("cat.png", "cat.png does not exist: give the path of an image"),
+        (["cat.png"], "cat.png does not exist"),
     ]:
         with pytest.raises(UsageError, match=words):
             learner.predict(x)
@@ -216,3 +223,48 @@ def test_tensorflow_does_not_warn_of_new_shapes(drawings, caplog):
             learner.predict(drawings[0, : n + 1])
             learner.predict(drawings[0, : n + 1], transductive=True)
     assert not caplog.records
+
+
+def test_files_of_any_kind_and_size(drawings, tmp_path):
+    learner, large = adapted(drawings), np.kron(drawings[2, 3, ..., 0], np.ones([4, 4], np.uint8))
+    expected = learner.predict_proba(pil(large))
+    turned = pil(np.rot90(large)).copy()
+    exif = turned.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    clear = np.dstack([np.zeros([112, 112, 3], np.uint8), large])  # black where it is drawn, nothing elsewhere
+    files = {
+        "a.png": (pil(large), {}),
+        "b.bmp": (pil(large).convert("RGB"), {}),
+        "c.gif": (pil(large), {}),
+        "d.tiff": (Image.fromarray(large.astype(np.uint16) * 257), {}),
+        "e.png": (turned, dict(exif=exif)),
+        "f.webp": (pil(large).convert("RGB"), dict(lossless=True)),
+        "g.png": (Image.fromarray(clear, "RGBA"), {}),
+    }
+    for name, (image, options) in files.items():
+        image.save(tmp_path / name, **options)
+        found = learner.predict_proba(str(tmp_path / name), invert=name == "g.png")
+        np.testing.assert_allclose(found, expected, atol=2e-3, err_msg=name)
+    together = learner.predict_proba([tmp_path / "a.png", pil(large), str(tmp_path / "e.png")])
+    np.testing.assert_allclose(together, np.repeat(expected, 3, 0), atol=1e-5)
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(UsageError, match="text.png is not a readable image"):
+        learner.predict(tmp_path / "text.png")
+
+
+def test_pytorch_s_tensors(drawings):
+    torch = pytest.importorskip("torch")
+    learner = adapted(drawings)
+    x = torch.tensor(np.moveaxis(drawings[:3, 3], -1, 1) / np.float32(255), requires_grad=True)
+    np.testing.assert_allclose(learner.predict_proba(x), learner.predict_proba(drawings[:3, 3]), atol=1e-5)
+
+
+def test_what_is_none_of_these(drawings):
+    learner, query = adapted(drawings), drawings[:5, 1]
+    likeliest, labels = learner.predict_proba(query).max(1), learner.predict(query)
+    limit = float(np.sort(likeliest)[2])
+    found = learner.predict(query, reject_below=limit)
+    assert [label is None for label in found] == (likeliest < limit).tolist() and sum(likeliest < limit) == 2
+    assert all(one in (None, other) for one, other in zip(found, labels, strict=True))
+    with pytest.raises(UsageError, match="reject_below=60 is no probability"):
+        learner.predict(query, reject_below=60)

@@ -30,6 +30,8 @@ SUBCOMMANDS = {
     "data": Subcommand("get_data", "get a data set ready: train.npy, val.npy and test.npy"),
     "train": Subcommand("main", "meta-train: MAML, Meta-dropout and others", ("--mode=meta_train",)),
     "test": Subcommand("main", "meta-test a trained model: accuracy with its interval", ("--mode=meta_test",)),
+    "adapt": Subcommand("adapt", "adapt a trained model to your own classes: a folder of images for each"),
+    "predict": Subcommand("predict", "classify your own images, each by itself"),
     "attack": Subcommand("main", "accuracy under adversarial attacks", ("--mode=attack",)),
     "export": Subcommand("main", "features along the inner loop, for figures", ("--mode=export",)),
     "export_tf1": Subcommand("export_tf1", "the weights of a run as the TF1 program restores them"),

@@ -1,11 +1,19 @@
-"""Pillow's images, whatever their bit depth, as 8 bits a channel."""
+"""Pillow's images, whatever their bit depth and size, as a data set has them."""
 
 from __future__ import annotations
 
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tf_metadrop.errors import UsageError
+from tf_metadrop.util import paths
+
+if TYPE_CHECKING:
+    from tf_metadrop.data.spec import DatasetSpec
 
 WHITE_16 = 65535
 
@@ -27,3 +35,40 @@ def converted(image: Image.Image, mode: str, name: str) -> Image.Image:
     if image.mode.startswith("I;16") or high > 255:  # mode I holds 16-bit files too, and 8-bit numbers
         pixels = np.rint(pixels / (WHITE_16 / 255))
     return Image.fromarray(pixels.astype(np.uint8)).convert(mode)
+
+
+def read(source: str | os.PathLike, spec: DatasetSpec) -> np.ndarray:
+    """The image in a file, as `fitted` gives it.
+
+    Raises:
+      UsageError: it is missing, or no image that Pillow can read.
+    """
+    path = paths.path(source)
+    try:
+        with Image.open(path) as image:
+            return fitted(image, spec, str(path))
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist: give the path of an image.") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UsageError(f"{path} is not a readable image ({error}): give another one.") from error
+
+
+def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
+    """An image as the data set has them: uint8 [height, width, channels].
+
+    Turned as its EXIF data says, transparent parts on white, and where it has another size resized, by Pillow's Lanczos
+    filter as the data set was.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = converted(image, "L" if spec.channels == 1 else "RGB", name)
+    if image.size != (spec.width, spec.height):
+        image = image.resize((spec.width, spec.height), Image.Resampling.LANCZOS)
+    return np.asarray(image).reshape(spec.image_shape)
+
+
+def is_path(x: object) -> bool:
+    """Whether this is the path of a file."""
+    return isinstance(x, (str, pathlib.PurePath))

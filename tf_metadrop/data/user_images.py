@@ -22,9 +22,10 @@ def batch(x: Any, spec: DatasetSpec, name: str, invert: Invert = False) -> np.nd
     """Images [n, height, width, channels], float32 in [0, 1].
 
     Args:
-      x: n images or a single one: an array [n, height, width, channels] or [height, width, channels], without the last
-        axis where there is one channel; a PIL image; or a list of these. uint8 of 0..255 (or 0/1 ink), or floats in
-        [0, 1].
+      x: n images or a single one: an array (of NumPy, TensorFlow, PyTorch ...) [n, height, width, channels] or [height,
+        width, channels], also with the channels before height, and without that axis where there is one; the path of a
+        file or a PIL image, which are resized and converted as the data set was; or a list of these. uint8 of 0..255
+        (or 0/1 ink), or floats in [0, 1].
       spec: gives height, width and channels.
       name: of the argument, for messages.
       invert: True: every image is inverted (1 - x); "auto": each that is more bright than dark, of drawings alone.
@@ -57,26 +58,35 @@ def batch(x: Any, spec: DatasetSpec, name: str, invert: Invert = False) -> np.nd
 
 def stacked(x: Any, spec: DatasetSpec, name: str) -> np.ndarray:
     """x as an array [n, height, width, channels], of whatever dtype it has."""
-
-    def pixels(image: Any) -> np.ndarray:
-        is_pil = hasattr(image, "convert")
-        return np.asarray(pictures.converted(image, "L" if spec.channels == 1 else "RGB", name) if is_pil else image)
-
-    if isinstance(x, Sequence) and not isinstance(x, str):
-        x = [pixels(image) for image in x]
+    if isinstance(x, Sequence) and not pictures.is_path(x):
+        x = [array_of(image, spec, name) for image in x]
         shapes = {image.shape for image in x}
         if len(shapes) > 1:
             raise UsageError(f"{name} has images of different shapes ({', '.join(map(str, shapes))}): make them equal.")
-    given = pixels(x)
+    given = array_of(x, spec, name)
     x, shape = given, spec.image_shape
     if x.shape[-2:] == shape[:2] and shape[2] == 1 and x.ndim in (2, 3):
         x = x[..., np.newaxis]
+    channels_first = shape[2], *shape[:2]
+    if x.shape[-3:] == channels_first and channels_first != shape:
+        x = np.moveaxis(x, -3, -1)
     if x.shape == shape:
         x = x[np.newaxis]
     if x.ndim != 4 or x.shape[1:] != shape or not len(x):
         wanted = ", ".join(map(str, shape))
         raise UsageError(f"{name} has shape {given.shape}: give [n, {wanted}], or one image [{wanted}].")
     return x
+
+
+def array_of(x: Any, spec: DatasetSpec, name: str) -> np.ndarray:
+    """A path, an image of Pillow's, or whatever NumPy takes for an array, as one."""
+    if pictures.is_path(x):
+        return pictures.read(x, spec)
+    if hasattr(x, "convert"):
+        return pictures.fitted(x, spec, name)
+    if hasattr(x, "detach"):  # PyTorch's, maybe on a GPU or with a gradient
+        x = x.detach().cpu()
+    return np.asarray(x)
 
 
 def numbers(x: np.ndarray, name: str) -> np.ndarray:

@@ -137,8 +137,8 @@ class MetaLearner:
         loss and statistics are then those of equal classes.
 
         Args:
-          support_x: images, [n, height, width, channels] or a list of them, also of PIL's; uint8 of 0..255, or floats
-            in [0, 1]. For omniglot and strokes ink is 1. See `data.user_images.batch`.
+          support_x: images: an array [n, height, width, channels], or a list of arrays, PIL images or paths; uint8 of
+            0..255, or floats in [0, 1]. For omniglot and strokes ink is 1. See `data.user_images.batch`.
           support_y: n labels, at most `way` different ones: numbers, texts or whatever else a dict has as keys.
           invert: True for images with ink 0 on paper 1; "auto" for each that looks so.
         Raises:
@@ -214,8 +214,21 @@ class MetaLearner:
             found.append(self._logits(self._adapted, some, self._statistics)[: len(part)])
         return tf.nn.softmax(tf.concat(found, 0)).numpy()
 
-    def predict(self, x: Any, transductive: bool = False, invert: Invert = False) -> np.ndarray:
-        """The labels [n] of images, among those given to `adapt`; arguments as for `predict_proba`."""
-        best = np.argmax(self.predict_proba(x, transductive, invert), axis=-1)
+    def predict(
+        self, x: Any, transductive: bool = False, invert: Invert = False, reject_below: float | None = None
+    ) -> np.ndarray:
+        """The labels [n] of images, among those given to `adapt`; arguments as for `predict_proba`.
+
+        Args:
+          reject_below: a probability; where the likeliest class has less there is None in the place of a label.
+        """
+        probabilities = self.predict_proba(x, transductive, invert)
         assert self.classes is not None  # since `adapt`
-        return self.classes[best]
+        labels = self.classes[np.argmax(probabilities, axis=-1)]
+        if reject_below is None:
+            return labels
+        if not 0 <= reject_below <= 1:
+            raise UsageError(f"reject_below={reject_below} is no probability: give a number from 0 to 1.")
+        labels = labels.astype(object)
+        labels[probabilities.max(axis=-1) < reject_below] = None
+        return labels

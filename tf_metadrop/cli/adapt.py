@@ -1,0 +1,88 @@
+"""Adapts a trained model to your own classes: a folder of images for each, a few in each.
+
+metadrop adapt --savedir S --support FOLDER --out classifier
+metadrop predict classifier IMAGES...
+
+FOLDER holds a folder for each class, named by it, with images of any kind that Pillow reads.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+
+from tf_metadrop.cli import program
+from tf_metadrop.data import DATASETS, layouts
+from tf_metadrop.data.user_images import Invert
+from tf_metadrop.errors import UsageError
+from tf_metadrop.util import environment, paths
+from tf_metadrop.util.quiet import importing_tensorflow
+
+SETTINGS = {"n_steps": int, "inner_lr": float, "n_test_mc_samp": int, "seed": int, "weights": str}
+SAMPLES = 10  # of the noise, where there is any
+INVERT = {"auto": "auto", "yes": True, "no": False}
+INVERT_HELP = "whether images are inverted; default: drawings that look so (ink must be bright on dark), no photographs"
+
+
+def images_by_class(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
+    """The images in the folder of each class, hidden files left out.
+
+    Raises:
+      UsageError: there are fewer than two classes, one has no image, or two differ in case alone.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"--support={folder} is not a folder: give one with a folder of images for each class.")
+    found = {each.name: layouts.files(each) for each in layouts.folders(folder)}
+    if len(found) < 2:
+        raise UsageError(
+            f"--support={folder} has {len(found)} folders: give one with a folder of images for each of two classes or "
+            "more."
+        )
+    for name, files in found.items():
+        if not files:
+            raise UsageError(f"{folder / name} has no images: put some there, or remove it.")
+        if twins := [other for other in found if other != name and other.casefold() == name.casefold()]:
+            raise UsageError(f"{folder} has the classes {name} and {twins[0]}, which differ in case alone: rename one.")
+    return found
+
+
+def inversion(given: str | None, dataset: str) -> Invert:
+    """What --invert means; where it is not given, drawings that are dark on bright are inverted."""
+    return INVERT[given or ("auto" if DATASETS[dataset].drawings else "no")]
+
+
+def adapt(args: argparse.Namespace) -> None:
+    """Adapts and writes."""
+    if args.out.exists() and not args.overwrite:
+        raise UsageError(f"--out={args.out} exists: give another folder, or --overwrite if it is a classifier.")
+    classes = images_by_class(args.support)
+    environment.before_tensorflow(-1)
+    with importing_tensorflow():
+        from tf_metadrop.methods import noise
+        from tf_metadrop.modes.learner import MetaLearner
+    settings = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
+    learner = MetaLearner.load(args.savedir, **settings)
+    if args.n_test_mc_samp is None and noise.sampled(learner.config.noise_name):
+        learner.config = dataclasses.replace(learner.config, n_test_mc_samp=SAMPLES)
+    files = [file for of_class in classes.values() for file in of_class]
+    labels = [name for name, of_class in classes.items() for _ in of_class]
+    learner.adapt(files, labels, invert=inversion(args.invert, learner.config.dataset))
+    learner.save(args.out, overwrite=args.overwrite)
+    counts = ", ".join(f"{name} {len(of_class)}" for name, of_class in classes.items())
+    print(
+        f"adapted to {len(classes)} classes ({counts}); wrote {args.out}. Next: metadrop predict {args.out} IMAGES..."
+    )
+
+
+def main(argv: list[str]) -> int:
+    """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser.add_argument("--savedir", type=paths.path, required=True, help="a trained run")
+    parser.add_argument("--support", type=paths.path, required=True, help="folder with a folder of images per class")
+    parser.add_argument("--out", type=paths.path, default=paths.path("classifier"), help="folder of the classifier")
+    parser.add_argument("--overwrite", action="store_true", help="replace the classifier that is there")
+    parser.add_argument("--invert", choices=INVERT, help=INVERT_HELP)
+    for name, kind in SETTINGS.items():
+        parser.add_argument(f"--{name}", type=kind, help="as of metadrop test; default: the run's")
+    args = parser.parse_args(argv[1:])
+    return program.guard(argv[0], lambda: adapt(args))

@@ -1,0 +1,114 @@
+"""Classifies images, each by itself, with what `metadrop adapt` wrote.
+
+metadrop predict classifier IMAGES... [--csv F] [--html F] [--reject_below 0.6]
+
+IMAGES are files, or folders of them. Prints file, class and probability; --html makes a contact sheet.
+"""
+
+import argparse
+import base64
+import csv
+import io
+import pathlib
+
+from tf_metadrop.cli import program
+from tf_metadrop.cli.adapt import INVERT, INVERT_HELP, inversion
+from tf_metadrop.data import layouts
+from tf_metadrop.errors import UsageError
+from tf_metadrop.util import environment, paths
+from tf_metadrop.util.progress import progress
+from tf_metadrop.util.quiet import importing_tensorflow
+
+COLUMNS = "file", "class", "probability"
+SIDE = 128  # pixels of a picture on the contact sheet
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
+<meta name="viewport" content="width=device-width">
+<style>body { font: 14px sans-serif; margin: 1em } main { display: flex; flex-wrap: wrap; gap: 1em }
+figure { margin: 0; width: {{ side }}px } img { max-width: 100%; display: block; margin: auto }
+figcaption { overflow-wrap: anywhere } small { color: #555 }</style></head>
+<body><h1>{{ title }}</h1><main>
+{% for row in rows %}<figure><img alt="" src="data:image/png;base64,{{ row.picture }}">
+<figcaption><b>{{ row.label }}</b> {{ "%.2f"|format(row.probability) }}<br><small>{{ row.file }}</small></figcaption>
+</figure>
+{% endfor %}</main></body></html>
+"""
+NONE = "none of these"
+
+
+def files_of(given: list[pathlib.Path]) -> list[pathlib.Path]:
+    """The files that are named, and those in the folders that are."""
+    found = []
+    for path in given:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist: give images, or folders of them.")
+        found += layouts.files(path) if path.is_dir() else [path]
+    if not found:
+        raise UsageError(f"{given[0]} holds no images: give images, or folders of them.")
+    return found
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Classifies, prints and writes."""
+    files = files_of(args.images)
+    if not 0 <= args.reject_below <= 1:
+        raise UsageError(f"--reject_below={args.reject_below} is no probability: give a number from 0 to 1.")
+    environment.before_tensorflow(-1)
+    with importing_tensorflow():
+        from tf_metadrop.modes.learner import MetaLearner
+    learner = MetaLearner.load(args.classifier)
+    if learner.classes is None:
+        raise UsageError(f"{args.classifier} was not adapted to any classes: give what `metadrop adapt` wrote.")
+    invert, rows = inversion(args.invert, learner.config.dataset), []
+    for file in progress(files, "image"):
+        probabilities = learner.predict_proba(file, invert=invert)[0]
+        likely = learner.classes[probabilities.argmax()] if probabilities.max() >= args.reject_below else NONE
+        rows.append(dict(zip(COLUMNS, (str(file), str(likely), float(probabilities.max())), strict=True)))
+    for row in rows:
+        print(f"{row['file']}  {row['class']}  {row['probability']:.3f}")
+    if args.csv:
+        text = io.StringIO()
+        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows({**row, "probability": f"{row['probability']:.6f}"} for row in rows)
+        args.csv.write_text(text.getvalue(), encoding="utf-8")
+    if args.html:
+        args.html.write_text(page(args.classifier, rows), encoding="utf-8")
+
+
+def page(classifier: pathlib.Path, rows: list[dict]) -> str:
+    """The contact sheet."""
+    import jinja2
+
+    pictured = [
+        dict(picture=thumbnail(row["file"]), label=row["class"], probability=row["probability"], file=row["file"])
+        for row in rows
+    ]
+    template = jinja2.Environment(autoescape=True).from_string(PAGE)
+    return template.render(title=f"{classifier.name}: {len(rows)} images", rows=pictured, side=SIDE)
+
+
+def thumbnail(file: str) -> str:
+    """A small PNG of a file, in base64."""
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as image:
+        small = ImageOps.exif_transpose(image).convert("RGBA")
+    small.thumbnail((SIDE, SIDE))
+    content = io.BytesIO()
+    small.save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()
+
+
+def main(argv: list[str]) -> int:
+    """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser.add_argument("classifier", type=paths.path, help="folder that `metadrop adapt` wrote")
+    parser.add_argument("images", type=paths.path, nargs="+", metavar="IMAGES", help="files, or folders of them")
+    parser.add_argument("--csv", type=paths.path, help="file for a table")
+    parser.add_argument("--html", type=paths.path, help="file for a contact sheet")
+    parser.add_argument("--invert", choices=INVERT, help=INVERT_HELP)
+    parser.add_argument("--reject_below", type=float, default=0.0, help=f"probability below which it is {NONE!r}")
+    args = parser.parse_args(argv[1:])
+    return program.guard(argv[0], lambda: predict(args))
