@@ -19,7 +19,7 @@ from tf_metadrop.util.quiet import importing_tensorflow
 
 SETTINGS = {"n_steps": int, "inner_lr": float, "n_test_mc_samp": int, "seed": int, "weights": str}
 SAMPLES = 10  # of the noise, where there is any
-INVERT = {"auto": "auto", "yes": True, "no": False}
+INVERT: dict[str, Invert] = {"auto": "auto", "yes": True, "no": False}
 INVERT_HELP = "whether images are inverted; default: drawings that look so (ink must be bright on dark), no photographs"
 
 
@@ -68,9 +68,8 @@ def adapt(args: argparse.Namespace) -> None:
     learner.adapt(files, labels, invert=inversion(args.invert, learner.config.dataset))
     learner.save(args.out, overwrite=args.overwrite)
     counts = ", ".join(f"{name} {len(of_class)}" for name, of_class in classes.items())
-    print(
-        f"adapted to {len(classes)} classes ({counts}); wrote {args.out}. Next: metadrop predict {args.out} IMAGES..."
-    )
+    print(f"adapted to {len(classes)} classes ({counts}); wrote {args.out}.")
+    print(f"Next: metadrop predict {args.out} IMAGES...")
 
 
 def main(argv: list[str]) -> int:
