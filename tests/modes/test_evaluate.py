@@ -131,7 +131,10 @@ def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("run", "advice"),
     [
-        ({"images": "a377a03f56302d3b"}, "by `python get_data.py --dataset omniglot --split vinyals`, and give"),
+        (
+            {"images": "a377a03f56302d3b"},
+            "by `python get_data.py --dataset omniglot --split vinyals --data_dir NEW`, a",
+        ),
         ({"images": "5fec14c77b538899"}, "by `python get_data.py --dataset omniglot --split random --preparation orig"),
         (
             {"images": "0123456789abcdef", "data_dir": "mine"},
@@ -149,7 +152,7 @@ def test_the_committed_weights_name_their_split(tmp_path):
     folders = sorted((ROOT / "checkpoints" / "trained").glob("*/*"))
     for folder in folders:
         _, run = checkpoint.load_params(folder)
-        with pytest.raises(UsageError, match="`python get_data.py --dataset omniglot --split vinyals`"):
+        with pytest.raises(UsageError, match="`python get_data.py --dataset omniglot --split vinyals --data_dir NEW`"):
             need_images(folder, run, Config(data_dir=str(tmp_path)))
         assert run["iteration"] > 1000
     assert len(folders) >= 8

@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.runs import arrays, assert_equal_arrays, call
 from tf_metadrop import Config, UsageError, attack_model, export_features, meta_test, meta_train
 from tf_metadrop.analysis import paired, tables
-from tf_metadrop.cli import main
+from tf_metadrop.cli import compare, main
 from tf_metadrop.figures import curves
 from tf_metadrop.runs import finished, record, tf1_checkpoint, train_log
 
@@ -98,6 +98,9 @@ def test_one_task_has_no_interval(whole, capsys):
     page = tables.accuracy_rows(finished.find([whole]), lambda method: True)
     assert any("(one task: no interval)" in row["ours"] for row in page)
     assert paired.shown(np.ones([2, 1])) == "no"  # nothing is shown by one task
+    two = [f"--tf1_savedir={whole}", f"--savedir={whole}", "--n_test_iters=1", "--metabatch=1", "--way=2"]
+    assert compare.main(["compare", *two]) == 0
+    assert "accuracy in per cent" in (out := capsys.readouterr().out) and "(one task: no interval)" in out
 
 
 def test_the_time_left_leaves_out_what_the_first_iteration_compiles(tmp_path, monkeypatch, capsys):

@@ -94,6 +94,7 @@ def test_inverted_images_are_noticed(drawings):
         np.testing.assert_allclose(learner.predict_proba(inverted(query), invert=True), expected, atol=1e-5)
         np.testing.assert_allclose(learner.predict_proba(inverted(query), invert="auto"), expected, atol=1e-5)
         learner.predict(np.zeros([28, 28]))  # blank paper
+        np.testing.assert_allclose(learner.predict_proba(inverted(query), invert=np.True_), expected, atol=1e-5)
     with pytest.raises(UsageError, match="invert='yes' is not known"):
         learner.predict(query, invert="yes")
     photographs = MetaLearner(Config(dataset="mimgnet", way=2, n_steps=1))
@@ -142,6 +143,7 @@ def test_images_of_no_known_form_are_refused_by_what_was_given(drawings):
         (Image.new("F", (28, 28), 0.5), "x has pixels from 0.5 to 0.5, of no known scale"),
         ([], r"x has shape \(0,\)"),
         (3, r"x has shape \(\)"),
+        ([[np.zeros([28, 28]), np.zeros([28, 27])], [np.zeros([28, 28])]], "x holds no arrays of one shape"),
         ("cat.png", "cat.png does not exist: give the path of an image"),
         (["cat.png"], "cat.png does not exist"),
     ]:
@@ -179,7 +181,15 @@ def test_a_learner_that_was_not_adapted_is_kept_too(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "labels", [[3, 1, 2, 0, 4], ["a", "é", "c", "日", "e"], [1, "b", None, 2.5, True], np.arange(5, dtype=np.uint8)]
+    "labels",
+    [
+        [3, 1, 2, 0, 4],
+        ["a", "é", "c", "日", "e"],
+        [1, "b", None, 2.5, True],
+        np.arange(5, dtype=np.uint8),
+        list(np.arange(5)),
+        list(np.array(list("abcde"))),
+    ],
 )
 def test_labels_are_kept(drawings, labels, tmp_path):
     learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=1)).adapt(drawings[:5, 0], labels)
@@ -198,6 +208,11 @@ def test_a_broken_or_foreign_classifier_is_refused(drawings, tmp_path):
     (tmp_path / "thesis" / "chapter.tex").write_text("x")
     with pytest.raises(UsageError, match="thesis exists"):
         learner.save(tmp_path / "thesis", overwrite=True)
+    (folder / "table.csv").write_text("mine")
+    with pytest.raises(UsageError, match="where it holds a classifier and nothing else"):
+        learner.save(folder, overwrite=True)
+    assert (folder / "table.csv").read_text() == "mine"
+    (folder / "table.csv").unlink()
     with pytest.raises(UsageError, match=r"the label \('a', 1\) cannot be written"):
         learner.adapt(drawings[:2, 0], [("a", 1), ("b", 1)]).save(tmp_path / "d")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "thesis"]  # nothing half written
@@ -207,6 +222,7 @@ def test_a_broken_or_foreign_classifier_is_refused(drawings, tmp_path):
         (dict(text=text[:50]), "holds no readable classifier"),
         (dict(text=text.replace('"format": 1', '"format": 2')), "of format 2, this version reads 1"),
         (dict(text="{}"), "it lacks 'format'"),
+        (dict(text=text.replace('"way"', '"new_setting"')), "is of a version that has --new_setting"),
     ]:
         (folder / "classifier.npz").write_bytes(broken.get("arrays", arrays))
         (folder / "classifier.json").write_text(broken.get("text", text))
@@ -254,6 +270,9 @@ def test_files_of_any_kind_and_size(drawings, tmp_path):
 
 def test_pytorch_s_tensors(drawings):
     torch = pytest.importorskip("torch")
+    learner = adapted(drawings)
+    again = learner.adapt(drawings[:2, 0].repeat(2, 0), list(torch.tensor([7, 7, 5, 5])))
+    assert again.classes.tolist() == [5, 7]
     learner = adapted(drawings)
     x = torch.tensor(np.moveaxis(drawings[:3, 3], -1, 1) / np.float32(255), requires_grad=True)
     np.testing.assert_allclose(learner.predict_proba(x), learner.predict_proba(drawings[:3, 3]), atol=1e-5)

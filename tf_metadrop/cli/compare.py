@@ -18,6 +18,7 @@ from tf_metadrop.config import absl_flags
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import curves
 from tf_metadrop.util import environment, paths
+from tf_metadrop.util.interval import plus_minus
 from tf_metadrop.util.quiet import importing_tensorflow
 
 
@@ -46,7 +47,7 @@ def act(values: flags.FlagValues) -> None:
     summary = compare.summary(tested, names)
     for name, of_model in summary["models"].items():
         accuracy, half, cent = of_model.values()
-        print(f"{name}: accuracy {accuracy:.2f} +- {half:.2f} %, cent {cent:.4f}")
+        print(f"{name}: accuracy in per cent {plus_minus(accuracy, half, sign='+-')}, cent {cent:.4f}")
     print(f"mean absolute difference of the query logits: {tested.logit_difference:.4g}; ", end="")
     print(f"same class for {100 * tested.agreement:.1f} % of the query images")
     out = paths.path(values.out) if values.out else settings.directory / "plot"

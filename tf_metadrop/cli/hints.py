@@ -15,7 +15,7 @@ OTHERS = {  # what other few-shot programs call our flags
     "epochs": "n_train_iters", "iterations": "n_train_iters", "metatrain_iterations": "n_train_iters",
     "gpu": "gpu_id", "k_shot": "shot", "k_query": "query", "n_way": "way", "num_classes": "way", "logdir": "savedir",
     "output": "savedir", "output_dir": "savedir", "log_dir": "savedir", "num_updates": "n_steps",
-    "update_lr": "inner_lr", "optimizer": "meta_optimizer", "outer_lr": "meta_lr", "first_order": "second_order",
+    "update_lr": "inner_lr", "optimizer": "meta_optimizer", "outer_lr": "meta_lr", "first_order": "second_order=first",
 }  # fmt: skip
 
 
@@ -25,7 +25,10 @@ def of_flag(name: str, values: flags.FlagValues) -> str:
     plain = name.replace("-", "_")
     parts = [flag for flag in known if re.search(rf"(^|_){re.escape(plain)}s?(_|$)", flag)]
     named = OTHERS.get(plain.lower())
-    likely = [named] if named in known else parts or difflib.get_close_matches(plain, known, 3)
+    negated = plain.removeprefix("no_").removeprefix("no")
+    if plain.startswith("no") and negated in values and values[negated].boolean:
+        return f"--{name} is not a flag: give --no{negated} if you mean that; see --help."
+    likely = [named] if named and named.split("=")[0] in known else parts or difflib.get_close_matches(plain, known, 3)
     if likely and (plain != name or not plain.islower()) and plain.lower() in known:
         likely = [plain.lower()]
     meant = f"give {' or '.join(f'--{flag}' for flag in sorted(likely))} if you mean that; " if likely else ""
@@ -50,13 +53,14 @@ def of_word(word: str, arguments: Sequence[str], values: flags.FlagValues) -> st
     if word[:1] in "\u2010\u2011\u2012\u2013\u2014\u2212":
         return f"{word!r} begins with a dash that is not a hyphen (-), as copied from a page: type it anew."
     for flag in "mode", "dataset":  # as TF1 programs' users may type them
-        if flag in values and word in words_of(values[flag].help):
+        if flag in values and word in choices_of(values[flag].help):
             return f"{word!r} is not a flag: give --{flag}={word} if you mean that."
     if "savedir" in values and pathlib.Path(word).expanduser().is_dir():
         return f"{word!r} is not a flag: give --savedir={word} if you mean that."
     return f"{word!r} is not a flag: give every value as --flag=value (see --help)."
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a flag's help, among them its choices."""
-    return re.findall(r"\w+", text)
+def choices_of(text: str) -> list[str]:
+    """The choices that stand in brackets at the end of a flag's help."""
+    listed = re.search(r"\(([\w| ]+)\)$", text)
+    return listed[1].split(" | ") if listed else []

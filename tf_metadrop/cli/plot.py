@@ -131,7 +131,9 @@ def draw_noise(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
     environment.before_tensorflow(-1)  # a few small images
     with importing_tensorflow():
         import tensorflow  # noqa: F401
-    settings = config.Config(mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed)
+    settings = config.Config(
+        mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed, other_images=True
+    )  # nothing is measured
     given = {"data_dir"} if values["data_dir"].present else set()  # else the run's own
     paths = noise_maps.draw(settings, {"seed", "savedir", *given})
     return Drawn(folder, paths, paths)

@@ -92,8 +92,11 @@ def thumbnail(file: str) -> str:
     """A small PNG of a file, in base64."""
     from PIL import Image, ImageOps
 
+    from tf_metadrop.data import pictures
+
     with Image.open(file) as image:
-        small = ImageOps.exif_transpose(image).convert("RGBA")
+        turned = ImageOps.exif_transpose(image)
+        small = turned.convert("RGBA") if turned.has_transparency_data else pictures.converted(turned, "RGB", file)
     small.thumbnail((SIDE, SIDE))
     content = io.BytesIO()
     small.save(content, "PNG")

@@ -43,7 +43,7 @@ def how_to_get(run: dict) -> str:
       run: its settings and, as `images`, the fingerprint of its training images if it is known.
     """
     if made := known_images.command(run.get(IMAGES)):
-        return f"build those that it was trained with by `{made}`, and give that folder as --data_dir"
+        return f"build those that it was trained with by `{made} --data_dir NEW`, and test with --data_dir=NEW"
     if IMAGES in run:
         return f"give the --data_dir that it was trained with, it was {run.get('data_dir')}"
     return "give the --data_dir that it was trained with: of another split, test classes may be among its training ones"

@@ -35,6 +35,7 @@ def batch(x: Any, spec: DatasetSpec, name: str, invert: Invert = False) -> np.nd
     """
     if invert not in (True, False, "auto"):
         raise UsageError(f'invert={invert!r} is not known: give True, False or "auto".')
+    invert = invert if invert == "auto" else bool(invert)  # NumPy's too
     images = numbers(stacked(x, spec, name), name)
     if invert is True:
         return 1 - images
@@ -79,14 +80,20 @@ def stacked(x: Any, spec: DatasetSpec, name: str) -> np.ndarray:
 
 
 def array_of(x: Any, spec: DatasetSpec, name: str) -> np.ndarray:
-    """A path, an image of Pillow's, or whatever NumPy takes for an array, as one."""
+    """A path or an image of Pillow's, float32 in [0, 1], or whatever NumPy takes for an array, as one."""
     if pictures.is_path(x):
-        return pictures.read(x, spec)
+        return pictures.read(x, spec) / np.float32(255)
     if hasattr(x, "convert"):
-        return pictures.fitted(x, spec, name)
-    if hasattr(x, "detach"):  # PyTorch's, maybe on a GPU or with a gradient
-        x = x.detach().cpu()
-    return np.asarray(x)
+        return pictures.fitted(x, spec, name) / np.float32(255)
+    try:
+        return np.asarray(on_cpu(x))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name} holds no arrays of one shape ({error}): give images of one size.") from error
+
+
+def on_cpu(x: Any) -> Any:
+    """A tensor of PyTorch's without its gradient, where NumPy can read it; anything else as it is."""
+    return x.detach().cpu() if hasattr(x, "detach") else x
 
 
 def numbers(x: np.ndarray, name: str) -> np.ndarray:
@@ -110,10 +117,11 @@ def numbered(labels: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
       UsageError: they are no labels.
     """
+    labels = on_cpu(labels)
     if hasattr(labels, "__array__") and (array := np.asarray(labels)).dtype != object:
         return np.unique(array, return_inverse=True)
     try:
-        labels = list(labels)
+        labels = [plain(label) for label in labels]
         classes = list(dict.fromkeys(labels))
     except TypeError as error:
         raise UsageError(f"support_y holds no labels ({error}): give a list of numbers or texts.") from error
@@ -124,6 +132,12 @@ def numbered(labels: Any) -> tuple[np.ndarray, np.ndarray]:
     kept = np.array(classes) if simple else np.empty(len(classes), object)
     kept[:] = classes
     return kept, np.array([place[label] for label in labels], int)
+
+
+def plain(label: Any) -> Any:
+    """A label without the array or tensor around it, which would be another key for every image."""
+    label = on_cpu(label)
+    return label.item() if hasattr(label, "item") and getattr(label, "ndim", 0) == 0 else label
 
 
 def balanced(indices: np.ndarray) -> np.ndarray:

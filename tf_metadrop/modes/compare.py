@@ -96,7 +96,9 @@ def load_like(savedir: pathlib.Path, config: Config) -> Params:
     """The weights of a savedir, if it was trained with the same dataset, way and method and can be tested the same."""
     params, run = checkpoint.load_params(savedir)
     wanted = config.as_dict()
-    if different := [name for name in identity.of_weights() if run.get(name, wanted[name]) != wanted[name]]:
+    fewer = config.way < run.get("way", config.way)
+    must = [name for name in identity.of_weights() if not (fewer and name == "way")]
+    if different := [name for name in must if run.get(name, wanted[name]) != wanted[name]]:
         theirs = ", ".join(f"--{name}={run[name]}" for name in different)
         raise UsageError(
             f"{savedir} was trained with {theirs}, {config.directory} was not: compare runs that are alike."

@@ -89,6 +89,11 @@ class MetaLearner:
         directory = paths.path(savedir)
         if adapted_model.is_one(directory):
             found = adapted_model.read(directory)
+            known = {field.name for field in dataclasses.fields(Config)}
+            if unknown := sorted(found.config.keys() - known):
+                raise UsageError(
+                    f"{directory} is of a version that has --{unknown[0]}, which this one has not: install that."
+                )
             learner = cls(dataclasses.replace(Config(**found.config), **settings), found.params)
             learner._restore(found)
             return learner
@@ -192,9 +197,9 @@ class MetaLearner:
         Args:
           x: images as for `adapt`, or a single one (then n is 1).
           transductive: False: features are normalised by the statistics of the support images, each image by itself.
-            True: by those of x itself, as the paper's evaluation does: what is predicted for an image then depends on
-            the images beside it. Give a whole query set, all classes in equal parts: of single images, or of one class,
-            most answers are wrong.
+            True: by those of x itself, as the paper's evaluation does (--normalization=batch): what is predicted for an
+            image then depends on the images beside it. Give a whole query set, all classes in equal parts: of single
+            images, or of one class, most answers are wrong.
           invert: see `adapt`.
         Raises:
           UsageError: `adapt` was not called, or these are no images for this model.

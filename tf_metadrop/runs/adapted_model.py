@@ -48,9 +48,12 @@ def write(directory: pathlib.Path, model: AdaptedModel, overwrite: bool = False)
     Raises:
       UsageError: there is something, or it cannot be written, or the classes have labels that are no numbers or texts.
     """
-    if directory.exists() and not (overwrite and is_one(directory)):
+    directory = directory.absolute()
+    ours = directory.is_dir() and {path.name for path in directory.iterdir()} <= {TEXT, ARRAYS}
+    if directory.exists() and not (overwrite and ours and is_one(directory)):
         raise UsageError(
-            f"{directory} exists: give a folder that does not, or overwrite=True where it holds a classifier."
+            f"{directory} exists: give a folder that does not, or overwrite=True where it holds a classifier and "
+            "nothing else."
         )
     arrays = {f"params/{name}": w.numpy() for name, w in model.params.items()}
     arrays |= {f"adapted/{name}": w.numpy() for name, w in (model.adapted or {}).items()}
@@ -70,9 +73,12 @@ def write(directory: pathlib.Path, model: AdaptedModel, overwrite: bool = False)
         stage.mkdir()
         checkpoint.write(stage / ARRAYS, data)
         checkpoint.write(stage / TEXT, (json.dumps(text, indent=1) + "\n").encode())
+        before = directory.with_name(f".{directory.name}.before")
+        shutil.rmtree(before, ignore_errors=True)
         if directory.exists():
-            shutil.rmtree(directory)
+            directory.rename(before)
         stage.rename(directory)
+        shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         shutil.rmtree(stage, ignore_errors=True)
         raise UsageError(f"{directory} cannot be written ({error.strerror or error}): give another folder.") from error
@@ -83,8 +89,8 @@ def as_json(classes: np.ndarray | None) -> dict[str, Any] | None:
     if classes is None:
         return None
     labels = classes.tolist()
-    if other := next((label for label in labels if not isinstance(label, PLAIN)), None):
-        raise UsageError(f"the label {other!r} cannot be written: adapt with numbers or texts as labels.")
+    if others := [label for label in labels if not isinstance(label, PLAIN)]:
+        raise UsageError(f"the label {others[0]!r} cannot be written: adapt with numbers or texts as labels.")
     return dict(dtype=classes.dtype.str if classes.dtype != object else "object", labels=labels)
 
 
