@@ -1,4 +1,4 @@
-# make quickstart   train MAML and Meta-dropout on generated strokes, meta-test both and compare (four to eight minutes)
+# make quickstart   train MAML and Meta-dropout on generated strokes, meta-test both and compare (about four minutes)
 # make lint         style, types, and which room imports which (half a minute)
 # make check        lint and the fast tests: none that are marked slow, fault, golden or nightly (under three minutes)
 # make test         lint and every test but those marked nightly (under fifteen minutes); CI runs it

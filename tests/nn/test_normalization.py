@@ -115,8 +115,8 @@ def test_the_exact_meta_gradient_is_that_of_finite_differences(name, changes):
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_tf1_makes_the_inner_backward_results_constant(name):
-    """As if the gradient by a block's features, in the inner loop, were a number: moments included."""
+def test_tf1_is_neither_exact_nor_first_order(name):
+    """It has the loss of both and a gradient of its own; that it is the right one is held for `batch` by the goldens."""
     params, task, config, method, noise = problem(name, second_order="tf1", maml=True, n_steps=1)
     exact = dataclasses.replace(config, second_order="exact")
     found, loss, _ = outer_loop.task_gradient(params, task, config, method, noise)

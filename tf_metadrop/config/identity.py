@@ -25,6 +25,13 @@ def of_weights() -> tuple[str, ...]:
     return ("dataset", "way", *names(Role.MODEL))
 
 
+def unfit(run: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Settings with which the weights of a run cannot be tested as `wanted`; with fewer classes they can."""
+    fewer = wanted["way"] < run.get("way", wanted["way"])
+    must = [name for name in of_weights() if not (fewer and name == "way")]
+    return [name for name in must if run.get(name, wanted[name]) != wanted[name]]
+
+
 def of_method() -> tuple[str, ...]:
     """Settings that a run is named after, although its test may have others."""
     return names(Role.MODEL, Role.ADAPTATION)

@@ -95,10 +95,7 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
 def load_like(savedir: pathlib.Path, config: Config) -> Params:
     """The weights of a savedir, if it was trained with the same dataset, way and method and can be tested the same."""
     params, run = checkpoint.load_params(savedir)
-    wanted = config.as_dict()
-    fewer = config.way < run.get("way", config.way)
-    must = [name for name in identity.of_weights() if not (fewer and name == "way")]
-    if different := [name for name in must if run.get(name, wanted[name]) != wanted[name]]:
+    if different := identity.unfit(run, config.as_dict()):
         theirs = ", ".join(f"--{name}={run[name]}" for name in different)
         raise UsageError(
             f"{savedir} was trained with {theirs}, {config.directory} was not: compare runs that are alike."

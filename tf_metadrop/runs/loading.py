@@ -48,10 +48,7 @@ def load_run(config: Config, given: set[str] | None) -> tuple[Config, Params, di
     if not os.access(directory, os.W_OK):  # before the work, not after it
         raise UsageError(f"{directory} cannot be written to: copy it to a folder of yours and give that as --savedir.")
     config = config.inherit(run, given)
-    ours = config.as_dict()
-    fewer = config.way < run.get("way", config.way)
-    must = [name for name in identity.of_weights() if not (fewer and name == "way")]
-    if different := [name for name in must if run.get(name, ours[name]) != ours[name]]:
+    if different := identity.unfit(run, config.as_dict()):
         theirs = ", ".join(f"--{name}={run[name]}" for name in different)
         raise UsageError(f"{directory} was trained with {theirs}: give the same here, or leave it out.")
     fitting = fitted(directory, params, run, config)
@@ -95,8 +92,10 @@ def check_images(directory: pathlib.Path, run: dict, config: Config) -> None:
     Raises:
       UsageError: --data_dir has another training split than the run's, and --other_images was not given.
     """
+    if IMAGES not in run:  # nothing to compare: the images are not read
+        return
     here = training_images(run, config.dataset, config.data_dir)
-    if here in (None, run.get(IMAGES, here)):
+    if here in (None, run[IMAGES]):
         return
     if not config.other_images:
         raise UsageError(
