@@ -12,7 +12,7 @@ from tf_metadrop.analysis import tables
 from tf_metadrop.data import fingerprint, load_split, sources
 from tf_metadrop.data.fingerprint import how_to_get
 from tf_metadrop.modes import compare, evaluate, train
-from tf_metadrop.runs import checkpoint, finished
+from tf_metadrop.runs import checkpoint, finished, loading
 from tf_metadrop.runs.loading import need_images
 from tf_metadrop.util import lock
 
@@ -156,6 +156,12 @@ def test_the_committed_weights_name_their_split(tmp_path):
             need_images(folder, run, Config(data_dir=str(tmp_path)))
         assert run["iteration"] > 1000
     assert len(folders) >= 8
+
+
+def test_no_images_are_read_where_there_is_nothing_to_compare(monkeypatch, tmp_path):
+    """A run of the TF1 program does not say what it was trained on."""
+    monkeypatch.setattr(loading, "training_images", lambda *_: pytest.fail("read"))
+    loading.check_images(tmp_path, {"dataset": "omniglot"}, Config(data_dir=str(tmp_path)))
 
 
 def test_images_of_another_size_are_not_to_be_built_again(tmp_path):

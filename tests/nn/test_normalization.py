@@ -116,7 +116,7 @@ def test_the_exact_meta_gradient_is_that_of_finite_differences(name, changes):
 
 @pytest.mark.parametrize("name", ALONE)
 def test_tf1_is_neither_exact_nor_first_order(name):
-    """It has the loss of both and a gradient of its own; that it is the right one is held for `batch` by the goldens."""
+    """It has their loss and a gradient of its own; the goldens hold it to be the right one, for `batch` alone."""
     params, task, config, method, noise = problem(name, second_order="tf1", maml=True, n_steps=1)
     exact = dataclasses.replace(config, second_order="exact")
     found, loss, _ = outer_loop.task_gradient(params, task, config, method, noise)
