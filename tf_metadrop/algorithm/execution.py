@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import sys
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -18,6 +19,10 @@ MOST_IN_FLIGHT = 4  # each takes memory
 # A pass of TensorFlow's graph optimizer that gains nothing on a CPU here and takes half a second of the first call. The
 # others stay: without "remapping" a later pass ends the process on two devices ("MergeConv2DWithBiasAdd", 2.21).
 IDLE_PASSES = ("constant_folding",)
+EMULATED = (
+    "--precision=bfloat16: this processor has no instructions for it (AVX512-BF16 or AMX) and emulates them, which is "
+    "slower than float32."
+)
 SAMPLES_AT_ONCE = 64  # tasks times noise samples, where tasks run at once
 
 
@@ -61,6 +66,8 @@ def prepare(config: Config) -> None:
         tf.config.experimental.enable_op_determinism()
         add_xla_flags("--xla_gpu_deterministic_ops=true")
     add_xla_flags(XLA_FLAGS)
+    if config.precision == "bfloat16" and not gpus and not environment.computes_bfloat16():
+        print(EMULATED, file=sys.stderr)
     tf.config.experimental.enable_tensor_float_32_execution(config.precision == "tf32")
     compile_first()
 

@@ -100,7 +100,7 @@ def through_first_maps(
     """`mean_over_samples` where all samples have mu and alpha of the first layer in common: computed once."""
     with tf.GradientTape() as tape:
         tape.watch(theta)
-        mu, alpha = method.backbone.first({**params, **theta}, x).maps()
+        mu, alpha = method.backbone.first({**params, **theta}, network.as_map(x, method)).maps()
     rest_of_network = partial(support_gradient, watched=(theta, mu), method=method._replace(first_maps=(mu, alpha)))
     (gradient, by_mu), loss = mean_over_samples(rest_of_network, (theta, mu), *samples)
     first = tape.gradient(mu, theta, by_mu, unconnected_gradients=ZERO)

@@ -186,10 +186,11 @@ class Config:
     xla: str = setting("auto", "compile whole steps by XLA; auto: on a GPU", Role.LOCAL, choices=("auto", "on", "off"))
     precision: str = setting(
         "float32",
-        "of the computation; tf32: inputs of matrix products rounded to 10 bits, on an NVIDIA GPU; float64: to compare "
-        "runs in, several times slower",
+        "of the computation; tf32: inputs of matrix products rounded to 10 bits, on an NVIDIA GPU; bfloat16: feature "
+        "maps and what convolutions take rounded to 8 bits, sums and weights in float32; float64: to compare runs in, "
+        "several times slower",
         Role.TRAINING,
-        choices=("float32", "tf32", "float64"),
+        choices=("float32", "tf32", "bfloat16", "float64"),
     )
     attack_norms: str = setting("l1,l2,linf", "norms to attack under, with commas between them", Role.LOCAL)
     attack_radii: str | None = setting(
@@ -225,6 +226,11 @@ class Config:
     def dtype(self) -> str:
         """Of weights, images and noise: what --precision asks for."""
         return "float64" if self.precision == "float64" else "float32"
+
+    @property
+    def maps_dtype(self) -> str:
+        """Of feature maps, from the images to the last layer's input."""
+        return "bfloat16" if self.precision == "bfloat16" else self.dtype
 
     @property
     def noise_name(self) -> str:

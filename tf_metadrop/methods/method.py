@@ -32,6 +32,7 @@ class Method(NamedTuple):
     meta_optimizer: meta_optimizer.MetaOptimizer  # of methods.meta_optimizer
     initial_rate: float  # where the inner loop's learned rates start, if it has any
     images: str  # name of the data set, for messages
+    maps: str | None = None  # dtype of the feature maps; None: the parameters'
     first_maps: tuple[tf.Tensor, tf.Tensor] | None = None  # (mu, alpha) of the first layer where they are known
     statistics: Statistics | None = None  # to normalise by, of another pass; None: of the pass's own batch
 
@@ -74,4 +75,5 @@ def load_method(config: Any) -> Method:
         meta_optimizer=meta_optimizer.load(config.meta_optimizer),
         initial_rate=inner_loop.initial(config),
         images=config.dataset,
+        maps=None if config.maps_dtype == config.dtype else config.maps_dtype,
     )

@@ -46,7 +46,7 @@ class Pass:
         """The layer's result, with its noise."""
         if site.first and self._method.first_maps:
             site = site._replace(given=self._method.first_maps)
-        x = self._method.noise.features(site, at_layer(self._noise, Draw.LAYER.at(site.number)))
+        x = self._method.noise.features(site, at_layer(self._noise, Draw.LAYER.at(site.number), site.h.dtype))
         return layers.constant_gradient(x) if self._constant else x
 
     def leave(self, block: Block) -> tf.Tensor:
@@ -93,6 +93,11 @@ def fitting(params: Params, method: Method, way: int, source: str) -> Params:
     return {name: params[name] for name in wanted}
 
 
+def as_map(x: tf.Tensor, method: Method) -> tf.Tensor:
+    """Images in the dtype of the feature maps."""
+    return tf.cast(x, method.maps) if method.maps else x
+
+
 def encode(
     params: Params,
     x: tf.Tensor,
@@ -110,7 +115,8 @@ def encode(
       ([batch, features], penalty).
     """
     blocks = Pass(params, method, noise, second_order, mixing)
-    f, penalty = method.regularizer.last(params, method.backbone.hidden(params, x, blocks), noise)
+    f = tf.cast(method.backbone.hidden(params, as_map(x, method), blocks), x.dtype)
+    f, penalty = method.regularizer.last(params, f, noise)
     return f, sum(blocks.penalties, penalty)
 
 
@@ -164,6 +170,6 @@ def loss(
     return cross_entropy(out, labels) + penalty, out
 
 
-def at_layer(noise: PassNoise | None, layer: int) -> Normal | None:
-    """The draws of a layer in this pass; None stays None."""
-    return None if noise is None else LayerDraws(noise, layer)
+def at_layer(noise: PassNoise | None, layer: int, dtype: tf.DType | None = None) -> Normal | None:
+    """The draws of a layer in this pass, in the dtype of what it gets; None stays None."""
+    return None if noise is None else LayerDraws(noise, layer, dtype)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextvars
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -20,22 +22,41 @@ LOG1P = (
     -0.160876229039, 0.123779956401, -0.0818804061412, 0.0410065711263, -0.0131878253768,
     0.00198669635839,
 )  # fmt: skip
+ROUGH_EXP2 = (0.999924557, 0.693136734, 0.242639479, 0.0558382829)  # of 2**x on [-1/2, 1/2]
+ROUGH_LOG1P = (0.999936822, -0.496788748, 0.305399977, -0.156029527, 0.0406634376)
 SMALLEST = 2**15  # elements; below it starting a compiled kernel, and compiling it, costs more than it saves
 
 
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` compiled by XLA where its first argument has a large static shape; nothing is differentiated."""
-    compiled = tf.function(function, jit_compile=True, autograph=False)
+def kernel(function: Callable[..., Any], down: bool = True) -> Callable[..., Any]:
+    """`function` compiled by XLA where its first argument has a large static shape; nothing is differentiated.
+
+    Of maps in bfloat16 it computes in float32.
+
+    Args:
+      down: whether its results are maps too, in bfloat16 then; sums are not.
+    """
+
+    def computed(*args: tf.Tensor) -> Any:
+        if all(arg.dtype != tf.bfloat16 for arg in args):
+            return function(*args)
+        found = function(*[tf.cast(arg, tf.float32) if arg.dtype == tf.bfloat16 else arg for arg in args])
+        low = lambda t: tf.cast(t, tf.bfloat16) if down and t.dtype == tf.float32 else t
+        return tf.nest.map_structure(low, found)
+
+    compiled = tf.function(computed, jit_compile=True, autograph=False)
 
     def call(*args: tf.Tensor) -> Any:
         if args[0].shape.num_elements() < SMALLEST:
-            return function(*args)
+            return computed(*args)
         compile_ahead(compiled, *args)
         # A tape that watched the arguments would make the compiled function return all its intermediate results.
         return compiled(*[tf.stop_gradient(arg) for arg in args])
 
     call.__doc__ = function.__doc__
     return call
+
+
+sums = partial(kernel, down=False)
 
 
 class BackgroundCompilation:
@@ -100,6 +121,51 @@ def gate(mu: tf.Tensor, a: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return mu * s, s
 
 
+def rough_exp(x: tf.Tensor) -> tf.Tensor:
+    """exp(x) for x <= 0, right to 1e-4: for results in bfloat16, whose steps are 40 times as large."""
+    x = tf.maximum(x * (1 / math.log(2)), -126)
+    whole = tf.round(x)
+    scale = tf.bitcast(tf.bitwise.left_shift(tf.cast(whole, tf.int32) + 127, 23), tf.float32)
+    return polynomial(ROUGH_EXP2, x - whole) * scale
+
+
+def rough_softplus(a: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """softplus(a) and its slope, right to 2e-4."""
+    z = rough_exp(-tf.abs(a))
+    share = 1 / (1 + z)
+    return tf.maximum(a, 0) + z * polynomial(ROUGH_LOG1P, z), tf.where(a > 0, share, z * share)
+
+
+# Of maps in bfloat16. Each result is a loop of its own, in XLA on a CPU, so none is made that could be had again.
+
+
+@kernel
+def low_gate(mu: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
+    """mu * softplus(a)."""
+    return mu * rough_softplus(a)[0]
+
+
+@kernel
+def low_gate_by_mu(a: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
+    """d * softplus(a): the gradient of sum(d * low_gate(mu, a)) by mu."""
+    return d * rough_softplus(a)[0]
+
+
+@kernel
+def low_gate_by_a(mu: tf.Tensor, a: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
+    """The same by a."""
+    return d * mu * rough_softplus(a)[1]
+
+
+@kernel
+def low_gate_by_a_gradient(
+    mu: tf.Tensor, a: tf.Tensor, d: tf.Tensor, v: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Gradients of sum(v * low_gate_by_a(mu, a, d)) by mu, a and d."""
+    slope = rough_softplus(a)[1]
+    return v * slope * d, v * slope * (1 - slope) * d * mu, v * slope * mu
+
+
 def gate_gradient(mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Gradients of sum(d * mu * softplus(a)) with respect to mu and a. The slope of softplus is 1 - exp(-s)."""
     return d * s, gate_gradient_by_a(mu, s, d)
@@ -121,21 +187,26 @@ def gate_second_gradient(
     return vs * d, d * (1 - rest) * (u + mu * v * rest), u * s + vs * mu
 
 
-@kernel
+# Sums over one axis alone: of two, XLA would write the whole map of what is to be added up, in float32.
+
+
+@sums
+def row_sums(x: tf.Tensor) -> tf.Tensor:
+    """Sum of x [batch, height, width, channels] over height: [batch, width * channels]."""
+    batch, height, width, channels = x.shape
+    return tf.reduce_sum(tf.reshape(x, [batch, height, width * channels]), 1)
+
+
+@sums
 def squared_difference_sums(x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
-    """Sum of (x - mean)**2 over height and width, [batch, channels], of x [batch, height, width, channels]."""
-    return tf.reduce_sum(tf.math.squared_difference(rows(x), mean), 1)
+    """Sum of (x - mean)**2 over width, [batch, height, channels]."""
+    return tf.reduce_sum(tf.math.squared_difference(x, mean), 2)
 
 
-@kernel
+@sums
 def product_sums(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """The same of x * y."""
-    return tf.reduce_sum(rows(x) * rows(y), 1)
-
-
-def rows(x: tf.Tensor) -> tf.Tensor:
-    """x [batch, height, width, channels] as [batch, height * width, channels]."""
-    return tf.reshape(x, [x.shape[0], -1, x.shape[-1]])
+    return tf.reduce_sum(x * y, 2)
 
 
 @kernel

@@ -1,5 +1,6 @@
 """The layers, each right to second order (docs/tf1_behaviour.md, "Traps on the way to the exact gradient")."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -8,6 +9,7 @@ import tensorflow as tf
 from tf_metadrop.nn import fused
 
 LONG = 512  # rows
+KERNEL_GRADIENT_IN_BFLOAT16 = 2000  # pixels of all images together; fewer are faster in float32
 
 Weights: TypeAlias = tuple[tf.Tensor, tf.Tensor]  # kernel and bias
 Differentiated: TypeAlias = tuple[Any, Callable[..., Any]]  # of `tf.custom_gradient`: a result, and its gradient
@@ -30,9 +32,49 @@ def convs(h: tf.Tensor, *weights: Weights) -> list[tf.Tensor]:
     """Several convolutions of one h: the result of `conv` for each (kernel, bias)."""
     if any(kernel.shape.rank == 5 for kernel, _ in weights):
         return group_convs(h, weights)
+    convolve = conv_bfloat16 if h.dtype == tf.bfloat16 else conv2d
     flat = h if h.shape.rank == 4 else tf.reshape(h, [-1, *h.shape[-3:]])
-    found = [add_bias(tf.nn.conv2d(flat, kernel, strides=1, padding="SAME"), bias) for kernel, bias in weights]
+    found = [add_bias(convolve(flat, kernel), bias) for kernel, bias in weights]
     return found if h.shape.rank == 4 else [tf.reshape(x, [*h.shape[:-1], x.shape[-1]]) for x in found]
+
+
+def conv2d(h: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """TensorFlow's."""
+    return tf.nn.conv2d(h, kernel, strides=1, padding="SAME")
+
+
+@tf.custom_gradient
+def conv_bfloat16(h: tf.Tensor, kernel: tf.Tensor) -> Differentiated:
+    """Maps h in bfloat16 by a kernel in float32, which is rounded: bfloat16 [batch, height, width, out]."""
+    x = conv2d(h, tf.cast(kernel, h.dtype))
+    return x, lambda d: (conv_by_input(d, kernel, h.shape), conv_by_kernel(h, d, kernel.shape))
+
+
+def conv_by_input(d: tf.Tensor, kernel: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
+    """The gradient of `conv_bfloat16` by h, of this shape."""
+
+    @tf.custom_gradient
+    def run(d: tf.Tensor, kernel: tf.Tensor) -> Differentiated:
+        low = tf.cast(kernel, d.dtype)
+        h = tf.compat.v1.nn.conv2d_backprop_input(shape, low, d, [1, 1, 1, 1], "SAME")
+        return h, lambda u: (conv_bfloat16(u, kernel), conv_by_kernel(u, d, kernel.shape))
+
+    return run(d, kernel)
+
+
+def conv_by_kernel(h: tf.Tensor, d: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
+    """The gradient of `conv_bfloat16` by its kernel, of this shape, in float32."""
+
+    @tf.custom_gradient
+    def run(h: tf.Tensor, d: tf.Tensor) -> Differentiated:
+        if math.prod(h.shape[:3]) < KERNEL_GRADIENT_IN_BFLOAT16:
+            args = tf.cast(h, tf.float32), tf.cast(d, tf.float32)
+        else:
+            args = h, d
+        g = tf.compat.v1.nn.conv2d_backprop_filter(args[0], shape, args[1], [1, 1, 1, 1], "SAME")
+        return tf.cast(g, tf.float32), lambda w: (conv_by_input(d, w, h.shape), conv_bfloat16(h, w))
+
+    return run(h, d)
 
 
 def group_convs(h: tf.Tensor, weights: Sequence[Weights]) -> list[tf.Tensor]:
@@ -41,13 +83,20 @@ def group_convs(h: tf.Tensor, weights: Sequence[Weights]) -> list[tf.Tensor]:
     padded = tf.pad(h, [[0, 0]] * (h.shape.rank - 3) + [[1, 1], [1, 1], [0, 0]])
     patches = [padded[..., i : i + height, j : j + width, :] for i in range(3) for j in range(3)]
     rows = tf.reshape(tf.concat(patches, -1), [groups, -1, 9 * channels])
-    own = [tf.broadcast_to(kernel, [groups, *kernel.shape[-4:]]) for kernel, _ in weights]
+    own = [tf.broadcast_to(tf.cast(kernel, h.dtype), [groups, *kernel.shape[-4:]]) for kernel, _ in weights]
     x = product(rows, tf.reshape(tf.concat(own, -1), [groups, 9 * channels, -1]))
     parts = tf.split(x, [kernel.shape[-1] for kernel in own], -1)
     return [
-        tf.reshape(part, [*h.shape[:-1], part.shape[-1]]) + spread(bias, h)
+        tf.reshape(part, [*h.shape[:-1], part.shape[-1]]) + as_map(bias, h)
         for part, (_, bias) in zip(parts, weights, strict=True)
     ]
+
+
+def as_map(bias: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
+    """`spread`, in the dtype of h; as a whole map in bfloat16, so that its gradient is added up in float32."""
+    if h.dtype == bias.dtype:
+        return spread(bias, h)
+    return tf.cast(tf.broadcast_to(spread(bias, h), [*h.shape[:-1], bias.shape[-1]]), h.dtype)
 
 
 @tf.custom_gradient
@@ -82,9 +131,9 @@ def add_bias(x: tf.Tensor, bias: tf.Tensor) -> Differentiated:
 
     def gradient(d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # Reshaped, or TensorFlow on a CPU fuses this sum into the kernel's gradient: 4 times slower in layer 1.
-        return d, channel_sum(tf.reshape(d, [d.shape[0], -1, d.shape[-1]]))
+        return d, channel_sum(d if d.dtype == tf.bfloat16 else tf.reshape(d, [d.shape[0], -1, d.shape[-1]]))
 
-    return tf.nn.bias_add(x, bias), gradient
+    return tf.nn.bias_add(x, tf.cast(bias, x.dtype)), gradient
 
 
 def dense(f: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
@@ -108,6 +157,8 @@ def softplus(x: tf.Tensor) -> Differentiated:
 @tf.custom_gradient
 def gate(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
     """mu * softplus(a), of tensors of one shape; can be differentiated twice."""
+    if mu.dtype == tf.bfloat16:
+        return fused.low_gate(mu, a), lambda d: (low_gate_by_mu(d, a), low_gate_by_a(mu, a, d))
     x, s = fused.gate(mu, a)
 
     @tf.custom_gradient
@@ -118,8 +169,22 @@ def gate(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
 
 
 @tf.custom_gradient
+def low_gate_by_mu(d: tf.Tensor, a: tf.Tensor) -> Differentiated:
+    """d * softplus(a), of maps in bfloat16."""
+    return fused.low_gate_by_mu(a, d), lambda u: (fused.low_gate_by_mu(a, u), fused.low_gate_by_a(d, a, u))
+
+
+@tf.custom_gradient
+def low_gate_by_a(mu: tf.Tensor, a: tf.Tensor, d: tf.Tensor) -> Differentiated:
+    """d * mu * sigmoid(a), of maps in bfloat16."""
+    return fused.low_gate_by_a(mu, a, d), lambda v: fused.low_gate_by_a_gradient(mu, a, d, v)
+
+
+@tf.custom_gradient
 def gate_first(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
     """`gate` for the first layer, where the inner loop needs no gradient with respect to a: it is not computed then."""
+    if mu.dtype == tf.bfloat16:
+        return fused.low_gate(mu, a), lambda d: (low_gate_by_mu(d, a), low_gate_by_a(mu, a, d))
     x, s = fused.gate(mu, a)
     return x, lambda d: (gate_by_mu(d, a, s), gate_by_a(mu, a, s, d))
 
@@ -161,9 +226,11 @@ def reshape_flat(h: tf.Tensor) -> tf.Tensor:
 
 def channel_sum(x: tf.Tensor) -> tf.Tensor:
     """Sum of x [..., batch, height, width, channels] over batch, height and width."""
-    if x.shape.rank <= 4:
-        return tf.raw_ops.BiasAddGrad(out_backprop=x)  # the fastest such sum on a CPU
-    return tf.reduce_sum(x, [-4, -3, -2])
+    if x.shape.rank > 4:
+        return tf.reduce_sum(tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x, [-4, -3, -2])
+    if x.dtype == tf.bfloat16:  # in which BiasAddGrad would add up
+        return tf.reduce_sum(tf.reshape(fused.row_sums(x), [-1, x.shape[-1]]), 0)
+    return tf.raw_ops.BiasAddGrad(out_backprop=x)  # the fastest such sum on a CPU
 
 
 @tf.custom_gradient

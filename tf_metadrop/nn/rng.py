@@ -104,14 +104,15 @@ class LayerDraws:
       noise: function (layer, shape) -> N(0, 1) of this shape.
     """
 
-    def __init__(self, noise: PassNoise, layer: int):
-        self._noise, self._layer, self._n = noise, layer, 0
+    def __init__(self, noise: PassNoise, layer: int, dtype: tf.DType | None = None):
+        self._noise, self._layer, self._dtype, self._n = noise, layer, dtype, 0
 
     def __call__(self, shape: Shape) -> tf.Tensor:
         """N(0, 1) of this shape."""
         place = self._layer + (MOST_LAYERS * (FURTHER + self._n) if self._n else 0)
         self._n += 1
-        return self._noise(place, shape)
+        drawn = self._noise(place, shape)
+        return tf.cast(drawn, self._dtype) if self._dtype else drawn
 
     def uniform(self, shape: Shape) -> tf.Tensor:
         """Uniform in [0, 1), of this shape: normal numbers' places in their distribution."""

@@ -1,6 +1,7 @@
 """What the environment says before the program has a word: it is heeded, but for what a flag says otherwise."""
 
 import os
+import pathlib
 
 from tf_metadrop.errors import UsageError
 
@@ -40,6 +41,15 @@ def visible_gpus(gpu_id: int, devices: int) -> str:
             "or unset it."
         )
     return ",".join(shown[gpu_id : gpu_id + devices])
+
+
+def computes_bfloat16() -> bool:
+    """Whether the processor has instructions for products in bfloat16; True where that cannot be known."""
+    try:
+        flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return True
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
 def threads(name: str) -> int | None:

@@ -26,7 +26,7 @@ SAMPLED, TRAINED_PHI = True, ("phi_bias",)
 def features(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
     mu = site.mu()
-    m = tf.broadcast_to(site.phi.bias, mu.shape)
+    m = tf.cast(tf.broadcast_to(site.phi.bias, mu.shape), mu.dtype)  # so that its gradient is added up in float32
     return gate(mu, m if normal is None else m + normal(mu.shape))
 
 

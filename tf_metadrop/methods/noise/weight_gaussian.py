@@ -29,7 +29,7 @@ def features(site: Site, normal: Normal | None) -> tf.Tensor:
     if normal is None:
         return site.mu()
     scale = softplus(site.phi.bias - SHIFT)
-    return site.with_noisy_kernel(lambda shape: scale * normal(shape))
+    return site.with_noisy_kernel(lambda shape: scale * tf.cast(normal(shape), scale.dtype))
 
 
 logits = features

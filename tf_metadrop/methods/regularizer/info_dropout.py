@@ -44,10 +44,10 @@ class InfoDropout(Regularizer):
         """The pooled z and beta * KL of a block."""
         z = normalization.norm_relu(block.x, block.offset)
         own = params[f"theta/info{block.number}_w"], params[f"theta/info{block.number}_b"]
-        a = LEAST + RANGE * tf.sigmoid(block.affine(block.h, *own))
+        a = LEAST + RANGE * tf.sigmoid(tf.cast(block.affine(block.h, *own), block.offset.dtype))
         kl = tf.reduce_mean(tf.reduce_sum(-tf.math.log(a / (LEAST + RANGE)), [-3, -2, -1]), -1)
         if normal is not None:
-            z = z * tf.exp(a * normal(Draw.REGULARIZER.at(block.number), a.shape))
+            z = z * tf.cast(tf.exp(a * normal(Draw.REGULARIZER.at(block.number), a.shape)), z.dtype)
         return block.end(z), self.beta * kl
 
 

@@ -50,7 +50,7 @@ class ManifoldMixup(Regularizer):
 
 def mix(x: tf.Tensor, share: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
     """share * x + (1 - share) * x[order], along the batch."""
-    share = tf.reshape(share, [*share.shape, *[1] * (x.shape.rank - share.shape.rank)])
+    share = tf.reshape(tf.cast(share, x.dtype), [*share.shape, *[1] * (x.shape.rank - share.shape.rank)])
     return share * x + (1 - share) * permute(x, order)
 
 

@@ -1,0 +1,216 @@
+"""--precision=bfloat16: what is rounded and what is not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.helpers.decisions import with_decisions
+from tests.helpers.runs import assert_equal_arrays
+from tf_metadrop import Config, UsageError, meta_test, meta_train
+from tf_metadrop.algorithm import execution
+from tf_metadrop.algorithm.outer_loop import task_gradient
+from tf_metadrop.algorithm.tasks import Task
+from tf_metadrop.methods import network
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.nn import fused, layers, rng
+from tf_metadrop.nn.normalization import batch
+from tf_metadrop.nn.params import cast
+from tf_metadrop.util import environment
+
+LOW, STEP = tf.bfloat16, 2.0**-8  # between two numbers, in parts of them
+LARGE = [300, 14, 14, 64]  # 58,800 pixels; in bfloat16 ones add up to 256 and no further
+
+
+def random(shape, seed=0):
+    return tf.cast(np.random.RandomState(seed).standard_normal(shape), LOW)
+
+
+def close(found, wanted, tolerance=2 * STEP):
+    """To so many parts of the largest."""
+    found, wanted = (np.asarray(tf.cast(t, tf.float32)) for t in (found, wanted))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
+
+
+def bias_gradient(x):
+    bias = tf.zeros([64])
+    with tf.GradientTape() as tape:
+        tape.watch(bias)
+        y = layers.add_bias(x, bias)
+    return tape.gradient(y, bias, tf.ones_like(y))
+
+
+def offset_gradient(x):
+    """Of the features' offset after the normalisation, a quarter of them."""
+    offset = tf.ones([64]) * 9
+    with tf.GradientTape() as tape:
+        tape.watch(offset)
+        y = batch.norm_relu_pool(x, offset)
+    return 4 * tape.gradient(y, offset, tf.ones_like(y))
+
+
+@pytest.mark.parametrize(
+    "total",
+    [
+        layers.channel_sum,
+        lambda x: layers.channel_sum(tf.stack([x, x]))[0],
+        lambda x: batch.channel_dot(x, x),
+        lambda x: batch.squares_sum(x, tf.zeros([64])),
+        lambda x: batch.pool_and_statistics(x)[1] * 58_800,
+        lambda x: batch.pool_and_statistics(x + 1)[1] * 29_400,
+        lambda x: batch.statistics(x)[0][0, 0] * 58_800,
+        bias_gradient,
+        offset_gradient,
+    ],
+)
+def test_every_sum_over_a_map_is_in_float32(total):
+    found = total(tf.ones(LARGE, LOW))
+    assert found.dtype == tf.float32
+    np.testing.assert_allclose(np.broadcast_to(np.asarray(found), [1, 64]), 58_800, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [[2, 6, 6, 3], [20, 14, 14, 8], [8, 28, 28, 1]])  # kernels' gradients both ways
+def test_convolutions_and_all_their_derivatives(shape):
+    """Beside float32's of the same rounded numbers."""
+    h, kernel = random(shape), tf.cast(random([3, 3, shape[-1], 5], 1), tf.float32)
+    weights = [tf.cast(random([*shape[:3], 5], 2), tf.float32), tf.cast(random(kernel.shape, 3), tf.float32)]
+
+    def derivatives(convolve, h, kernel):
+        with tf.GradientTape() as outer:
+            outer.watch([h, kernel])
+            with tf.GradientTape() as inner:
+                inner.watch([h, kernel])
+                x = convolve(h, kernel)
+                loss = tf.reduce_sum(tf.cast(x, tf.float32) ** 2 * weights[0])
+            by_h, by_kernel = inner.gradient(loss, [h, kernel])
+            total = tf.reduce_sum(tf.cast(by_h, tf.float32) ** 2) + tf.reduce_sum(by_kernel * weights[1])
+        return x, by_h, by_kernel, *outer.gradient(total, [h, kernel])
+
+    found = derivatives(layers.conv_bfloat16, h, kernel)
+    wanted = derivatives(layers.conv2d, tf.cast(h, tf.float32), kernel)
+    assert [t.dtype for t in found] == [LOW, LOW, tf.float32, LOW, tf.float32]
+    for ours, theirs in zip(found, wanted, strict=True):
+        close(ours, theirs, 4 * STEP)
+
+
+@pytest.mark.parametrize("gate", [layers.gate, layers.gate_first])
+@pytest.mark.parametrize("shape", [[3, 4, 4, 2], [8, 28, 28, 8]])  # without XLA and with it
+def test_the_gate_and_its_derivatives(gate, shape):
+    mu, a, d = random(shape), 4 * random(shape, 1), random(shape, 2)
+
+    def derivatives(gate, mu, a, d):
+        with tf.GradientTape() as outer:
+            outer.watch([mu, a, d])
+            with tf.GradientTape() as inner:
+                inner.watch([mu, a])
+                x = gate(mu, a)
+            by_mu, by_a = inner.gradient(x, [mu, a], d)
+            total = tf.reduce_sum(tf.cast(by_mu, tf.float64) ** 2) + tf.reduce_sum(tf.cast(by_a, tf.float64) ** 2)
+        return x, by_mu, by_a, *outer.gradient(total, [mu, a, d])
+
+    exact = [tf.cast(t, tf.float64) for t in (mu, a, d)]
+    found, wanted = derivatives(gate, mu, a, d), derivatives(lambda mu, a: mu * tf.math.softplus(a), *exact)
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert ours.dtype == LOW
+        close(ours, theirs, 4 * STEP)
+
+
+def test_rough_functions_are_finer_than_bfloat16():
+    x = tf.concat([tf.linspace(-200.0, 200.0, 40_001), tf.linspace(-0.01, 0.01, 101)], 0)
+    s, slope = fused.rough_softplus(x)
+    exact = np.asarray(x, np.float64)
+    wanted = np.maximum(exact, 0) + np.log1p(np.exp(-np.abs(exact)))
+    np.testing.assert_allclose(s, wanted, rtol=STEP / 16, atol=1e-37)
+    np.testing.assert_allclose(slope, 1 / (1 + np.exp(-exact)), rtol=STEP / 16, atol=1e-37)
+
+
+@pytest.mark.parametrize("size", [[2, 6, 6, 3], [8, 28, 28, 8]])
+def test_of_equal_maxima_the_first_wins_in_both_derivatives(size):
+    """In bfloat16 many are equal."""
+    x = tf.cast(np.random.RandomState(0).randint(0, 3, size), LOW)
+    pooled, place = fused.pool(x)
+    windows = np.stack([np.asarray(tf.cast(q, tf.float32)) for q in fused.quarters(x)])
+    np.testing.assert_array_equal(place, windows.argmax(0))  # NumPy's is the first
+    assert (np.diff(np.sort(windows, 0)[-2:], axis=0) == 0).mean() > 0.3
+    d, zero = random(pooled.shape, 1), tf.zeros([size[-1]])
+    put = np.asarray(tf.cast(fused.put_back(x, zero, zero, place, d), tf.float32))
+    where = np.stack([put[:, i::2, j::2] for i in (0, 1) for j in (0, 1)])
+    np.testing.assert_array_equal(where.sum(0), tf.cast(d, tf.float32))
+    np.testing.assert_array_equal((where != 0).argmax(0), windows.argmax(0))
+    np.testing.assert_array_equal(tf.cast(fused.take(x, place), tf.float32), tf.cast(pooled, tf.float32))
+
+
+SMALL = dict(dataset="strokes", way=2, shot=1, query=2, metabatch=2, n_steps=2, wandb="disabled")
+METHODS = {
+    "maml": dict(maml=True),
+    "metadrop": {},
+    "metadrop tf1": dict(second_order="tf1"),
+    "metadrop first": dict(second_order="first"),
+    "metasgd": dict(inner="metasgd"),
+    "additive": dict(noise_type="additive"),
+    "weight": dict(noise_type="weight_gaussian"),
+    "independent": dict(noise_type="independent_gaussian"),
+    "fixed": dict(noise_type="fixed_gaussian"),
+    "mixup": dict(maml=True, regularizer="manifold_mixup"),
+    "vib": dict(maml=True, regularizer="vib"),
+    "info": dict(maml=True, regularizer="info_dropout"),
+    "adversary": dict(maml=True, adv_train="inner", adv_steps=1),
+    "report": dict(noise_type="additive", noise_variant="report"),
+}
+
+
+def gradients(config):
+    """The meta-gradient of a small task in float64, and in the config's precision with the same decisions."""
+    images = np.random.RandomState(0).random_sample([14, 28, 28, 1])
+    labels = lambda n: np.eye(2)[np.arange(n) % 2]
+
+    def compute(precision):
+        c = dataclasses.replace(config, precision=precision)
+        method = load_method(c)
+        start = cast(network.initial(method, c.way, rng.key(0, rng.INITIAL_WEIGHTS)), c.dtype)
+        task = Task(*[tf.constant(part, c.dtype) for part in (images[:4], labels(4), images[4:], labels(10))])
+        noise = rng.StandardNormal(rng.key(0, rng.TRAIN), c.dtype)
+        run = with_decisions(lambda p, task: task_gradient(p, task, c, method, noise)[:2], pytest.MonkeyPatch.context)
+        return lambda given: run(start, task, given)
+
+    wanted, decisions = compute("float64")(None)
+    return compute(config.precision)(decisions)[0], wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_the_meta_gradient_of_float64(name):
+    """But for rounding: with the same decisions of ReLUs and max-pools."""
+    (found, loss), (wanted, exact) = gradients(Config(**SMALL | METHODS[name], precision="bfloat16"))
+    assert loss.dtype == tf.float32 and abs(float(loss) / float(exact) - 1) < 0.03
+    assert {g.dtype for g in found.values()} == {tf.float32}
+    ours, theirs = (np.concatenate([np.ravel(g[n]) for n in wanted]) for g in (found, wanted))
+    assert np.linalg.norm(ours - theirs) < 0.1 * np.linalg.norm(theirs)
+
+
+def test_a_run_in_bfloat16(tmp_path):
+    settings = SMALL | dict(n_train_iters=2, n_eval_batches=1, precision="bfloat16")
+    run = lambda name, **more: meta_train(Config(**settings | dict(savedir=str(tmp_path / name)) | more))
+    first = run("a")
+    assert_equal_arrays(run("b").params, first.params)  # the same bits in two runs
+    assert {w.dtype for w in first.params.values()} == {tf.float32}
+    for precision, words in (("float32", "holds a run with --precision=bfloat16"), ("tf32", "--precision=tf32")):
+        with pytest.raises(UsageError, match=words):
+            run("a", precision=precision, n_train_iters=4)
+    in_sequence, at_once = (run(name, tasks=name).params for name in ("in_sequence", "at_once"))
+    for name, w in in_sequence.items():
+        np.testing.assert_allclose(at_once[name], w, atol=5e-3, err_msg=name)  # Adam's first steps are of 1e-3
+    test = dict(n_test_iters=2, metabatch=1, n_test_mc_samp=2, savedir=str(tmp_path / "a"), wandb="disabled")
+    low, full = (meta_test(Config(**test, precision=p), {*test, "precision"}) for p in ("bfloat16", "float32"))
+    assert abs(low["cent"] - full["cent"]) < 0.1 * full["cent"]
+
+
+def test_a_processor_that_emulates_it_is_told(monkeypatch, capsys):
+    config = Config(**SMALL, precision="bfloat16")
+    monkeypatch.setattr(environment, "computes_bfloat16", lambda: True)
+    execution.prepare(config)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(environment, "computes_bfloat16", lambda: False)
+    execution.prepare(config)
+    assert "this processor has no instructions for it" in capsys.readouterr().err
