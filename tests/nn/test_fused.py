@@ -21,3 +21,14 @@ def test_pool_kernels_are_tensorflows(size):
     np.testing.assert_array_equal(fused.put_back(x, zero, zero, place, d), put)
     np.testing.assert_array_equal(fused.take(x, place), pooled)
     np.testing.assert_array_equal(fused.take(put, place), d)
+
+
+def test_a_compiled_kernel_refuses_to_be_differentiated():
+    """It has no gradient; zeros without a word would be a wrong meta-gradient."""
+    x = tf.ones([2, 64, 64, 8])
+    for function in (fused.softplus, fused.row_sums):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        with pytest.raises(LookupError, match="gradient of its own"):
+            tape.gradient(y, x)

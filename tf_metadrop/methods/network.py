@@ -11,6 +11,7 @@ from tf_metadrop.nn import layers, normalization
 from tf_metadrop.nn import params as parameters
 from tf_metadrop.nn.layers import cross_entropy
 from tf_metadrop.nn.rng import Draw, LayerDraws
+from tf_metadrop.nn.rounded import Rounded
 from tf_metadrop.nn.statistics import Keeping, Using
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Pass:
     def leave(self, block: Block) -> tf.Tensor:
         """The block's output."""
         norm: Normalization = normalization.at(self._method.normalization, self._params, block.number)
+        if self._method.maps:
+            norm = Rounded(norm)
         if self._method.statistics is not None:
             norm = Using(norm, self._method.statistics[block.number - 1])
         if self.kept is not None:
@@ -124,7 +127,7 @@ def support_statistics(params: Params, x: tf.Tensor, method: Method) -> Statisti
     """Statistics of support images x for every block, in a pass without noise: what others are normalised by."""
     blocks = Pass(params, method, None, "exact", None)
     blocks.kept = []
-    method.backbone.hidden(params, x, blocks)
+    method.backbone.hidden(params, as_map(x, method), blocks)
     return tuple(blocks.kept)
 
 

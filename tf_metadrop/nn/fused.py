@@ -27,36 +27,53 @@ ROUGH_LOG1P = (0.999936822, -0.496788748, 0.305399977, -0.156029527, 0.040663437
 SMALLEST = 2**15  # elements; below it starting a compiled kernel, and compiling it, costs more than it saves
 
 
-def kernel(function: Callable[..., Any], down: bool = True) -> Callable[..., Any]:
+def kernel(
+    function: Callable[..., Any], down: bool = True, low: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
     """`function` compiled by XLA where its first argument has a large static shape; nothing is differentiated.
 
     Of maps in bfloat16 it computes in float32.
 
     Args:
       down: whether its results are maps too, in bfloat16 then; sums are not.
+      low: what stands for it there; None: itself.
     """
 
     def computed(*args: tf.Tensor) -> Any:
         if all(arg.dtype != tf.bfloat16 for arg in args):
             return function(*args)
-        found = function(*[tf.cast(arg, tf.float32) if arg.dtype == tf.bfloat16 else arg for arg in args])
-        low = lambda t: tf.cast(t, tf.bfloat16) if down and t.dtype == tf.float32 else t
-        return tf.nest.map_structure(low, found)
+        found = (low or function)(*[tf.cast(arg, tf.float32) if arg.dtype == tf.bfloat16 else arg for arg in args])
+        as_map = lambda t: tf.cast(t, tf.bfloat16) if down and t.dtype == tf.float32 else t
+        return tf.nest.map_structure(as_map, found)
 
     compiled = tf.function(computed, jit_compile=True, autograph=False)
+
+    @tf.custom_gradient
+    def run(*args: tf.Tensor) -> Any:
+        # A tape that watched the arguments would make the compiled function return all its intermediate results.
+        return compiled(*[tf.stop_gradient(arg) for arg in args]), no_gradient
 
     def call(*args: tf.Tensor) -> Any:
         if args[0].shape.num_elements() < SMALLEST:
             return computed(*args)
         compile_ahead(compiled, *args)
-        # A tape that watched the arguments would make the compiled function return all its intermediate results.
-        return compiled(*[tf.stop_gradient(arg) for arg in args])
+        return run(*args)
 
     call.__doc__ = function.__doc__
     return call
 
 
+def no_gradient(*_: tf.Tensor) -> None:
+    """Of a compiled kernel; else one that was forgotten would be zero without a word."""
+    raise LookupError("a compiled kernel was differentiated: what calls it needs a gradient of its own")
+
+
 sums = partial(kernel, down=False)
+
+
+def exp_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`kernel` of a function with an argument `exp`: a rougher one for maps in bfloat16."""
+    return kernel(function, low=partial(function, exp=rough_exp))
 
 
 class BackgroundCompilation:
@@ -109,7 +126,21 @@ def log1p(z: tf.Tensor) -> tf.Tensor:
     return z * polynomial(LOG1P, z) if z.dtype == tf.float32 else tf.math.log1p(z)
 
 
-@kernel
+def rough_exp(x: tf.Tensor) -> tf.Tensor:
+    """exp(x) for x <= 0, right to 1e-4: for results in bfloat16, whose steps are 40 times as large."""
+    x = tf.maximum(x * (1 / math.log(2)), -126)
+    whole = tf.round(x)
+    scale = tf.bitcast(tf.bitwise.left_shift(tf.cast(whole, tf.int32) + 127, 23), tf.float32)
+    return polynomial(ROUGH_EXP2, x - whole) * scale
+
+
+def rough_softplus(a: tf.Tensor) -> tf.Tensor:
+    """`softplus`, right to 2e-4 of it."""
+    z = rough_exp(-tf.abs(a))
+    return tf.maximum(a, 0) + z * polynomial(ROUGH_LOG1P, z)
+
+
+@partial(kernel, low=rough_softplus)
 def softplus(a: tf.Tensor) -> tf.Tensor:
     """log(1 + exp(a)), in float32 right to 3e-7 absolute: enough for what a batch norm of epsilon 1e-3 will divide."""
     return tf.maximum(a, 0) + log1p(tf.exp(-tf.abs(a)))
@@ -121,68 +152,23 @@ def gate(mu: tf.Tensor, a: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return mu * s, s
 
 
-def rough_exp(x: tf.Tensor) -> tf.Tensor:
-    """exp(x) for x <= 0, right to 1e-4: for results in bfloat16, whose steps are 40 times as large."""
-    x = tf.maximum(x * (1 / math.log(2)), -126)
-    whole = tf.round(x)
-    scale = tf.bitcast(tf.bitwise.left_shift(tf.cast(whole, tf.int32) + 127, 23), tf.float32)
-    return polynomial(ROUGH_EXP2, x - whole) * scale
-
-
-def rough_softplus(a: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """softplus(a) and its slope, right to 2e-4."""
-    z = rough_exp(-tf.abs(a))
-    share = 1 / (1 + z)
-    return tf.maximum(a, 0) + z * polynomial(ROUGH_LOG1P, z), tf.where(a > 0, share, z * share)
-
-
-# Of maps in bfloat16. Each result is a loop of its own, in XLA on a CPU, so none is made that could be had again.
-
-
-@kernel
-def low_gate(mu: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
-    """mu * softplus(a)."""
-    return mu * rough_softplus(a)[0]
-
-
-@kernel
-def low_gate_by_mu(a: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
-    """d * softplus(a): the gradient of sum(d * low_gate(mu, a)) by mu."""
-    return d * rough_softplus(a)[0]
-
-
-@kernel
-def low_gate_by_a(mu: tf.Tensor, a: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
-    """The same by a."""
-    return d * mu * rough_softplus(a)[1]
-
-
-@kernel
-def low_gate_by_a_gradient(
-    mu: tf.Tensor, a: tf.Tensor, d: tf.Tensor, v: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gradients of sum(v * low_gate_by_a(mu, a, d)) by mu, a and d."""
-    slope = rough_softplus(a)[1]
-    return v * slope * d, v * slope * (1 - slope) * d * mu, v * slope * mu
-
-
 def gate_gradient(mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Gradients of sum(d * mu * softplus(a)) with respect to mu and a. The slope of softplus is 1 - exp(-s)."""
     return d * s, gate_gradient_by_a(mu, s, d)
 
 
-@kernel
-def gate_gradient_by_a(mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
+@exp_kernel
+def gate_gradient_by_a(mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor, exp: Any = tf.exp) -> tf.Tensor:
     """The second of gate_gradient's results."""
-    return d * mu * (1 - tf.exp(-s))
+    return d * mu * (1 - exp(-s))
 
 
-@kernel
+@exp_kernel
 def gate_second_gradient(
-    mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor, u: tf.Tensor, v: tf.Tensor
+    mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor, u: tf.Tensor, v: tf.Tensor, exp: Any = tf.exp
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Gradients of sum(u * d_mu + v * d_a), where d_mu, d_a = gate_gradient(mu, s, d), by mu, a and d."""
-    rest = tf.exp(-s)
+    rest = exp(-s)
     vs = v * (1 - rest)
     return vs * d, d * (1 - rest) * (u + mu * v * rest), u * s + vs * mu
 

@@ -169,8 +169,6 @@ def softplus(x: tf.Tensor) -> Differentiated:
 @tf.custom_gradient
 def gate(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
     """mu * softplus(a), of tensors of one shape; can be differentiated twice."""
-    if mu.dtype == tf.bfloat16:
-        return fused.low_gate(mu, a), lambda d: (low_gate_by_mu(d, a), low_gate_by_a(mu, a, d))
     x, s = fused.gate(mu, a)
 
     @tf.custom_gradient
@@ -181,22 +179,8 @@ def gate(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
 
 
 @tf.custom_gradient
-def low_gate_by_mu(d: tf.Tensor, a: tf.Tensor) -> Differentiated:
-    """d * softplus(a), of maps in bfloat16."""
-    return fused.low_gate_by_mu(a, d), lambda u: (fused.low_gate_by_mu(a, u), fused.low_gate_by_a(d, a, u))
-
-
-@tf.custom_gradient
-def low_gate_by_a(mu: tf.Tensor, a: tf.Tensor, d: tf.Tensor) -> Differentiated:
-    """d * mu * sigmoid(a), of maps in bfloat16."""
-    return fused.low_gate_by_a(mu, a, d), lambda v: fused.low_gate_by_a_gradient(mu, a, d, v)
-
-
-@tf.custom_gradient
 def gate_first(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
     """`gate` for the first layer, where the inner loop needs no gradient with respect to a: it is not computed then."""
-    if mu.dtype == tf.bfloat16:
-        return fused.low_gate(mu, a), lambda d: (low_gate_by_mu(d, a), low_gate_by_a(mu, a, d))
     x, s = fused.gate(mu, a)
     return x, lambda d: (gate_by_mu(d, a, s), gate_by_a(mu, a, s, d))
 
@@ -236,13 +220,25 @@ def reshape_flat(h: tf.Tensor) -> tf.Tensor:
     return tf.reshape(h, [*h.shape[:-3], h.shape[-3] * h.shape[-2] * h.shape[-1]])
 
 
+def up(x: tf.Tensor) -> tf.Tensor:
+    """Maps in bfloat16 as float32."""
+    return tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x
+
+
 def channel_sum(x: tf.Tensor) -> tf.Tensor:
     """Sum of x [..., batch, height, width, channels] over batch, height and width."""
     if x.shape.rank > 4:
-        return tf.reduce_sum(tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x, [-4, -3, -2])
-    if x.dtype == tf.bfloat16:  # in which BiasAddGrad would add up
-        return tf.reduce_sum(tf.reshape(fused.row_sums(x), [-1, x.shape[-1]]), 0)
+        return tf.reduce_sum(up(x), [-4, -3, -2])
+    if x.dtype == tf.bfloat16:
+        return channel_sum_of_bfloat16(x)
     return tf.raw_ops.BiasAddGrad(out_backprop=x)  # the fastest such sum on a CPU
+
+
+@tf.custom_gradient
+def channel_sum_of_bfloat16(x: tf.Tensor) -> Differentiated:
+    """Sum of x [batch, height, width, channels], in float32: BiasAddGrad would add up in bfloat16."""
+    total = tf.reduce_sum(tf.reshape(fused.row_sums(x), [-1, x.shape[-1]]), 0)
+    return total, lambda d: tf.cast(tf.broadcast_to(d, x.shape), x.dtype)
 
 
 @tf.custom_gradient

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import tensorflow as tf
+
 from tf_metadrop.methods.noise import metadrop
 from tf_metadrop.nn.layers import gate, softplus
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from tf_metadrop.nn.site import Site
     from tf_metadrop.nn.types import Normal
 

@@ -44,11 +44,10 @@ def norm_relu(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics | None = Non
     Args:
       statistics: mean and variance of another batch, to normalise by in the place of x's own.
     """
-    given, x = x, up(x)
     mean = statistics[0] if statistics else tf.reduce_mean(x, AXES, keepdims=True)
     centred = x - mean
     variance = statistics[1] if statistics else tf.reduce_mean(centred**2, AXES, keepdims=True)
-    return tf.cast(tf.nn.relu(centred * tf.math.rsqrt(variance + EPSILON) + beta), given.dtype)
+    return tf.nn.relu(centred * tf.math.rsqrt(variance + EPSILON) + beta)
 
 
 def norm_relu_pool_by(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics) -> tf.Tensor:
@@ -61,14 +60,8 @@ def norm_relu_pool_by(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics) -> 
 
 def statistics(x: tf.Tensor) -> Statistics:
     """Mean and biased variance by channel of each batch in x, [..., 1, 1, 1, channels]."""
-    x = up(x)
     mean = tf.reduce_mean(x, AXES, keepdims=True)
     return mean, tf.reduce_mean((x - mean) ** 2, AXES, keepdims=True)
-
-
-def up(x: tf.Tensor) -> tf.Tensor:
-    """Maps in bfloat16 as float32."""
-    return tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x
 
 
 def pool_and_statistics(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -120,11 +113,15 @@ def pool_and_affine_gradient(
 
 def channel_dot(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Sum of x * y [..., batch, height, width, channels] over batch, height and width."""
-    return layers.channel_sum(up(x) * up(y)) if x.shape.rank > 4 else tf.reduce_sum(fused.product_sums(x, y), [0, 1])
+    return (
+        layers.channel_sum(layers.up(x) * layers.up(y))
+        if x.shape.rank > 4
+        else tf.reduce_sum(fused.product_sums(x, y), [0, 1])
+    )
 
 
 def squares_sum(x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
     """Sum of (x - mean)**2 over batch, height and width, for mean [..., channels]."""
     if x.shape.rank > 4:
-        return layers.channel_sum(tf.math.squared_difference(up(x), layers.spread(mean, x)))
+        return layers.channel_sum(tf.math.squared_difference(layers.up(x), layers.spread(mean, x)))
     return tf.reduce_sum(fused.squared_difference_sums(x, mean), [0, 1])
