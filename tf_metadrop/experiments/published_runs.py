@@ -31,6 +31,7 @@ SAMPLES = 10  # of the noise in a test, where there is any that is sampled
 RELEASE_SAMPLES = 30  # in the tests of the queue, which are the 2020 release's
 QUEUE = "queue.yaml"
 NOT_SAMPLED = "maml", "deterministic"
+NORMALIZATIONS = "support", "tasknorm", "instance", "layer"  # besides batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +162,24 @@ def gradients(task: str, seed: int) -> list[Run]:
     return found
 
 
+def rounded(task: str, seed: int) -> list[Run]:
+    """MAML and Meta-dropout with feature maps in bfloat16."""
+    return [
+        Run(task, f"{noise}_{gradient}_bfloat16_seed{seed}", flags(noise, gradient, seed, "--precision=bfloat16"))
+        for gradient in ("exact", "tf1")
+        for noise in ("metadrop", "maml")
+    ]
+
+
+def normalised(task: str, seed: int) -> list[Run]:
+    """MAML and Meta-dropout with every other normalisation."""
+    return [
+        Run(task, f"{noise}_{name}_seed{seed}", flags(noise, "exact", seed, f"--normalization={name}"))
+        for name in NORMALIZATIONS
+        for noise in ("metadrop", "maml")
+    ]
+
+
 def flags(
     noise: str, gradient: str = "exact", seed: int = 0, *more: str, inner_lr: float | None = None
 ) -> tuple[str, ...]:
@@ -208,4 +227,4 @@ def all_runs() -> list[Run]:
         runs.append(Run(long, f"maml_{gradient}_lr0.05_seed0", flags("maml", gradient, inner_lr=0.05)))
     shared = flags("maml", "tf1", 0, "--episodes=shared_classes", inner_lr=0.1)  # what the release's classes change
     runs.append(Run(long, "maml_tf1_shared_classes_seed0", shared))
-    return runs
+    return runs + [run for seed in SEEDS for run in rounded(one, seed) + normalised(one, seed)]
