@@ -1,0 +1,35 @@
+"""A block's normalisation where feature maps are in bfloat16: it computes in float32."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from tf_metadrop.nn import layers
+
+if TYPE_CHECKING:
+    from tf_metadrop.nn.normalization import Normalization
+
+
+class Rounded:
+    """`normalization` of bfloat16 features, its results rounded to that; its own norm_relu_pool does so by itself."""
+
+    def __init__(self, normalization: Normalization):
+        self._normalization, self.FROM_SUPPORT = normalization, normalization.FROM_SUPPORT
+        if hasattr(normalization, "norm_relu_pool"):
+            self.norm_relu_pool = normalization.norm_relu_pool
+        if hasattr(normalization, "norm_relu_pool_by"):
+            self.norm_relu_pool_by = self._norm_relu_pool_by
+
+    def statistics(self, x: tf.Tensor) -> Any:
+        """Those of `normalization`, in float32."""
+        return self._normalization.statistics(layers.up(x))
+
+    def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+        """See `Normalization`."""
+        return tf.cast(self._normalization.norm_relu(layers.up(x), offset, statistics), x.dtype)
+
+    def _norm_relu_pool_by(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any) -> tf.Tensor:
+        normalization: Any = self._normalization
+        return tf.cast(normalization.norm_relu_pool_by(layers.up(x), offset, statistics), x.dtype)
