@@ -1,5 +1,7 @@
 """The same meta-training step here, in plain TensorFlow 2 and in plain PyTorch, measured in turn, and checked to agree.
 
+Here and in PyTorch it is measured in bfloat16 too: by --precision=bfloat16, and under torch.autocast.
+
   python -m benchmarks.peers [--rounds 3] [--iters 3] [--check_only] [--output benchmarks] [flags of main.py]
   python -m benchmarks.peers --mode=meta_test --metabatch=1 --n_test_mc_samp=30 ...    the meta-test step
 
@@ -8,6 +10,7 @@ them. Needs PyTorch (requirements-benchmarks.txt). The last line is one JSON obj
 medians and the ratios of ours to theirs; --output also puts it into PEERS.json and RESULTS.md of that folder.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -29,7 +32,9 @@ from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import environment
 
-IMPLEMENTATIONS = ("ours", "plain_tf", "plain_torch")
+CHECKED = ("ours", "plain_tf", "plain_torch")  # to compute the same, in float64
+IN_BFLOAT16 = {"ours, bfloat16": "ours", "plain_torch, autocast": "plain_torch"}  # by each one's own means
+IMPLEMENTATIONS = (*CHECKED, *IN_BFLOAT16)
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -134,10 +139,10 @@ def check(settings: Config) -> dict:
     """Largest relative difference from ours, by implementation: of loss and any gradient, or of any meta-test loss."""
     if settings.mode == "meta_test":
         ours = test_losses("ours", settings)
-        return {name: float(np.max(np.abs(test_losses(name, settings) / ours - 1))) for name in IMPLEMENTATIONS[1:]}
+        return {name: float(np.max(np.abs(test_losses(name, settings) / ours - 1))) for name in CHECKED[1:]}
     loss, ours = gradients("ours", settings)
     differences = {}
-    for name in IMPLEMENTATIONS[1:]:
+    for name in CHECKED[1:]:
         other_loss, theirs = gradients(name, settings)
         size = max(np.linalg.norm(g) for g in ours.values())
         errors = [np.linalg.norm(theirs[key] - g) / max(np.linalg.norm(g), 1e-9 * size) for key, g in ours.items()]
@@ -147,6 +152,10 @@ def check(settings: Config) -> dict:
 
 def make_call(name: str, settings: Config):
     """A function that runs one step of a plain implementation and waits for its result."""
+    if name == "plain_torch, autocast":
+        import torch
+
+        return torch.autocast("cpu", torch.bfloat16)(make_call("plain_torch", settings))
     (weights, tasks, _), c, testing = problem(settings, "float32"), settings, settings.mode == "meta_test"
     if name == "plain_torch":
         from benchmarks import plain_torch
@@ -170,7 +179,9 @@ def make_call(name: str, settings: Config):
 
 def measure(name: str, settings: Config, iters: int) -> dict:
     """Times one implementation in this process: median_s, first_call_s, peak_rss_mb."""
-    if name == "ours":
+    if name == "ours, bfloat16":
+        settings = dataclasses.replace(settings, precision="bfloat16")
+    if name.startswith("ours"):
         return step.measure(settings, iters)
     call, seconds = make_call(name, settings), []
     for _ in range(iters + 2):
@@ -189,7 +200,7 @@ def compare(settings: Config, arguments: list[str], rounds: int) -> dict:
             command = [sys.executable, "-m", "benchmarks.peers", *arguments, f"--only={name}"]
             out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             found[name].append(json.loads(out.splitlines()[-1]))
-            print(f"round {index + 1} {name:12s} {found[name][-1]['median_s']:.3f} s", flush=True)
+            print(f"round {index + 1} {name:21s} {found[name][-1]['median_s']:.3f} s", flush=True)
     medians = {name: round(statistics.median(r["median_s"] for r in results), 4) for name, results in found.items()}
     return dict(
         median_s=medians, ratio={name: round(medians["ours"] / medians[name], 3) for name in IMPLEMENTATIONS[1:]},
@@ -206,7 +217,7 @@ def act(values, arguments: Sequence[str]) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = environment.visible_gpus(settings.gpu_id, 1)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if values.only:
-        if values.only == "ours":
+        if values.only.startswith("ours"):
             step.import_quietly()
         print(json.dumps(measure(values.only, settings, values.iters)))
         return
@@ -233,6 +244,8 @@ def refuse_others(settings: Config) -> None:
         raise UsageError(f"--mode={settings.mode} has no step to time: give meta_train or meta_test.")
     if settings.method != "metadrop":
         raise UsageError(f"the method {settings.method} has no plain version to compare with: leave its flags out.")
+    if settings.precision != "float32":
+        raise UsageError(f"--precision={settings.precision}: float32 and bfloat16 are compared; leave it out.")
     if settings.second_order != "exact" and settings.mode == "meta_train":
         raise UsageError(f"--second_order={settings.second_order} has no plain version to compare with: leave it out.")
 

@@ -13,9 +13,9 @@ LEGEND = """\
 Each row is a fresh process that times the compiled step of `tf_metadrop.algorithm.steps` on random images. Median and
 spread (slowest minus fastest) are of the timed steps; the first call, which compiles, and one more are not among
 them. Peak is the process's resident memory, TensorFlow's own included. GFLOP/s counts the convolutions and products
-in the step's graph alone (`tf_metadrop/algorithm/flops.py`); peak matmul is that of 2048 x 2048 float32 products in
-the same process, as many at once as there are noise samples under way. Gap is the median time between two steps, in
-which episodes are drawn, in per cent of the step."""
+in the step's graph alone (`tf_metadrop/algorithm/flops.py`); peak matmul is that of 2048 x 2048 products in the row's
+precision, in the same process, as many at once as there are noise samples under way. Gap is the median time between
+two steps, in which episodes are drawn, in per cent of the step."""
 
 
 def load(path: pathlib.Path) -> dict:
@@ -136,6 +136,13 @@ def comparison(mode: str, found: dict) -> str:
             + ("" if difference is None else f"{difference:.1e}",)
         )
     header = ["", "median s", "ours / this", "peak MB", "first call s", "relative difference from ours"]
+    low = found["median_s"].get("ours, bfloat16")
+    if low:
+        header.insert(3, "ours in bfloat16 / this")
+        rows = [
+            (*row[:3], f"{low / median:.3f}", *row[3:])
+            for row, median in zip(rows, found["median_s"].values(), strict=True)
+        ]
     what = f"{s['dataset']} {s['way']}-way {s['shot']}-shot, query {s['query']}, metabatch {s['metabatch']}, "
     what += f"{s['n_steps']} inner steps"
     if mode == "meta_test":

@@ -90,7 +90,7 @@ def measure(settings: Config, iters: int) -> dict:
         median_s=round(median, 5), spread_s=round(max(seconds) - min(seconds), 5),
         first_call_s=round(first_call, 2), **memory,
         examples_per_s=round(per_step / median, 1), gflop=round(gflop, 2), gflop_per_s=round(gflop / median, 1),
-        matmul_gflop_per_s=round(matmul_speed(tf), 1), gap_s=round(statistics.median(gaps), 6),
+        matmul_gflop_per_s=round(matmul_speed(tf, settings.maps_dtype), 1), gap_s=round(statistics.median(gaps), 6),
         execution=execution(settings)._asdict(),
     )  # fmt: skip
 
@@ -120,15 +120,16 @@ def peak_gpu_mb(tf) -> int | None:
     return tf.config.experimental.get_memory_info(gpus[0].name)["peak"] >> 20 if gpus else None
 
 
-def matmul_speed(tf, repeats: int = 5) -> float:
-    """The machine's measured peak: GFLOP/s of the fastest large float32 matrix products, in the precision set.
+def matmul_speed(tf, dtype: str, repeats: int = 5) -> float:
+    """The machine's measured peak: GFLOP/s of the fastest large matrix products, in the precision set.
 
     Where several samples are under way, each on a thread of its own, as many products are.
     """
     size = 8192 if tf.config.list_logical_devices("GPU") else 2048
     several = max(1, tf.config.threading.get_inter_op_parallelism_threads())
-    made = tf.random.stateless_normal([several, size, size], [0, 0])
-    products = tf.function(lambda: tf.add_n([tf.matmul(a, a)[0, 0] for a in tf.unstack(made)]), autograph=False)
+    made = tf.cast(tf.random.stateless_normal([several, size, size], [0, 0]), dtype)
+    total = lambda: tf.add_n([tf.matmul(a, a)[0, 0] for a in tf.unstack(made)])
+    products = tf.function(lambda: tf.cast(total(), tf.float32), autograph=False)
     products()
     fastest = float("inf")
     for _ in range(repeats):

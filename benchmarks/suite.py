@@ -21,6 +21,7 @@ SETTINGS = (
     ("mimgnet 5-way 5-shot", dict(MIMGNET, shot=5)),
 )
 METHODS = (("MAML", "maml"), ("Meta-dropout", "metadrop"))
+PRECISIONS = ("float32", "bfloat16")
 COMMON = dict(query=15, n_steps=5)
 TRAIN = dict(COMMON, mode="meta_train", metabatch=4, second_order="exact")
 TEST = dict(COMMON, mode="meta_test", metabatch=1)
@@ -47,27 +48,29 @@ def tables(iters: int = 5, seed: int = 0) -> list[dict]:
 
     train = [
         row(
-            {"task": task, "method": method, "gradient": order},
-            {**TRAIN, **settings, "noise_type": noise_type, "second_order": order},
+            {"task": task, "method": method, "gradient": order, "precision": precision},
+            {**TRAIN, **settings, "noise_type": noise_type, "second_order": order, "precision": precision},
         )
         for task, settings in SETTINGS
         for method, noise_type in METHODS
         for order in ("exact", "tf1", "first")
+        for precision in PRECISIONS[: 1 if order == "first" else None]
     ]
     test = [
         row(
-            {"task": task, "method": method, "samples": samples},
-            {**TEST, **settings, "noise_type": noise_type, "n_test_mc_samp": samples},
+            {"task": task, "method": method, "samples": samples, "precision": precision},
+            {**TEST, **settings, "noise_type": noise_type, "n_test_mc_samp": samples, "precision": precision},
         )
         for task, settings in SETTINGS
         for (method, noise_type), samples in zip(METHODS, (1, 30), strict=True)
+        for precision in PRECISIONS
     ]
     made = [
         dict(title="Meta-training step, metabatch 4", varied=None, rows=train),
         dict(title="Meta-test step, metabatch 1", varied=None, rows=test),
     ]
     for varied, values, fixed in SCALING:
-        base = {**SETTINGS[0][1], **fixed, "noise_type": "metadrop"}
+        base = {**SETTINGS[0][1], **fixed, "noise_type": "metadrop", "precision": "float32"}
         step = "meta-test step" if fixed is TEST else "meta-training step, exact"
         rows = [row({varied: value}, {**base, varied: value}) for value in values]
         title = f"Scaling with {varied}: {step}, {SETTINGS[0][0]}, Meta-dropout"
