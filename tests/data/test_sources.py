@@ -102,7 +102,10 @@ def test_missing_file_names_the_command(tmp_path):
 
 
 def test_unknown_names_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="--dataset cifar is not known: give one of omniglot, mimgnet, strokes"):
+    with pytest.raises(
+        UsageError,
+        match="--dataset=cifar is not known: choose one of omniglot, mimgnet, strokes, or make it by `metadrop data",
+    ):
         load(tmp_path, dataset="cifar")
     with pytest.raises(UsageError, match="split dev is not known"):
         load(tmp_path, "dev")

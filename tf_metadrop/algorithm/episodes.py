@@ -1,5 +1,6 @@
 """The stream of episodes: a split's images and the metabatches drawn from it."""
 
+import sys
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,26 +9,34 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metadrop.config.config import Config
-from tf_metadrop.data import draw, fingerprint
+from tf_metadrop.data.episodes import draw_from
+from tf_metadrop.data.split import Split, of_array
+from tf_metadrop.errors import UsageError
+
+GPU_MOST = 8 << 30  # bytes of mapped images that are put into a GPU's memory
+NAMED = 5  # of the classes left out
 
 
 class Images:
     """A split, its `fingerprint`, and the episodes drawn from it.
 
     The images are one tensor in memory (on a GPU, in its memory). Those mapped from a file stay there on a CPU, and
-    only those of a metabatch are read.
+    only those of a metabatch are read; so do more than GPU_MOST of them beside a GPU.
 
     Args:
-      images: [classes, instances, height, width, channels], uint8 or float32 in [0, 1].
+      images: a Split, or an array [classes, instances, height, width, channels], uint8 or float32 in [0, 1].
+    Raises:
+      UsageError: it has too few classes or images for the config.
     """
 
-    def __init__(self, images: np.ndarray, config: Config):
-        self._config = config
-        self._classes, self._instances = images.shape[:2]
+    def __init__(self, images: Split | np.ndarray, config: Config):
+        images = images if isinstance(images, Split) else of_array(images)
+        self._config, self._drawn = config, large_enough(images, config)
         self.episodes(np.random.RandomState(0))  # says at once if the split is too small
-        flat, mapped = images.reshape(-1, *images.shape[2:]), isinstance(images, np.memmap)
-        self._flat = flat if mapped and not tf.config.get_visible_devices("GPU") else tf.constant(flat)
-        self.fingerprint = fingerprint(images)
+        most = GPU_MOST if tf.config.get_visible_devices("GPU") else 0
+        stays = isinstance(images.flat, np.memmap) and images.flat.nbytes > most
+        self._flat = images.flat if stays else tf.constant(images.flat)
+        self.fingerprint = images.fingerprint()
 
     def batch(self, support: np.ndarray, query: np.ndarray) -> tuple[tf.Tensor, np.ndarray, np.ndarray]:
         """(images, support, query): what a step takes for a metabatch of `episodes`; the two are indices into images.
@@ -43,8 +52,8 @@ class Images:
 
     def episodes(self, generator: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """One metabatch: indices of images, support [metabatch, way * shot] and query [metabatch, way * query]."""
-        c = self._config
-        return draw(generator, self._classes, self._instances, c.way, c.shot, c.query, c.metabatch, c.episodes)
+        c, of = self._config, self._drawn
+        return draw_from(generator, of.starts, of.counts, c.way, c.shot, c.query, c.metabatch, c.episodes)
 
     def stream(
         self, generator: np.random.RandomState
@@ -56,3 +65,29 @@ class Images:
             while True:
                 ready, ahead = ahead.result(), pool.submit(one)
                 yield ready
+
+
+def large_enough(split: Split, config: Config) -> Split:
+    """The classes with shot + query images or more; says how many have fewer, where classes differ in size.
+
+    Raises:
+      UsageError: too few are left.
+    """
+    needed = config.shot + config.query
+    kept, left = np.flatnonzero(split.counts >= needed), np.flatnonzero(split.counts < needed)
+    if not len(left) or len(set(split.counts)) == 1:  # of equal ones `draw_from` says what is wrong
+        return split
+    names = [split.names[label] if split.names else str(label) for label in left[:NAMED]]
+    which = ", ".join(names) + (", ..." if len(left) > NAMED else "")
+    if len(kept) < config.way:
+        raise UsageError(
+            f"--dataset={config.dataset}: {len(kept)} of {split.n_classes} classes of a split have the {needed} images "
+            f"that --shot={config.shot} and --query={config.query} need, which is fewer than --way={config.way}: lower "
+            "--query, --shot or --way."
+        )
+    print(
+        f"{config.dataset}: {len(left)} of {split.n_classes} classes are left out, with fewer images than the {needed} "
+        f"that --shot and --query need: {which}.",
+        file=sys.stderr,
+    )
+    return split.take(kept)

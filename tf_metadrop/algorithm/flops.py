@@ -8,7 +8,6 @@ import tensorflow as tf
 from tf_metadrop.algorithm.outer_loop import initial_state
 from tf_metadrop.algorithm.steps import make_test_step, make_train_step
 from tf_metadrop.config.config import Config
-from tf_metadrop.data import DATASETS
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
@@ -52,7 +51,7 @@ def one_after_the_other(config: Config) -> Config:
 
 def arguments(config: Config) -> tuple:
     """Method, state, images, support, query and key, of the types and shapes that the steps get."""
-    method, spec, key = load_method(config), DATASETS[config.dataset], rng.key(0, 0)
+    method, spec, key = load_method(config), config.spec, rng.key(0, 0)
     params = cast(network.initial(method, config.way, key), config.dtype)
     indices = [tf.TensorSpec([config.metabatch, config.way * n], tf.int32) for n in (config.shot, config.query)]
     return method, initial_state(params, method), tf.TensorSpec([1, *spec.image_shape], tf.uint8), *indices, key

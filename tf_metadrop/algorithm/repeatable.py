@@ -11,7 +11,6 @@ from tf_metadrop.algorithm import flops
 from tf_metadrop.algorithm.outer_loop import task_gradient
 from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.config.config import Config
-from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
@@ -32,7 +31,7 @@ def check_repeatable(config: Config) -> None:
       UsageError: the two differ, or another seed gives the same although the method samples noise.
     """
     config = dataclasses.replace(config, way=2, shot=1, query=1, n_steps=2, mode="meta_train")
-    method, spec = load_method(config), DATASETS[config.dataset]
+    method, spec = load_method(config), config.spec
     params = cast(network.initial(method, config.way, rng.key(config.seed, rng.INITIAL_WEIGHTS)), config.dtype)
     images = np.random.RandomState(0).random_sample([4, *spec.image_shape]).astype(config.dtype)
     x, labels = tf.constant(images), tf.eye(2, dtype=config.dtype)

@@ -11,7 +11,8 @@ import dataclasses
 import pathlib
 
 from tf_metadrop.cli import program
-from tf_metadrop.data import DATASETS, layouts
+from tf_metadrop.data import layouts
+from tf_metadrop.data.spec import DatasetSpec
 from tf_metadrop.data.user_images import Invert
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import environment, paths
@@ -45,9 +46,9 @@ def images_by_class(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     return found
 
 
-def inversion(given: str | None, dataset: str) -> Invert:
+def inversion(given: str | None, spec: DatasetSpec) -> Invert:
     """What --invert means; where it is not given, drawings that are dark on bright are inverted."""
-    return INVERT[given or ("auto" if DATASETS[dataset].drawings else "no")]
+    return INVERT[given or ("auto" if spec.drawings else "no")]
 
 
 def adapt(args: argparse.Namespace) -> None:
@@ -65,7 +66,7 @@ def adapt(args: argparse.Namespace) -> None:
         learner.config = dataclasses.replace(learner.config, n_test_mc_samp=SAMPLES)
     files = [file for of_class in classes.values() for file in of_class]
     labels = [name for name, of_class in classes.items() for _ in of_class]
-    learner.adapt(files, labels, invert=inversion(args.invert, learner.config.dataset))
+    learner.adapt(files, labels, invert=inversion(args.invert, learner.config.spec))
     learner.save(args.out, overwrite=args.overwrite)
     counts = ", ".join(f"{name} {len(of_class)}" for name, of_class in classes.items())
     print(f"adapted to {len(classes)} classes ({counts}); wrote {args.out}.")

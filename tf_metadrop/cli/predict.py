@@ -59,7 +59,7 @@ def predict(args: argparse.Namespace) -> None:
     learner = MetaLearner.load(args.classifier)
     if learner.classes is None:
         raise UsageError(f"{args.classifier} was not adapted to any classes: give what `metadrop adapt` wrote.")
-    invert, rows = inversion(args.invert, learner.config.dataset), []
+    invert, rows = inversion(args.invert, learner.config.spec), []
     for file in progress(files, "image"):
         probabilities = learner.predict_proba(file, invert=invert)[0]
         likely = learner.classes[probabilities.argmax()] if probabilities.max() >= args.reject_below else NONE

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_metadrop.config.setting import Role, check, scalar_type, setting
-from tf_metadrop.data import DATASETS
+from tf_metadrop.data.description import find_spec
+from tf_metadrop.data.spec import DatasetSpec
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import adversary, attack, inner, meta_optimizer, noise, regularizer
 from tf_metadrop.nn import backbones, normalization
@@ -36,7 +37,11 @@ class Config:
     save_freq: int = setting(1000, "iterations between checkpoints", Role.LOCAL, minimum=1)
     n_train_iters: int = setting(60000, "last meta-training iteration (they count from 0)", Role.TRAINING, minimum=0)
     n_test_iters: int = setting(1000, "number of meta-test tasks", Role.LOCAL, minimum=1)
-    dataset: str = setting("omniglot", "dataset; strokes needs no files", Role.TASK, choices=tuple(DATASETS))
+    dataset: str = setting(
+        "omniglot",
+        "omniglot, mimgnet, strokes (which needs no files), or one that `metadrop data --name` made",
+        Role.TASK,
+    )
     way: int = setting(20, "classes of a task", Role.TASK, minimum=2)
     shot: int = setting(1, "support examples of a class", Role.TASK, minimum=1)
     query: int = setting(5, "query examples of a class", Role.ADAPTATION, minimum=1)
@@ -209,6 +214,8 @@ class Config:
             value = value.item() if hasattr(value, "item") else value  # NumPy's numbers
             object.__setattr__(self, field.name, value)
             check(field, value)
+        folders = pathlib.Path(self.savedir or ""), pathlib.Path(self.data_dir) / self.dataset
+        object.__setattr__(self, "_spec", find_spec(self.dataset, *folders[0 if self.savedir else 1 :]))
         if self.maml and self.noise_type not in ("maml", "metadrop"):
             raise UsageError(f"--maml means no noise but --noise_type={self.noise_type} asks for it: drop one.")
         if self.noise_variant == "report" and self.noise_name not in noise.reported():
@@ -216,6 +223,11 @@ class Config:
                 f"--noise_variant=report has no --noise_type={self.noise_name}: choose one of "
                 f"{', '.join(noise.reported())}."
             )
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """The data set: that of the savedir, or the one in data_dir."""
+        return self._spec  # type: ignore[attr-defined]
 
     @property
     def normalization_name(self) -> str:

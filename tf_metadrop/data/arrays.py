@@ -1,6 +1,7 @@
 """Reading and writing of image arrays in .npy files, class by class so that no second copy fills the memory."""
 
 import dataclasses
+import hashlib
 import pathlib
 from collections.abc import Iterable, Sequence
 
@@ -40,13 +41,7 @@ def open_array(path: pathlib.Path, spec: DatasetSpec, mend: str = "") -> np.ndar
         folder = "" if default or path.parent.name != spec.name else f" --data_dir {path.parent.parent}"
         raise UsageError(f"{path} is missing: build it with `{spec.get_data_command}{folder}`.")
     mend = mend or f"build it again with `{spec.get_data_command}`"
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if "Python objects" in reason or "allow_pickle" in reason:
-            reason = "it holds pickled Python objects, which are never loaded"
-        raise UsageError(f"{path} cannot be read as a .npy array ({reason}): {mend}.") from error
+    array = map_file(path, mend)
     if not isinstance(array, np.ndarray):
         raise UsageError(f"{path} is an archive of arrays (.npz), not one .npy array: {mend}.")
     if array.dtype.kind not in "buif":
@@ -58,6 +53,69 @@ def open_array(path: pathlib.Path, spec: DatasetSpec, mend: str = "") -> np.ndar
         mend = f"give --dataset={others[0]}, or {mend}" if others and others[0] != spec.name else mend
         raise UsageError(f"{path} has shape {list(array.shape)}, not {wanted} with at least one image: {mend}.")
     return array.reshape(*array.shape[:2], *spec.image_shape)
+
+
+def map_file(path: pathlib.Path, mend: str) -> np.ndarray:
+    """What a .npy file holds, mapped; raises UsageError if it is unreadable or holds pickled objects."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError, SyntaxError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "Python objects" in reason or "allow_pickle" in reason:
+            reason = "it holds pickled Python objects, which are never loaded"
+        raise UsageError(f"{path} cannot be read as a .npy array ({reason}): {mend}.") from error
+
+
+def open_flat(path: pathlib.Path, spec: DatasetSpec, n_images: int) -> np.ndarray:
+    """Maps a file of n_images images [images, height, width, channels], uint8, as `FlatWriter` writes it.
+
+    Raises:
+      UsageError: it is missing, or another one.
+    """
+    mend = f"make it again with `{spec.get_data_command}`"
+    if not path.exists():
+        raise UsageError(f"{path} is missing: {mend}.")
+    array = map_file(path, mend)
+    wanted = n_images, *spec.image_shape
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.shape != wanted:
+        raise UsageError(f"{path} is not the uint8 array {list(wanted)} that dataset.json describes: {mend}.")
+    return array
+
+
+class FlatWriter:
+    """Writes a uint8 .npy file [images, ...] whose number of images is known at its end alone; a context manager.
+
+    Plain writes, as in `write_npy`.
+    """
+
+    LENGTH = 128  # bytes before the first image
+
+    def __init__(self, path: pathlib.Path, shape: Sequence[int]):
+        self._file, self._shape, self.written = open(path, "wb"), tuple(shape), 0
+        self._digest = hashlib.blake2b(digest_size=8)
+        self._file.write(b"\0" * self.LENGTH)
+
+    def __enter__(self) -> "FlatWriter":
+        return self
+
+    def write(self, image: np.ndarray) -> None:
+        """Adds an image of the shape."""
+        data = np.ascontiguousarray(image, np.uint8).reshape(self._shape).tobytes()
+        self._file.write(data)
+        self._digest.update(data)
+        self.written += 1
+
+    def digest(self) -> str:
+        """16 hexadecimal digits for what was written."""
+        return self._digest.hexdigest()
+
+    def __exit__(self, *exception: object) -> None:
+        header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {(self.written, *self._shape)}, }}"
+        space = self.LENGTH - len(np.lib.format.magic(1, 0)) - 2
+        with self._file as file:
+            file.seek(0)
+            file.write(np.lib.format.magic(1, 0) + space.to_bytes(2, "little"))
+            file.write(header.encode("latin1").ljust(space - 1) + b"\n")
 
 
 def find_conversion(array: np.ndarray, path: pathlib.Path) -> Conversion:

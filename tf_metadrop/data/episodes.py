@@ -1,5 +1,7 @@
 """Drawing of few-shot episodes, number for number as the original program draws them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tf_metadrop.errors import UsageError
@@ -40,7 +42,30 @@ def draw(
     Raises:
       UsageError: a count is below 1, or the split is too small for it, or `episodes` is not known.
     """
-    _check(n_classes, n_instances, way, shot, query, metabatch, episodes)
+    starts, counts = np.arange(n_classes) * n_instances, np.full(n_classes, n_instances)
+    return draw_from(rng, starts, counts, way, shot, query, metabatch, episodes)
+
+
+def draw_from(
+    rng: np.random.RandomState,
+    starts: Sequence[int] | np.ndarray,
+    counts: Sequence[int] | np.ndarray,
+    way: int,
+    shot: int,
+    query: int,
+    metabatch: int,
+    episodes: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`draw` of classes that may differ in size; where they do not, the same numbers.
+
+    Args:
+      starts, counts: of each class, its first image's place and its number of images.
+      rng, way, shot, query, metabatch, episodes: see `draw`.
+
+    Returns, Raises: see `draw`; the flat indices are start + instance.
+    """
+    n_classes = len(counts)
+    _check(n_classes, min(counts, default=0), way, shot, query, metabatch, episodes)
     support = np.empty((metabatch, way, shot), np.int32)
     queries = np.empty((metabatch, way, query), np.int32)
     classes = None
@@ -48,9 +73,9 @@ def draw(
         if classes is None or episodes == "independent":
             classes = rng.choice(n_classes, size=way, replace=False)
         for row, label in enumerate(classes):
-            instances = rng.choice(n_instances, size=shot + query, replace=False)
-            support[task, row] = label * n_instances + instances[:shot]
-            queries[task, row] = label * n_instances + instances[shot:]
+            instances = starts[label] + rng.choice(counts[label], size=shot + query, replace=False)
+            support[task, row] = instances[:shot]
+            queries[task, row] = instances[shot:]
     return support.reshape(metabatch, way * shot), queries.reshape(metabatch, way * query)
 
 

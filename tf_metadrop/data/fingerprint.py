@@ -1,14 +1,12 @@
 """Which images a run was trained on: it goes on with the same, and is tested on classes that are not among them."""
 
-import hashlib
 import pathlib
-from typing import Any
 
 import numpy as np
 
-from tf_metadrop.data import known_images
-from tf_metadrop.data.sources import load_split
-from tf_metadrop.data.spec import get_spec
+from tf_metadrop.data import known_images, split
+from tf_metadrop.data.sources import open_split
+from tf_metadrop.data.spec import DatasetSpec
 from tf_metadrop.errors import UsageError
 
 IMAGES = "images"  # name of a fingerprint among a run's settings
@@ -16,22 +14,19 @@ IMAGES = "images"  # name of a fingerprint among a run's settings
 
 def fingerprint(images: np.ndarray) -> str:
     """16 hexadecimal digits that stand for these images, in this order."""
-    digest = hashlib.blake2b(f"{images.dtype} {images.shape}".encode(), digest_size=8)
-    contents: Any = np.ascontiguousarray(images)  # a buffer
-    digest.update(contents)
-    return digest.hexdigest()
+    return split.of_array(images).fingerprint()
 
 
-def training_images(run: dict, dataset: str, data_dir: str) -> str | None:
+def training_images(run: dict, spec: DatasetSpec, data_dir: str) -> str | None:
     """Fingerprint of the training images in data_dir, held out as for a run; None where there are none to be read.
 
     Args:
       run: settings of the run.
     """
-    if get_spec(dataset).generated or not (pathlib.Path(data_dir) / dataset / "train.npy").exists():
+    if spec.generated or not (pathlib.Path(data_dir) / spec.name / "train.npy").exists():
         return None
     try:
-        return fingerprint(load_split(dataset, data_dir, "train", run.get("eval_split") == "val"))
+        return open_split(spec, data_dir, "train", run.get("eval_split") == "val").fingerprint()
     except UsageError:  # a test does not need them
         return None
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tf_metadrop.errors import UsageError
 
-NAMES = ("train.npy", "val.npy", "test.npy", "classes.json")
+NAMES = ("train.npy", "val.npy", "test.npy", "classes.json", "dataset.json")
 LEFT = 3600  # seconds
 
 
 def check_free(folder: pathlib.Path) -> None:
     """Raises UsageError if `folder` already holds an output: before the long work, so that nothing is overwritten.
 
-    Any of the four counts: an old val.npy beside a new train.npy would validate on training classes.
+    Any of them counts: an old val.npy beside a new train.npy would validate on training classes.
     """
     for name in NAMES:
         if os.path.lexists(folder / name):

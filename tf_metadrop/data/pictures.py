@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from tf_metadrop.data.spec import DatasetSpec
 
 WHITE_16 = 65535
+FITS: dict[str, Callable[..., Image.Image]] = {
+    "stretch": Image.Image.resize,
+    "crop": ImageOps.fit,
+    "pad": ImageOps.pad,
+}
 
 
 def converted(image: Image.Image, mode: str, name: str) -> Image.Image:
@@ -57,7 +63,7 @@ def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
     """An image as the data set has them: uint8 [height, width, channels].
 
     Turned as its EXIF data says, transparent parts on white, and where it has another size resized, by Pillow's Lanczos
-    filter as the data set was.
+    filter as the data set was: see `DatasetSpec.fit`.
     """
     image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
@@ -65,7 +71,7 @@ def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = converted(image, "L" if spec.channels == 1 else "RGB", name)
     if image.size != (spec.width, spec.height):
-        image = image.resize((spec.width, spec.height), Image.Resampling.LANCZOS)
+        image = FITS[spec.fit](image, (spec.width, spec.height), Image.Resampling.LANCZOS)
     return np.asarray(image).reshape(spec.image_shape)
 
 

@@ -21,6 +21,7 @@ class DatasetSpec:
       instances: images per class in the usual preparation.
       generated: True if the images are computed and need no files.
       drawings: True if the images are ink (1) on paper (0), so that one with a mean above a half is inverted.
+      fit: how an image of another shape is made to fit: "stretch", "crop" (its middle) or "pad" (with black).
     """
 
     name: str
@@ -32,6 +33,12 @@ class DatasetSpec:
     instances: int
     generated: bool = False
     drawings: bool = False
+    fit: str = "stretch"
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a user's, described by a dataset.json."""
+        return self.name not in DATASETS
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -46,6 +53,8 @@ class DatasetSpec:
     @property
     def get_data_command(self) -> str:
         """The command that builds this data set's files."""
+        if self.own:
+            return f"metadrop data --source DIR --name {self.name}"
         source = " --source DIR" if self.name == "mimgnet" else ""
         return f"python get_data.py --dataset {self.name}{source}"
 

@@ -44,7 +44,8 @@ def sampled_maps(config: Config, given: set[str] | None = None) -> tuple[np.ndar
     config, params, _ = load_run(config, given)
     if not noise.sampled(config.noise_name):
         raise UsageError(f"{config.directory} is a run of {config.method}, which has no noise to show: give another.")
-    split = test_split(config)[:IMAGES, 0]
+    images = test_split(config)
+    split = images.flat[images.starts[:IMAGES]]  # the first of each class
     x = tf.cast(split, config.dtype) / (255 if split.dtype == np.uint8 else 1)
     method, kept = load_method(config), dict[int, list[np.ndarray]]()
     draw = rng.StandardNormal(rng.fold(rng.key(config.seed, rng.EXPORT), len(split)), x.dtype)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_metadrop.data.spec import get_spec
 from tf_metadrop.methods import adversary, inner, meta_optimizer, noise, regularizer
 from tf_metadrop.methods.adversary.none import Adversary
 from tf_metadrop.methods.regularizer.none import Regularizer
@@ -64,7 +63,7 @@ class Method(NamedTuple):
 def load_method(config: Any) -> Method:
     """The Method that a config describes."""
     inner_loop = inner.load(config.inner)
-    backbone = backbones.load(config.backbone).make(get_spec(config.dataset))
+    backbone = backbones.load(config.backbone).make(config.spec)
     return Method(
         backbone=backbone,
         normalization=normalization.load(config.normalization_name),

@@ -32,6 +32,7 @@ from tf_metadrop.util.progress import has_terminal
 from tf_metadrop.util.provenance import commit
 
 if TYPE_CHECKING:
+    from tf_metadrop.data.split import Split
     from tf_metadrop.nn.types import Params
 
 N_PAIRS, DISTANCE, N_SAMPLES = 10, 5, 10  # pairs of classes c and c + 5; noisy copies of the support features
@@ -55,12 +56,12 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
       The list.
     """
     config, params, run = load_run(dataclasses.replace(config, mode="export"), given)
-    images = test_split(config)
-    n_classes, n_instances = images.shape[:2]
-    if n_classes < N_PAIRS + DISTANCE or n_instances < config.shot + config.query:
+    split = test_split(config)
+    images = split.take(np.flatnonzero(split.counts >= config.shot + config.query))
+    if images.n_classes < N_PAIRS + DISTANCE:
         raise UsageError(
             f"--mode=export needs {N_PAIRS + DISTANCE} classes of {config.shot + config.query} images (--shot plus "
-            f"--query), but the split has {n_classes} of {n_instances}: lower --query or take a larger dataset."
+            f"--query), but the split has {images.n_classes}: lower --query or take a larger dataset."
         )
     with lock.held(config.directory, config.mode):
         exported = features_of_pairs(config, narrow(params, 2), images)
@@ -72,9 +73,8 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
     return exported
 
 
-def features_of_pairs(config: Config, params: Params, images: np.ndarray) -> list[dict[str, np.ndarray]]:
+def features_of_pairs(config: Config, params: Params, images: Split) -> list[dict[str, np.ndarray]]:
     """What `export_features` writes."""
-    flat, n_instances = tf.constant(images.reshape(-1, *images.shape[2:])), images.shape[1]
     generator = np.random.RandomState(config.seed)
     method = load_method(config)
     features = tf.function(lambda params, task, key: task_features(params, task, config, method, key), autograph=False)
@@ -82,11 +82,13 @@ def features_of_pairs(config: Config, params: Params, images: np.ndarray) -> lis
     for pair in tqdm(range(N_PAIRS), unit="task", disable=not has_terminal()):
         support, query = [], []
         for label in (pair, pair + DISTANCE):
-            chosen = label * n_instances + generator.choice(n_instances, config.shot + config.query, replace=False)
+            instances = generator.choice(images.counts[label], config.shot + config.query, replace=False)
+            chosen = images.starts[label] + instances
             support.extend(chosen[: config.shot])
             query.extend(chosen[config.shot :])
-        indices = tf.constant(support), tf.constant(query)
-        task = gather_task(flat, *indices, 2, config.shot, config.query, config.dtype)
+        own, places = tf.constant(images.flat[support + query]), range(len(support + query))
+        indices = tf.constant(places[: len(support)]), tf.constant(places[len(support) :])
+        task = gather_task(own, *indices, 2, config.shot, config.query, config.dtype)
         key = rng.fold(rng.key(config.seed, rng.EXPORT), pair)
         arrays = {name: value.numpy() for name, value in features(params, task, key).items()}
         ytr, yte = (np.repeat([0, 1], per_class) for per_class in (config.shot, config.query))

@@ -16,7 +16,7 @@ from tf_metadrop.algorithm.inner_loop import adapt
 from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
 from tf_metadrop.config.setting import Role
-from tf_metadrop.data import DATASETS, user_images
+from tf_metadrop.data import description, user_images
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
@@ -57,7 +57,7 @@ class MetaLearner:
     def __init__(self, config: Config, params: Params | None = None):
         """With `params` None the weights are the initial ones of the config's seed."""
         prepare(config)
-        self.config, self._spec = config, DATASETS[config.dataset]
+        self.config, self._spec = config, config.spec
         if params is None:
             key = rng.key(config.seed, rng.INITIAL_WEIGHTS)
             params = network.initial(self._method, config.way, key)
@@ -94,7 +94,8 @@ class MetaLearner:
                 raise UsageError(
                     f"{directory} is of a version that has --{unknown[0]}, which this one has not: install that."
                 )
-            learner = cls(dataclasses.replace(Config(**found.config), **settings), found.params)
+            config = Config(**found.config, savedir=str(directory))  # where its data set is described
+            learner = cls(dataclasses.replace(config, **settings), found.params)
             learner._restore(found)
             return learner
         params, run = checkpoint.load_params(directory, settings.get("weights", "last"))
@@ -111,7 +112,7 @@ class MetaLearner:
         Raises:
           UsageError: the folder exists or cannot be written.
         """
-        adapted_model.write(paths.path(path), self._kept(), overwrite)
+        adapted_model.write(paths.path(path), self._kept(), self._spec, overwrite)
 
     def _kept(self) -> AdaptedModel:
         here = identity.names(Role.LOCAL)  # paths and the like, which nobody else has
@@ -132,6 +133,7 @@ class MetaLearner:
 
     def __setstate__(self, state: tuple[Config, Any]) -> None:
         config, kept = state
+        description.remember(config.spec)
         self.__init__(config, kept.params)  # type: ignore[misc]
         self._restore(kept)
 

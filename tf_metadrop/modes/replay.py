@@ -18,7 +18,6 @@ from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.algorithm.execution import prepare
 from tf_metadrop.algorithm.tasks import gather_task
 from tf_metadrop.config.config import Config
-from tf_metadrop.data import DATASETS
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
@@ -71,7 +70,7 @@ def load(path: pathlib.Path) -> Step:
         text = json.loads(str(arrays["json"]))
         config = Config(**text["config"])
         params = {name[7:]: tf.constant(w) for name, w in arrays.items() if name.startswith("params/")}
-        method, spec = load_method(config), DATASETS[config.dataset]
+        method, spec = load_method(config), config.spec
         params = network.fitting(params, method, config.way, str(path))
         tasks = arrays["support"], arrays["query"]
         for per_class, found in zip((config.shot, config.query), tasks, strict=True):

@@ -15,7 +15,8 @@ from tf_metadrop.algorithm.outer_loop import State, initial_state
 from tf_metadrop.algorithm.steps import make_train_step
 from tf_metadrop.algorithm.workers import Team, watch
 from tf_metadrop.config.config import Config
-from tf_metadrop.data import load_split
+from tf_metadrop.data import description
+from tf_metadrop.data.sources import open_split
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
@@ -64,8 +65,8 @@ def train_in(team: Team, config: Config) -> MetaLearner:
             print(f"{directory} holds this run, finished: nothing to train. {what_next(directory)}")
         return MetaLearner(config, saved.state.params)
     hold_out = config.eval_split == "val"
-    train_images = Images(load_split(config.dataset, config.data_dir, "train", hold_out), config)
-    eval_images = Images(load_split(config.dataset, config.data_dir, config.eval_split, hold_out), config)
+    train_images = Images(open_split(config.spec, config.data_dir, "train", hold_out), config)
+    eval_images = Images(open_split(config.spec, config.data_dir, config.eval_split, hold_out), config)
     with contextlib.ExitStack() as stack:
         if team.chief:
             directory.mkdir(parents=True, exist_ok=True)
@@ -75,6 +76,8 @@ def train_in(team: Team, config: Config) -> MetaLearner:
         log = None
         if team.chief:
             print(describe(config, saved))
+            if config.spec.own:
+                description.write(directory, config.spec)
             checkpoint.set_aside_broken(directory)
             log = stack.enter_context(TrainLog(directory, config, saved and saved.progress, changes(saved, config)))
         training = Training(team, config, train_images, eval_images, log, saved)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_metadrop.data import description
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs import checkpoint
 
 if TYPE_CHECKING:
+    from tf_metadrop.data.spec import DatasetSpec
     from tf_metadrop.nn.statistics import Statistics
     from tf_metadrop.nn.types import Params
 
@@ -40,16 +42,17 @@ def is_one(directory: pathlib.Path) -> bool:
     return (directory / TEXT).is_file()
 
 
-def write(directory: pathlib.Path, model: AdaptedModel, overwrite: bool = False) -> None:
+def write(directory: pathlib.Path, model: AdaptedModel, spec: DatasetSpec, overwrite: bool = False) -> None:
     """Writes the folder: all of it, or nothing.
 
     Args:
+      spec: the data set of its images; where a user made it, a dataset.json of it goes with the model.
       overwrite: whether another classifier may be there; no other files.
     Raises:
       UsageError: there is something, or it cannot be written, or the classes have labels that are no numbers or texts.
     """
     directory = directory.absolute()
-    ours = directory.is_dir() and {path.name for path in directory.iterdir()} <= {TEXT, ARRAYS}
+    ours = directory.is_dir() and {path.name for path in directory.iterdir()} <= {TEXT, ARRAYS, description.FILE}
     if directory.exists() and not (overwrite and ours and is_one(directory)):
         raise UsageError(
             f"{directory} exists: give a folder that does not, or overwrite=True where it holds a classifier and "
@@ -72,6 +75,8 @@ def write(directory: pathlib.Path, model: AdaptedModel, overwrite: bool = False)
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
         checkpoint.write(stage / ARRAYS, data)
+        if spec.own:
+            description.write(stage, spec)
         checkpoint.write(stage / TEXT, (json.dumps(text, indent=1) + "\n").encode())
         before = directory.with_name(f".{directory.name}.before")
         shutil.rmtree(before, ignore_errors=True)

@@ -6,14 +6,13 @@ import os
 import pathlib
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tf_metadrop.algorithm.episodes import Images
 from tf_metadrop.algorithm.execution import prepare
 from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
-from tf_metadrop.data import DATASETS, load_split
 from tf_metadrop.data.fingerprint import IMAGES, how_to_get, training_images
+from tf_metadrop.data.sources import open_split
+from tf_metadrop.data.split import Split
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.types import Params
 
 
-def test_split(config: Config) -> np.ndarray:
-    """The images of --eval_split, as `load_split` gives them."""
-    return load_split(config.dataset, config.data_dir, config.eval_split, config.eval_split == "val")
+def test_split(config: Config) -> Split:
+    """The images of --eval_split."""
+    return open_split(config.spec, config.data_dir, config.eval_split, config.eval_split == "val")
 
 
 def test_images(config: Config) -> Images:
@@ -64,7 +63,7 @@ def fitted(directory: pathlib.Path, params: Params, run: dict, config: Config) -
     Raises:
       UsageError: they do not fit, or the run was trained on the classes of --eval_split.
     """
-    separate = DATASETS[config.dataset].generated or (pathlib.Path(config.data_dir, config.dataset, "val.npy")).exists()
+    separate = config.spec.generated or (pathlib.Path(config.data_dir, config.dataset, "val.npy")).exists()
     if config.eval_split == "val" and run.get("eval_split") != "val" and not separate:
         raise UsageError(
             f"{directory} was trained on all training classes, so none are left for --eval_split=val: train with "
@@ -82,7 +81,7 @@ def need_images(directory: pathlib.Path, run: dict, config: Config) -> None:
     folder = pathlib.Path(config.data_dir) / config.dataset
     held_out = config.eval_split == "val" and not (folder / "val.npy").exists()
     needed = folder / f"{'train' if held_out else config.eval_split}.npy"
-    if not DATASETS[config.dataset].generated and not needed.exists():
+    if not config.spec.generated and not needed.exists():
         raise UsageError(f"{needed} is missing, on which {directory} is to be tested: {how_to_get(run)}.")
 
 
@@ -94,7 +93,7 @@ def check_images(directory: pathlib.Path, run: dict, config: Config) -> None:
     """
     if IMAGES not in run:  # nothing to compare: the images are not read
         return
-    here = training_images(run, config.dataset, config.data_dir)
+    here = training_images(run, config.spec, config.data_dir)
     if here in (None, run[IMAGES]):
         return
     if not config.other_images:

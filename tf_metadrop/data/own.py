@@ -1,0 +1,271 @@
+"""A data set from a user's folder of images: `metadrop data --source DIR --name NAME`."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import hashlib
+import pathlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import tqdm
+
+from tf_metadrop.data import arrays, description, layouts, mimgnet_csv, outputs, pictures
+from tf_metadrop.data.spec import DATASETS, SPLITS, DatasetSpec
+from tf_metadrop.errors import UsageError
+from tf_metadrop.util import paths
+
+FOLDERS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
+SMALLEST, LARGEST = 16, 1024  # pixels: conv4 halves an image four times
+WIDE_UP_TO = 32  # pixels: conv4 has 64 filters for smaller images and 32 for larger ones, as the paper's two have
+TOGETHER = 64  # images that are read at a time
+NAMED = 3  # files or classes in a sentence
+RESIZED = {
+    "crop": "the shorter side made to fit, the middle taken",
+    "pad": "the longer side made to fit, black beside it",
+    "stretch": "both sides made to fit, proportions lost",
+}
+
+Classes: TypeAlias = dict[str, list[pathlib.Path]]
+
+
+class Wish(NamedTuple):
+    """What the data set is to be.
+
+    Attributes:
+      size: height and width, pixels.
+      channels: 1 (grey) or 3 (RGB).
+      parts: shares of the classes for train, val and test, where the source has no such folders.
+      seed: of that split.
+      fit: see `DatasetSpec`.
+    """
+
+    name: str
+    size: int = 84
+    channels: int = 3
+    parts: tuple[float, float, float] = (0.64, 0.16, 0.2)
+    seed: int = 0
+    fit: str = "crop"
+
+    def spec(self) -> DatasetSpec:
+        """Its description; raises UsageError if it cannot be."""
+        if not description.NAME.fullmatch(self.name) or self.name in DATASETS:
+            raise UsageError(
+                f"--name={self.name} cannot be the name of a data set of yours: give letters, digits, _ and -, a "
+                f"letter first, and none of {', '.join(DATASETS)}."
+            )
+        if not SMALLEST <= self.size <= LARGEST:
+            raise UsageError(f"--size={self.size} is out of range: give {SMALLEST} to {LARGEST} pixels.")
+        filters = 64 if self.size <= WIDE_UP_TO else 32
+        return DatasetSpec(self.name, self.size, self.size, self.channels, filters, {}, 0, fit=self.fit)
+
+
+def build(folder: pathlib.Path, source: str | None, wish: Wish) -> list[str]:
+    """Writes uint8 train.npy, val.npy, test.npy [images, height, width, channels] and dataset.json.
+
+    Args:
+      folder: <data_dir>/<name>, where they go.
+      source: a folder with one of these, or one that holds such a folder:
+        a folder of images for each class; train/, test/[, val/] with those; images/ and train.csv, test.csv[, val.csv].
+
+    Returns:
+      Lines to print.
+    Raises:
+      UsageError: the source or the wish cannot be used, or outputs exist.
+    """
+    spec = wish.spec()
+    outputs.check_free(folder)
+    if source is None:
+        raise UsageError("--source is missing: give the folder that holds a folder of images for each class.")
+    place = paths.path(source)
+    if not place.is_dir():
+        raise UsageError(
+            f"--source={source} is not a folder: give the one that holds a folder of images for each class."
+        )
+    splits = find(place, wish)
+    check_names(splits)
+    with outputs.staged(folder) as stage:
+        writer = Writer(stage, spec)
+        written = {split: writer.split(split, classes) for split, classes in splits.items()}
+        few = [split for split, of in written.items() if len(of["classes"]) < 2]
+        if few:
+            raise UsageError(
+                f"{few[0]} has {len(written[few[0]]['classes'])} classes with readable images, and a task needs two: "
+                "give more classes, or another --split."
+            )
+        how = dict(source=str(place.resolve()), resized=RESIZED[wish.fit] + "; Lanczos", skipped=sorted(writer.skipped))
+        description.write(stage, spec, **how, splits=written)
+    return [*lines(folder, written, spec), *writer.notes(), next_command(spec, written)]
+
+
+def find(source: pathlib.Path, wish: Wish) -> dict[str, Classes]:
+    """The image files of every class of every split, in the folder or in one of its folders."""
+    for place in (source, *layouts.folders(source)):
+        found = from_lists(place) or from_split_folders(place) or from_class_folders(place, wish)
+        if found:
+            if place != source:
+                print(f"--source={source}: taken from {place}")
+            return found
+    raise UsageError(
+        f"--source={source} has no folder of images for each class, no train/ and test/ with those, and no images/ "
+        "with train.csv and test.csv: give a folder that has."
+    )
+
+
+def from_class_folders(place: pathlib.Path, wish: Wish) -> dict[str, Classes] | None:
+    """Splits made of the folders here that have files in them; None where fewer than two have."""
+    classes = files_of(place)
+    if len(classes) < 2:
+        return None
+    return divided(classes, wish)
+
+
+def from_split_folders(place: pathlib.Path) -> dict[str, Classes] | None:
+    """The splits that are folders here; None where train or test is missing."""
+    names = {split: [name for name in of if (place / name).is_dir()] for split, of in FOLDERS.items()}
+    if not (names["train"] and names["test"]) or not files_of(place / names["train"][0]):
+        return None
+    return {split: files_of(place / name[0]) for split, name in names.items() if name}
+
+
+def from_lists(place: pathlib.Path) -> dict[str, Classes] | None:
+    """The splits that lists of miniImageNet's form name; None where there are none."""
+    images, lists = place / "images", {split: place / f"{split}.csv" for split in SPLITS}
+    if not (images.is_dir() and lists["train"].is_file() and lists["test"].is_file()):
+        return None
+    read = {split: mimgnet_csv.read_list(path) for split, path in lists.items() if path.is_file()}
+    return {
+        split: {label: [mimgnet_csv.find_image(images, label, name) for name in of] for label, of in classes.items()}
+        for split, classes in read.items()
+    }
+
+
+def files_of(place: pathlib.Path) -> Classes:
+    """The files of each folder here that has some, by name."""
+    found = {each.name: layouts.files(each) for each in layouts.folders(place)}
+    return {name: files for name, files in found.items() if files}
+
+
+def divided(classes: Classes, wish: Wish) -> dict[str, Classes]:
+    """The classes split at random by the wish's parts and seed."""
+    train, val, test = wish.parts
+    if min(wish.parts) < 0 or abs(sum(wish.parts) - 1) > 1e-6 or not (train and test):
+        raise UsageError(
+            f"--split={train:g},{val:g},{test:g} are no shares of train, val and test: give three that add up to 1, as "
+            "0.64,0.16,0.2; val may be 0."
+        )
+    names, order = list(classes), np.random.RandomState(wish.seed).permutation(len(classes))
+    n_test, n_val = (max(2, round(part * len(names))) if part else 0 for part in (test, val))
+    ends = {"test": n_test, "val": n_test + n_val, "train": len(names)}
+    if ends["train"] - ends["val"] < 2:
+        raise UsageError(
+            f"{len(names)} classes are too few to split into train, val and test with two each: give more, or "
+            "train/ and test/ folders."
+        )
+    starts = {"test": 0, "val": n_test, "train": ends["val"]}
+    chosen = {split: sorted(names[i] for i in order[starts[split] : ends[split]]) for split in SPLITS}
+    return {split: {name: classes[name] for name in of} for split, of in chosen.items() if of}
+
+
+def check_names(splits: dict[str, Classes]) -> None:
+    """Raises UsageError where two classes have one name, or differ in case alone."""
+    seen: dict[str, tuple[str, str]] = {}
+    for split, classes in splits.items():
+        for name in classes:
+            if twin := seen.get(name.casefold()):
+                where = f"{twin[1]} in {twin[0]} and {name} in {split}"
+                raise UsageError(f"two classes have the same name but for case ({where}): rename one or merge them.")
+            seen[name.casefold()] = split, name
+
+
+class Writer:
+    """Writes splits, and counts what it had to leave out."""
+
+    def __init__(self, stage: pathlib.Path, spec: DatasetSpec):
+        self._stage, self._spec = stage, spec
+        self.skipped: list[str] = []  # files that are no readable images
+        self.empty: list[str] = []  # classes without a readable image
+        self._where: dict[bytes, tuple[str, str]] = {}  # digest of an image -> its first split and class
+        self._twins: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    def split(self, split: str, classes: Classes) -> dict:
+        """Writes <split>.npy; returns {"classes": {name: number of images}, "digest": ...}."""
+        counts: dict[str, int] = {}
+        total = sum(map(len, classes.values()))
+        with (
+            arrays.FlatWriter(self._stage / f"{split}.npy", self._spec.image_shape) as file,
+            ThreadPoolExecutor() as pool,
+            tqdm.tqdm(total=total, desc=split, unit="image", disable=None) as bar,
+        ):
+            for name, paths_of in classes.items():
+                before = file.written
+                for image in self._images(paths_of, pool):
+                    bar.update()
+                    if image is not None:
+                        self._look_for_twins(image, split, name)
+                        file.write(image)
+                if file.written > before:
+                    counts[name] = file.written - before
+                else:
+                    self.empty.append(f"{split}/{name}")
+            return dict(classes=counts, digest=file.digest())
+
+    def _images(self, files: list[pathlib.Path], pool: ThreadPoolExecutor) -> Iterator[np.ndarray | None]:
+        """The images of these files in order; None for one that cannot be read."""
+        for first in range(0, len(files), TOGETHER):
+            yield from pool.map(self._read, files[first : first + TOGETHER])
+
+    def _read(self, file: pathlib.Path) -> np.ndarray | None:
+        with contextlib.suppress(UsageError):
+            return pictures.read(file, self._spec)
+        self.skipped.append(str(file))
+        return None
+
+    def _look_for_twins(self, image: np.ndarray, split: str, name: str) -> None:
+        digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+        first = self._where.setdefault(digest, (split, name))
+        if first != (split, name):
+            self._twins["/".join(first), f"{split}/{name}"] += 1
+
+    def notes(self) -> list[str]:
+        """What is to be known of the source."""
+        found = []
+        if self.skipped:
+            found.append(
+                f"skipped {len(self.skipped)} files that are no readable images: {some(sorted(self.skipped))}."
+            )
+        if self.empty:
+            found.append(f"left out {len(self.empty)} classes without a readable image: {some(self.empty)}.")
+        if self._twins:
+            pairs = [f"{one} and {other} ({count})" for (one, other), count in self._twins.items()]
+            number = sum(self._twins.values())
+            found.append(f"note: {number} images are in two classes, pixel for pixel: {some(pairs)}.")
+        return found
+
+
+def some(names: list[str]) -> str:
+    """The first few of them."""
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+
+
+def lines(folder: pathlib.Path, written: dict[str, dict], spec: DatasetSpec) -> list[str]:
+    """A line for each file."""
+    size = "x".join(map(str, spec.image_shape))
+    found = []
+    for split, of in written.items():
+        counts = [*of["classes"].values()]
+        each = f"{min(counts)}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
+        found.append(
+            f"{folder / split}.npy: {len(counts)} classes of {each} images, {sum(counts):,} images of {size} in all"
+        )
+    return found
+
+
+def next_command(spec: DatasetSpec, written: dict[str, dict]) -> str:
+    """How to train on it: as many classes at a time as every split has, five at most."""
+    way = min(5, *(len(of["classes"]) for of in written.values()))
+    split = " --eval_split=val" if "val" in written else ""
+    return f"Next: metadrop train --dataset={spec.name} --way={way} --shot=1 --metabatch=4{split}"
