@@ -31,7 +31,7 @@ from tf_metadrop.util import paths, subprocesses
 
 ROOT = pathlib.Path()  # the current folder, that of a checkout
 KEPT = "meta_train.log", "metrics.jsonl", "timing.jsonl", "run.json"
-TESTS = "meta_test", "meta_test_best", "meta_val", "attack"
+TESTS = "meta_test", "meta_test_best", "meta_test_support", "meta_val", "attack"
 KEPT_IF_THERE = [f"{stem}{suffix}" for stem in TESTS for suffix in (".json", ".csv")]
 UNFINISHED = *KEPT, "state.npz", "best.npz"
 LOOK = 30  # seconds between two looks at how far the trainings are

@@ -275,8 +275,9 @@ class Config:
         return pathlib.Path(name)
 
     def of_weights(self, stem: str) -> str:
-        """A file's name without its suffix, of what is made of these weights: `stem`, or stem_best."""
-        return stem if self.weights == "last" else f"{stem}_{self.weights}"
+        """A file's name without its suffix, of what is made of these weights: `stem`, stem_best, stem_support ..."""
+        others = [name for name in (self.weights, self.eval_normalization) if name not in (None, "last")]
+        return "_".join([stem, *map(str, others)])
 
     def as_dict(self) -> dict[str, Any]:
         """All settings, defaults filled in, in the TF1 program's order: for the log header, W&B and checkpoints."""

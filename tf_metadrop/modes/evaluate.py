@@ -61,7 +61,8 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
     Writes meta_test.log, meta_test.json and, with cross-entropy and accuracy of every task, meta_test.csv there.
 
     n_test_iters tasks in batches of metabatch; the interval is 1.96 * std / sqrt(tasks), as the TF1 program's.
-    With --eval_split=val the files are called meta_val.log and so on; with --weights=best, meta_test_best.log.
+    With --eval_split=val the files are called meta_val.log and so on; with --weights=best, meta_test_best.log; with
+    --eval_normalization=support, meta_test_support.log.
 
     Args:
       given: names of the settings that were asked for, None: those that differ from the defaults. Of the others,
