@@ -1,8 +1,9 @@
 """Differences between runs that were tested on the same tasks: what a method, or a meta-gradient, changes."""
 
 import csv
+import dataclasses
 import pathlib
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -10,10 +11,31 @@ from tf_metadrop.config import identity
 from tf_metadrop.runs.finished import Run
 from tf_metadrop.util.interval import interval, plus_minus
 
-Kind: TypeAlias = tuple[str, str, str]  # method, gradient, rate
+
+class Kind(NamedTuple):
+    """What two compared runs may differ in, but for the seed."""
+
+    method: str  # without the normalisation
+    gradient: str
+    normalization: str
+    precision: str
+    rate: str
+
+    def but_for(self, **others: str) -> "Kind":
+        """This kind with another method and so on, at any rate."""
+        return self._replace(rate="", **others)
+
+    def __str__(self) -> str:
+        ours = [self.method, self.gradient]
+        ours += [value for value in (self.normalization, self.precision) if value not in ("batch", "float32")]
+        return ", ".join(ours)
+
+
+BASES = dict(method="maml", gradient="exact", normalization="batch", precision="float32")  # compared with
 BySeed: TypeAlias = dict[int | str, np.ndarray]  # accuracies of every task
 
 FILE = "meta_test.csv"
+OF_TRAINING = tuple(name for name in identity.of_training() if name not in BASES)
 LEGEND = (
     "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
     "its 95 % interval over tasks, which knows nothing of other training seeds: each seed's own difference stands "
@@ -33,7 +55,7 @@ def accuracies(directory: pathlib.Path) -> np.ndarray | None:
 
 
 def rows(runs: list[Run]) -> list[dict]:
-    """Rows of the table: every method against maml, and every meta-gradient against exact.
+    """Rows of the table: every method against maml, and so on: see BASES.
 
     Compared are runs of as many iterations that are `identity.comparable`; their inner learning
     rates may differ, and runs of several are compared each for itself.
@@ -82,25 +104,29 @@ def compared(task: str, runs: list[Run]) -> list[dict]:
             continue
         config, trained_with = run.test["config"], run.trained_with
         test = *(config[name] for name in identity.of_test_tasks()), config["metabatch"] > 1 and config.get("episodes")
-        training = run.iterations, *(identity.value(trained_with, name) for name in identity.of_training())
+        training = run.iterations, *(identity.value(trained_with, name) for name in OF_TRAINING)
         key = *test, len(each), *training
-        kind = method(run), run.gradient, run.rate
+        normalization, precision = (trained_with.get(name, BASES[name]) for name in ("normalization", "precision"))
+        kind = Kind(method(run), run.gradient, normalization, precision, run.rate)
         groups.setdefault(key, {}).setdefault(kind, {}).setdefault(run.seed, each)
     found: list[dict] = []
     for _, group in sorted(groups.items(), key=lambda item: str(item[0])):
         for second, tested in group.items():
-            for what, base in (("method", ("maml", second[1])), ("gradient", (second[0], "exact"))):
-                for first in group if base != second[:2] else ():
-                    if first[:2] == base:
+            for what, value in BASES.items():
+                base = second.but_for(**{what: value})
+                for first in group if base != second.but_for() else ():
+                    if first.but_for() == base:
                         found += row(task, what, first, second, group[first], tested)
     return found
 
 
 def method(run: Run) -> str:
-    """Name of its method, with those of its coefficients that are not the defaults."""
+    """Name of its method but for the normalisation, with those of its coefficients that are not the defaults."""
     coefficients = identity.coefficients_in_force(run.trained_with)
     others = {name: value for name, value in coefficients.items() if value != identity.DEFAULTS[name]}
-    return run.config.method + "".join(f" ({name} {value:g})" for name, value in others.items())
+    return dataclasses.replace(run.config, normalization="batch").method + "".join(
+        f" ({name} {value:g})" for name, value in others.items()
+    )
 
 
 def shown(differences: np.ndarray) -> str:
@@ -120,11 +146,11 @@ def row(task: str, what: str, first: Kind, second: Kind, runs_1: BySeed, runs_2:
     seeds_1, seeds_2 = (np.stack([of[seed] for seed in seeds]) for of in (runs_1, runs_2))  # [seeds, tasks]
     every = seeds_2 - seeds_1
     mean = every.mean(0)
-    names = [f"{method}, {gradient}" for method, gradient, _ in (first, second)]
+    names = [str(first), str(second)]
     return [
         {
             "task": task, "of": what, "first": names[0], "second": names[1],
-            "lr": " / ".join(dict.fromkeys(rate for *_, rate in (first, second))),
+            "lr": " / ".join(dict.fromkeys(kind.rate for kind in (first, second))),
             "accuracies": f"{np.mean(seeds_1):.2f}, {np.mean(seeds_2):.2f}",
             "difference": plus_minus(mean.mean(), interval(mean), "+.2f"),
             "by seed": ", ".join(f"{difference.mean():+.2f}" for difference in every),
