@@ -3,10 +3,11 @@
 import json
 
 import numpy as np
+import pytest
 
 from tests.helpers.savedirs import finished
-from tf_metadrop import Config
-from tf_metadrop.analysis import paired, tables
+from tf_metadrop import Config, UsageError
+from tf_metadrop.analysis import normalization_table, paired, tables
 from tf_metadrop.runs.finished import find
 
 
@@ -114,3 +115,35 @@ def test_what_two_seeds_show():
     assert [paired.shown(d) for d in (few, -few, few[:1])] == ["yes", "yes", "one seed"]
     assert paired.shown(few * [[2], [-0.1]]) == "no"  # to both sides
     assert paired.shown(few - 1.9) == "no"  # zero inside the interval
+
+
+def test_runs_are_compared_by_normalisation_and_by_precision(tmp_path):
+    """Each with what differs in that alone, and methods with one another where both have it."""
+    base = np.full(4, 0.5)
+    for noise, maml in (("maml", True), ("metadrop", False)):
+        for number, other in enumerate(({}, dict(normalization="support"), dict(precision="bfloat16"))):
+            name = f"{noise} {' '.join(other.values())}"
+            finished(tmp_path / name, base + 0.125 * number + 0.25 * maml, maml=maml, **other)
+    found = {(row["of"], row["first"], row["second"]): row["by seed"] for row in paired.rows(find([tmp_path]))}
+    kinds = {"": "", "support": ", support", "bfloat16": ", bfloat16"}
+    assert found == {
+        **{("method", f"maml, exact{k}", f"metadrop, exact{k}"): "-25.00" for k in kinds.values()},
+        **{("normalization", f"{m}, exact", f"{m}, exact, support"): "+12.50" for m in ("maml", "metadrop")},
+        **{("precision", f"{m}, exact", f"{m}, exact, bfloat16"): "+25.00" for m in ("maml", "metadrop")},
+    }
+
+
+def test_tests_by_the_support_images_are_compared_with_the_runs_own(tmp_path):
+    base, by_support = np.array([0.5, 0.75, 1.0, 0.75]), dict(test={"eval_normalization": "support"}.items())
+    finished(tmp_path / "both", base)
+    finished(tmp_path / "both", base - 0.25, stem="meta_test_support", **by_support)
+    finished(tmp_path / "other tasks", base)
+    other = dict(test={"eval_normalization": "support", "seed": 1}.items())
+    finished(tmp_path / "other tasks", base - 0.25, stem="meta_test_support", **other)
+    finished(tmp_path / "one", base)
+    (row,) = normalization_table.rows(find([tmp_path]))
+    assert row["run"].endswith("both") and row["difference"] == "-25.00 ± 0.00" and row["tasks"] == 4
+    assert row["own"].startswith("75.00") and row["support"].startswith("50.00")
+    (tmp_path / "both" / "meta_test_support.json").write_text("[")
+    with pytest.raises(UsageError, match="is not what --mode=meta_test writes"):
+        normalization_table.rows(find([tmp_path]))

@@ -16,20 +16,21 @@ LOG = "way: 5\nmetabatch: 4\n\n" + "".join(
 )
 
 
-def finished(folder: pathlib.Path, accuracies, seed=0, test=(), **settings) -> None:
+def finished(folder: pathlib.Path, accuracies, seed=0, test=(), stem="meta_test", **settings) -> None:
     """A savedir as a training and its test leave it.
 
     Args:
       accuracies: of the test's tasks, in [0, 1].
       seed, settings: of the training.
       test: settings of the test that differ.
+      stem: of its files.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=stem != "meta_test")
     trained = Config(dataset="omniglot", way=5, savedir=str(folder), seed=seed, **settings).as_dict()
     config = {**trained, "metabatch": 1, "seed": 0, **dict(test)}
     result = dict(accuracy=100 * np.mean(accuracies), interval=1.0, episodes=len(accuracies), seed=0)
-    (folder / "meta_test.json").write_text(json.dumps(result | dict(config=config, trained_with=trained)))
-    (folder / "meta_test.csv").write_text("cent,accuracy\n" + "".join(f"0.1,{a:.6f}\n" for a in accuracies))
+    (folder / f"{stem}.json").write_text(json.dumps(result | dict(config=config, trained_with=trained)))
+    (folder / f"{stem}.csv").write_text("cent,accuracy\n" + "".join(f"0.1,{a:.6f}\n" for a in accuracies))
     (folder / "meta_train.log").write_text(LOG)
 
 

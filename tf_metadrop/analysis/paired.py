@@ -34,7 +34,6 @@ class Kind(NamedTuple):
 BASES = dict(method="maml", gradient="exact", normalization="batch", precision="float32")  # compared with
 BySeed: TypeAlias = dict[int | str, np.ndarray]  # accuracies of every task
 
-FILE = "meta_test.csv"
 OF_TRAINING = tuple(name for name in identity.of_training() if name not in BASES)
 LEGEND = (
     "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
@@ -45,10 +44,10 @@ LEGEND = (
 )
 
 
-def accuracies(directory: pathlib.Path) -> np.ndarray | None:
+def accuracies(directory: pathlib.Path, stem: str = "meta_test") -> np.ndarray | None:
     """Accuracy in per cent of every task of a meta-test, [tasks]; None if it was not kept."""
     try:
-        with open(directory / FILE, newline="") as file:
+        with open(directory / f"{stem}.csv", newline="") as file:
             return 100 * np.array([float(row["accuracy"]) for row in csv.DictReader(file)])
     except (FileNotFoundError, KeyError, ValueError):
         return None

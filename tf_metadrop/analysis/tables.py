@@ -5,7 +5,16 @@ import io
 import pathlib
 from collections.abc import Callable
 
-from tf_metadrop.analysis import cost, learning_table, paired, published, set_apart, sweep_table, table_figures
+from tf_metadrop.analysis import (
+    cost,
+    learning_table,
+    normalization_table,
+    paired,
+    published,
+    set_apart,
+    sweep_table,
+    table_figures,
+)
 from tf_metadrop.analysis.published import SOURCES
 from tf_metadrop.figures import robustness
 from tf_metadrop.runs.finished import Run
@@ -98,6 +107,7 @@ def tables(runs: list[Run]) -> dict[str, list[dict]]:
         "Noise types": noise_rows(accuracy_rows(runs, noise.__contains__)),
         "Other methods": [row for row in accuracy_rows(runs, lambda m: m not in (*MAIN, *noise)) if row["ours"]],
         "Differences on the same tasks, in points of accuracy": paired.rows(runs),
+        "Query images normalised by the support images": normalization_table.rows(runs),
         "Accuracy under attack, in per cent": robustness_rows(runs),
         "Learning": learning_table.rows(runs),
         "Cost": cost.rows(runs),
@@ -107,12 +117,14 @@ def tables(runs: list[Run]) -> dict[str, list[dict]]:
 FILES = {  # CSV file -> its tables
     "accuracy": ("Accuracy in per cent", "Noise types", "Other methods"),
     "differences": ("Differences on the same tasks, in points of accuracy",),
+    "normalization": ("Query images normalised by the support images",),
     "robustness": ("Accuracy under attack, in per cent",),
     "learning": ("Learning",),
     "cost": ("Cost",),
 }
 LEGENDS = {
     "Differences on the same tasks, in points of accuracy": paired.LEGEND,
+    "Query images normalised by the support images": normalization_table.LEGEND,
     "Learning": learning_table.LEGEND,
     "Cost": cost.LEGEND,
 }
