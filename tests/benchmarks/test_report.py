@@ -41,9 +41,10 @@ def test_the_suite_has_every_setting():
     train, test, *scaling = suite.tables()
     found = [settings(row["flags"]) for row in train["rows"]]
     assert len({(c.dataset, c.way, c.shot, c.method, c.second_order) for c in found}) == 4 * 2 * 3
+    assert sum(c.precision == "bfloat16" for c in found) == 4 * 2 and len(set(found)) == len(found) == 32
     assert all((c.mode, c.metabatch, c.query, c.n_steps) == ("meta_train", 4, 15, 5) for c in found)
     found = [settings(row["flags"]) for row in test["rows"]]
-    assert sorted((c.method, c.n_test_mc_samp) for c in found) == [("maml", 1)] * 4 + [("metadrop", 30)] * 4
+    assert sorted((c.method, c.n_test_mc_samp) for c in found) == [("maml", 1)] * 8 + [("metadrop", 30)] * 8
     assert all((c.mode, c.metabatch) == ("meta_test", 1) for c in found)
     assert [(table["varied"], len(table["rows"])) for table in scaling] == [
         ("metabatch", 4), ("n_steps", 4), ("way", 3), ("n_test_mc_samp", 4)
@@ -51,13 +52,13 @@ def test_the_suite_has_every_setting():
     for table in scaling:
         found = [settings(row["flags"]) for row in table["rows"]]
         assert [getattr(c, table["varied"]) for c in found] == [row["labels"][table["varied"]] for row in table["rows"]]
-    assert scaling[0]["rows"][2]["flags"] == train["rows"][3]["flags"]  # metabatch 4: measured once
+    assert scaling[0]["rows"][2]["flags"] == train["rows"][4]["flags"]  # metabatch 4: measured once
 
 
 def test_report_shows_the_numbers_measured():
     tables = suite.tables()
     measurements = {row["flags"]: MEASURED for table in tables for row in table["rows"]}
-    failed, missing = (tables[0]["rows"][i]["flags"] for i in (0, 1))
+    failed, missing = (tables[0]["rows"][i]["flags"] for i in (0, 2))
     measurements[failed] = dict(error="ended by SIGKILL | memory")
     del measurements[missing]
     results = {**ABOUT, "command": "C", "date": "D", "seed": 7, "tables": tables, "measurements": measurements}
@@ -65,10 +66,11 @@ def test_report_shows_the_numbers_measured():
     found = rows(text)
     task = "omniglot 20-way 1-shot"
     numbers = ["0.5", "0.012", "6.5", "1234", "777.7", "100.0", "40.0", "0.20"]
-    assert [task, "MAML", "exact", "ended by SIGKILL / memory"] in [row[:4] for row in found]
-    assert [task, "MAML", "tf1", "not measured yet"] in [row[:4] for row in found]
-    assert [task, "MAML", "first", *numbers] in found
-    assert [task, "Meta-dropout", "30", *numbers] in found
+    assert [task, "MAML", "exact", "float32", "ended by SIGKILL / memory"] in [row[:5] for row in found]
+    assert [task, "MAML", "tf1", "float32", "not measured yet"] in [row[:5] for row in found]
+    assert [task, "MAML", "exact", "bfloat16", *numbers] in found
+    assert [task, "MAML", "first", "float32", *numbers] in found
+    assert [task, "Meta-dropout", "30", "bfloat16", *numbers] in found
     for row in (
         ["versions", "Python 3.12.1, TensorFlow 2.21.0, NumPy 2.4.0"],
         ["commit", ABOUT["commit"]],

@@ -11,7 +11,7 @@ from tests.helpers.runs import snapshot
 from tf_metadrop import Config, MetaLearner, meta_test, meta_train
 from tf_metadrop.algorithm.episodes import Images
 from tf_metadrop.cli import get_data
-from tf_metadrop.data import description, draw, load_split, own, sources
+from tf_metadrop.data import description, draw, load_split, own, pictures, sources
 from tf_metadrop.data.episodes import draw_from
 from tf_metadrop.errors import UsageError
 
@@ -120,11 +120,14 @@ def test_any_format_and_mode(tmp_path, monkeypatch, capsys):
     turned.save(tmp_path / "source/train/train_0/turned.png", exif=exif)
     for name in (".hidden.png", "Thumbs.db", "broken.png", "text.png"):
         (tmp_path / "source/train/train_1" / name).write_bytes(b"no image")
+    Image.new("L", (30, 4)).save(tmp_path / "source/train/train_1/tiny.png")
+    with pytest.raises(UsageError, match="tiny.png has 30x4 pixels only: give an image of at least 8x8"):
+        pictures.read(tmp_path / "source/train/train_1/tiny.png", SPEC)
     shutil.copytree(tmp_path / "source/train/train_1", tmp_path / "source/train/__MACOSX")
     for channels in (1, 3):
         assert build("--source=source", f"--channels={channels}", f"--data_dir=d{channels}", "--fit=stretch") == 0
         out = capsys.readouterr().out
-        assert "skipped 2 files that are no readable images" in out and "broken.png" in out
+        assert "skipped 3 files that are no usable images" in out and "broken.png" in out
         found = sources.open_split(own.Wish("zoo", 16, channels).spec(), f"d{channels}", "train")
         assert found.n_classes == 7 and found.counts.tolist() == [2, 1, 1, 1, 1, 1, 1]
         upright = found.flat[0]
@@ -132,7 +135,7 @@ def test_any_format_and_mode(tmp_path, monkeypatch, capsys):
         means = found.flat[[1, *range(2, 8)]].mean((1, 2, 3))
         np.testing.assert_allclose(means, [200, 200, 200, 200, 200, 255, 200], atol=2)
     listed = description.content(tmp_path / "d1/zoo/dataset.json")
-    assert listed["resized"].startswith("both sides made to fit") and len(listed["skipped"]) == 2
+    assert listed["resized"].startswith("both sides made to fit") and len(listed["skipped"]) == 3
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
@@ -290,7 +293,7 @@ def test_classes_of_unreadable_images_and_twins_are_said(source, capsys):
     shutil.copy(source / "bee" / "0.png", source / "cow" / "zz.png")
     assert build("--source=source") == 0
     out = capsys.readouterr().out
-    assert "left out 1 classes without a readable image" in out and "/ant" in out
+    assert "left out 1 classes without a usable image" in out and "/ant" in out
     assert "note: 1 images are in two classes, pixel for pixel" in out
     assert build("--source=source") == 2
     assert "already exists" in capsys.readouterr().err

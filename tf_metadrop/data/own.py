@@ -93,7 +93,7 @@ def build(folder: pathlib.Path, source: str | None, wish: Wish) -> list[str]:
         few = [split for split, of in written.items() if len(of["classes"]) < 2]
         if few:
             raise UsageError(
-                f"{few[0]} has {len(written[few[0]]['classes'])} classes with readable images, and a task needs two: "
+                f"{few[0]} has {len(written[few[0]]['classes'])} classes with usable images, and a task needs two: "
                 "give more classes, or another --split."
             )
         how = dict(source=str(place.resolve()), resized=RESIZED[wish.fit] + "; Lanczos", skipped=sorted(writer.skipped))
@@ -186,8 +186,8 @@ class Writer:
 
     def __init__(self, stage: pathlib.Path, spec: DatasetSpec):
         self._stage, self._spec = stage, spec
-        self.skipped: list[str] = []  # files that are no readable images
-        self.empty: list[str] = []  # classes without a readable image
+        self.skipped: list[str] = []  # files that are no usable images
+        self.empty: list[str] = []  # classes without a usable image
         self._where: dict[bytes, tuple[str, str]] = {}  # digest of an image -> its first split and class
         self._twins: collections.Counter[tuple[str, str]] = collections.Counter()
 
@@ -234,11 +234,9 @@ class Writer:
         """What is to be known of the source."""
         found = []
         if self.skipped:
-            found.append(
-                f"skipped {len(self.skipped)} files that are no readable images: {some(sorted(self.skipped))}."
-            )
+            found.append(f"skipped {len(self.skipped)} files that are no usable images: {some(sorted(self.skipped))}.")
         if self.empty:
-            found.append(f"left out {len(self.empty)} classes without a readable image: {some(self.empty)}.")
+            found.append(f"left out {len(self.empty)} classes without a usable image: {some(self.empty)}.")
         if self._twins:
             pairs = [f"{one} and {other} ({count})" for (one, other), count in self._twins.items()]
             number = sum(self._twins.values())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tf_metadrop.data.spec import DatasetSpec
 
 WHITE_16 = 65535
+LEAST = 8  # pixels of a side: of fewer nothing can be seen, and it is a mistake
 FITS: dict[str, Callable[..., Image.Image]] = {
     "stretch": Image.Image.resize,
     "crop": ImageOps.fit,
@@ -64,7 +65,14 @@ def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
 
     Turned as its EXIF data says, transparent parts on white, and where it has another size resized, by Pillow's Lanczos
     filter as the data set was: see `DatasetSpec.fit`.
+
+    Raises:
+      UsageError: it has a side below LEAST, or is of no known scale.
     """
+    if min(image.size) < min(LEAST, spec.width, spec.height):
+        raise UsageError(
+            f"{name} has {image.width}x{image.height} pixels only: give an image of at least {LEAST}x{LEAST}."
+        )
     image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
