@@ -223,7 +223,7 @@ def test_validation_classes_are_held_out_where_there_are_none(source):
 
 def test_in_every_mode(source, monkeypatch, capsys):
     """Trained, tested, attacked, and adapted without its data set: the savedir and the classifier describe it."""
-    from tf_metadrop.cli import adapt, main, predict
+    from tf_metadrop.cli import adapt, main, predict, tables
 
     assert build("--source=source", "--split=0.6,0,0.4") == 0
     run = dict(dataset="zoo", way=2, shot=1, query=2, metabatch=1, n_steps=1, wandb="disabled", savedir="run")
@@ -234,6 +234,10 @@ def test_in_every_mode(source, monkeypatch, capsys):
     assert main.main(["main.py", "--mode=attack", "--savedir=run", *attack]) == 0
     shutil.rmtree("data")
     monkeypatch.setattr(description, "_seen", {})
+    shutil.move("run", "elsewhere/run")
+    capsys.readouterr()
+    assert tables.main(["metadrop tables", "elsewhere"]) == 0 and "zoo 2-way 1-shot" in capsys.readouterr().out
+    shutil.move("elsewhere/run", "run")
     for name in ("bee", "eel"):
         (source.parent / "mine" / name).mkdir(parents=True)
         shutil.copy(source / name / "0.png", source.parent / "mine" / name)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
+from tf_metadrop.data import description
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs import record
 
@@ -87,6 +88,8 @@ def load(directory: pathlib.Path) -> Run:
             settings = found[name]["config"] | {
                 key: trained_with[key] for key in identity.of_method() if key in trained_with
             }
+            if (directory / description.FILE).exists():  # of the data set, wherever the savedir was when it was tested
+                settings["savedir"] = str(directory)
             config = Config(**{key: value for key, value in settings.items() if key in known})
             for row in found[name]["rows"] if name == "attack" else [found[name]]:
                 unknown = [key for key in NUMBERS[name] if not isinstance(row[key], (int, float))]
