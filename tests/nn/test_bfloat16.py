@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.helpers.decisions import with_decisions
 from tests.helpers.runs import assert_equal_arrays
 from tf_metadrop import Config, UsageError, meta_test, meta_train
-from tf_metadrop.algorithm import execution, outer_loop
+from tf_metadrop.algorithm import execution
 from tf_metadrop.algorithm.outer_loop import task_gradient
 from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.methods import network
@@ -222,26 +222,24 @@ def test_a_run_in_bfloat16(tmp_path):
     assert abs(low["cent"] - full["cent"]) < 0.1 * full["cent"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["metadrop tf1", "weight"])
-def test_but_for_rounding_tasks_at_once_are_as_in_sequence(name, monkeypatch):
-    monkeypatch.setattr(tf, "bfloat16", tf.float32)
-    monkeypatch.setattr(Config, "maps_dtype", Config.dtype)
-    config = Config(**SMALL | METHODS[name], precision="bfloat16")
-    method, images = load_method(config), np.random.RandomState(0).random_sample([2, 14, 28, 28, 1])
-    labels = lambda n: np.eye(2, dtype="f")[np.arange(n) % 2]
-    parts = images[:, :4], np.stack([labels(4)] * 2), images[:, 4:], np.stack([labels(10)] * 2)
-    tasks = [tf.constant(part, tf.float32) for part in parts]
-    start, key = network.initial(method, 2, rng.key(0, 0)), rng.key(0, rng.TRAIN)
-    noise = lambda i: rng.StandardNormal(rng.fold(key, i))
-    of_tasks = lambda i: Task(*[tf.gather(part, i) for part in tasks])
+def test_convolutions_of_several_tasks_at_once_are_those_of_each():
+    """Where tasks run at once each has its own kernels."""
+    h, upstream = random([2, 3, 6, 6, 4]), tf.cast(random([2, 3, 6, 6, 5], 3), tf.float32)
+    kernel, bias = tf.cast(random([2, 3, 3, 4, 5], 1), tf.float32), tf.cast(random([2, 5], 2), tf.float32)
 
-    def compute(gradient):
-        return tf.function(lambda p: gradient(p, 2, of_tasks, config, method, noise)[:2], autograph=False)(start)
+    def result_and_gradients(h, kernel, bias, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch([h, kernel, bias])
+            x = layers.conv(h, kernel, bias)
+            loss = tf.reduce_sum(tf.cast(x, tf.float32) * upstream)
+        return x, *tape.gradient(loss, [h, kernel, bias])
 
-    (one, loss), (other, at_once) = compute(outer_loop.meta_gradient), compute(outer_loop.vectorised_gradient)
-    np.testing.assert_allclose(at_once, loss, rtol=1e-4)
-    assert apart(other, one) < 1e-2
+    at_once = result_and_gradients(h, kernel, bias, upstream)
+    assert [t.dtype for t in at_once] == [LOW, LOW, tf.float32, tf.float32]
+    for task in range(2):
+        alone = result_and_gradients(h[task], kernel[task], bias[task], upstream[task])
+        for ours, theirs in zip(at_once, alone, strict=True):
+            close(ours[task], theirs, 4 * STEP)
 
 
 def test_a_processor_that_emulates_it_is_told(monkeypatch, capsys):

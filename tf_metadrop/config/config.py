@@ -39,7 +39,7 @@ class Config:
     n_test_iters: int = setting(1000, "number of meta-test tasks", Role.LOCAL, minimum=1)
     dataset: str = setting(
         "omniglot",
-        "omniglot, mimgnet, strokes (which needs no files), or one that `metadrop data --name` made",
+        "dataset, or one that `metadrop data --name` made; strokes needs no files (omniglot | mimgnet | strokes)",
         Role.TASK,
     )
     way: int = setting(20, "classes of a task", Role.TASK, minimum=2)
