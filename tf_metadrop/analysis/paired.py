@@ -31,6 +31,7 @@ class Kind(NamedTuple):
         return ", ".join(ours)
 
 
+SAME_RATE = "normalization", "precision"  # which are no reason for another inner learning rate
 BASES = dict(method="maml", gradient="exact", normalization="batch", precision="float32")  # compared with
 BySeed: TypeAlias = dict[int | str, np.ndarray]  # accuracies of every task
 
@@ -114,7 +115,7 @@ def compared(task: str, runs: list[Run]) -> list[dict]:
             for what, value in BASES.items():
                 base = second.but_for(**{what: value})
                 for first in group if base != second.but_for() else ():
-                    if first.but_for() == base:
+                    if first.but_for() == base and (what not in SAME_RATE or first.rate == second.rate):
                         found += row(task, what, first, second, group[first], tested)
     return found
 
