@@ -6,13 +6,15 @@ import re
 from tests.helpers.runs import ROOT
 from tf_metadrop.figures import style
 
+CHECKS = "_lr|_shared_classes|_random_split|_bfloat16"
+
 
 def test_the_readme_s_table_has_the_accuracies_of_the_results():
     with open(ROOT / "results" / "accuracy.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["method"] in style.COMPARED]
     kinds = {}  # {(task, gradient, inside release/, iterations): {method: rows}}
     for row in rows:
-        if not row["ours"] or re.search("_lr|_shared_classes|_random_split|_bfloat16", row["run"]):  # published only, or a check
+        if not row["ours"] or re.search(CHECKS, row["run"]):  # published only, or a check
             continue
         kind = row["task"].removeprefix("omniglot "), row["gradient"], "release/" in row["run"], row["iterations"]
         kinds.setdefault(kind, {}).setdefault(row["method"], []).append(row)
