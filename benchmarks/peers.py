@@ -33,7 +33,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.util import environment
 
 CHECKED = ("ours", "plain_tf", "plain_torch")  # to compute the same, in float64
-IN_BFLOAT16 = {"ours, bfloat16": "ours", "plain_torch, autocast": "plain_torch"}  # by each one's own means
+IN_BFLOAT16 = ("ours, bfloat16", "plain_torch, autocast")  # by each one's own means
 IMPLEMENTATIONS = (*CHECKED, *IN_BFLOAT16)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metadrop.config.config import Config
-from tf_metadrop.data.episodes import draw_from
+from tf_metadrop.data.episodes import draw
 from tf_metadrop.data.split import Split, of_array
 from tf_metadrop.errors import UsageError
 
@@ -53,7 +53,8 @@ class Images:
     def episodes(self, generator: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """One metabatch: indices of images, support [metabatch, way * shot] and query [metabatch, way * query]."""
         c, of = self._config, self._drawn
-        return draw_from(generator, of.starts, of.counts, c.way, c.shot, c.query, c.metabatch, c.episodes)
+        task = c.way, c.shot, c.query, c.metabatch, c.episodes
+        return draw(generator, of.n_classes, of.counts, *task, starts=of.starts)
 
     def stream(
         self, generator: np.random.RandomState
@@ -75,7 +76,7 @@ def large_enough(split: Split, config: Config) -> Split:
     """
     needed = config.shot + config.query
     kept, left = np.flatnonzero(split.counts >= needed), np.flatnonzero(split.counts < needed)
-    if not len(left) or len(set(split.counts)) == 1:  # of equal ones `draw_from` says what is wrong
+    if not len(left) or len(set(split.counts)) == 1:  # of equal ones `draw` says what is wrong
         return split
     names = [split.names[label] if split.names else str(label) for label in left[:NAMED]]
     which = ", ".join(names) + (", ..." if len(left) > NAMED else "")

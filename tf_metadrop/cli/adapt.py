@@ -32,7 +32,7 @@ def images_by_class(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     """
     if not folder.is_dir():
         raise UsageError(f"--support={folder} is not a folder: give one with a folder of images for each class.")
-    found = {each.name: layouts.files(each) for each in layouts.folders(folder)}
+    found = layouts.files_by_folder(folder)
     if len(found) < 2:
         raise UsageError(
             f"--support={folder} has {len(found)} folders: give one with a folder of images for each of two classes or "

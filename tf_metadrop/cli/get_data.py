@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from tf_metadrop.cli import program
+from tf_metadrop.data import description
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import paths
 
@@ -35,7 +36,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("size", 84, "Your own: height and width of its images.", flag_values=values)
     flags.DEFINE_enum("channels", "3", ["1", "3"], "Your own: 1 for grey, 3 for colour.", flag_values=values)
     flags.DEFINE_enum(
-        "fit", "crop", ["crop", "pad", "stretch"], "Your own: how images of other proportions fit.", flag_values=values
+        "fit", "crop", description.FITS, "Your own: how images of other proportions fit.", flag_values=values
     )
     flags.DEFINE_integer("split_seed", 0, "Your own: seed of the split.", 0, 2**32 - 1, flag_values=values)
     flags.DEFINE_string(

@@ -12,12 +12,13 @@ MODES = ("independent", "shared_classes")
 def draw(
     rng: np.random.RandomState,
     n_classes: int,
-    n_instances: int,
+    n_instances: int | Sequence[int] | np.ndarray,
     way: int,
     shot: int,
     query: int,
     metabatch: int,
     episodes: str,
+    starts: Sequence[int] | np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws the images of `metabatch` episodes.
 
@@ -30,42 +31,23 @@ def draw(
 
     Args:
       rng: legacy generator; its state moves on.
-      n_classes, n_instances: the first two sizes of the split's array.
+      n_classes: of the split.
+      n_instances: images of a class; or of each class.
       way, shot, query, metabatch: the flags of these names.
       episodes: "independent" draws classes anew for each episode (paper, Algorithm 1); "shared_classes" draws them
         once per call for the whole metabatch, as the 2020 release of the authors' program does.
+      starts: place of each class's first image; None: each begins where the one before ends.
 
     Returns:
       (support, query): int32 arrays [metabatch, way * shot] and [metabatch, way * query] of flat indices
-      class * n_instances + instance.
+      start + instance.
 
     Raises:
       UsageError: a count is below 1, or the split is too small for it, or `episodes` is not known.
     """
-    starts, counts = np.arange(n_classes) * n_instances, np.full(n_classes, n_instances)
-    return draw_from(rng, starts, counts, way, shot, query, metabatch, episodes)
-
-
-def draw_from(
-    rng: np.random.RandomState,
-    starts: Sequence[int] | np.ndarray,
-    counts: Sequence[int] | np.ndarray,
-    way: int,
-    shot: int,
-    query: int,
-    metabatch: int,
-    episodes: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """`draw` of classes that may differ in size; where they do not, the same numbers.
-
-    Args:
-      starts, counts: of each class, its first image's place and its number of images.
-      rng, way, shot, query, metabatch, episodes: see `draw`.
-
-    Returns, Raises: see `draw`; the flat indices are start + instance.
-    """
-    n_classes = len(counts)
-    _check(n_classes, min(counts, default=0), way, shot, query, metabatch, episodes)
+    counts = np.broadcast_to(n_instances, n_classes)
+    starts = np.cumsum(counts) - counts if starts is None else starts
+    _check(n_classes, int(min(counts, default=0)), way, shot, query, metabatch, episodes)
     support = np.empty((metabatch, way, shot), np.int32)
     queries = np.empty((metabatch, way, query), np.int32)
     classes = None

@@ -20,6 +20,11 @@ def files(path: pathlib.Path) -> list[pathlib.Path]:
     return [each for each in sorted(path.iterdir()) if each.is_file() and not each.name.startswith((".", "Thumbs.db"))]
 
 
+def files_by_folder(path: pathlib.Path) -> dict[str, list[pathlib.Path]]:
+    """The files of each of the folders in a folder, by its name."""
+    return {each.name: files(each) for each in folders(path)}
+
+
 def first(source: pathlib.Path, find: Callable[[pathlib.Path], T | None]) -> T | None:
     """The first thing that is found in the folder, one of its folders, or the one above; says where, if elsewhere."""
     for place in (source, *folders(source), source.resolve().parent):

@@ -145,8 +145,7 @@ def from_lists(place: pathlib.Path) -> dict[str, Classes] | None:
 
 def files_of(place: pathlib.Path) -> Classes:
     """The files of each folder here that has some, by name."""
-    found = {each.name: layouts.files(each) for each in layouts.folders(place)}
-    return {name: files for name, files in found.items() if files}
+    return {name: files for name, files in layouts.files_by_folder(place).items() if files}
 
 
 def divided(classes: Classes, wish: Wish) -> dict[str, Classes]:
