@@ -54,6 +54,7 @@ def test_classes_of_every_size_are_kept_whole(source, capsys):
     assert build("--source=source", "--split_seed=3") == 0
     out = capsys.readouterr().out
     assert "data/zoo/train.npy: 6 classes of " in out and "Next: metadrop train --dataset=zoo --way=2" in out
+    assert "--inner_lr=0.05" in out
     names = []
     for split in ("train", "val", "test"):
         found = opened(split)

@@ -1,4 +1,4 @@
-"""What a run says of the arithmetic of its steps."""
+"""What a run says at its start, and of the arithmetic of its steps."""
 
 import json
 
@@ -7,6 +7,7 @@ import pytest
 from tf_metadrop import Config, meta_train
 from tf_metadrop.algorithm import flops
 from tf_metadrop.analysis import cost
+from tf_metadrop.modes import train
 from tf_metadrop.runs.finished import Run
 
 
@@ -40,3 +41,12 @@ def test_a_run_whose_work_cannot_be_counted_goes_on_and_says_so(tmp_path, monkey
     assert "will not say the arithmetic of a step: the shape of x is not known." in capsys.readouterr().out
     (row,) = cost.rows([Run(tmp_path, c, c.as_dict(), None, [])])
     assert row["GFLOP per iteration"] == row["TFLOP"] == "" and row["iterations"] == 1
+
+
+@pytest.mark.parametrize(
+    ("dataset", "rate", "noted"),
+    [("mimgnet", 0.1, True), ("mimgnet", 0.01, False), ("omniglot", 0.1, False), ("strokes", 0.4, False)],
+)
+def test_a_rate_at_which_large_images_are_not_learned_is_noted(dataset, rate, noted):
+    said_first = train.describe(Config(mode="meta_train", dataset=dataset, inner_lr=rate), None)
+    assert (f"note: --inner_lr={rate:g} suits images of 28 pixels" in said_first) == noted

@@ -262,7 +262,8 @@ def lines(folder: pathlib.Path, written: dict[str, dict], spec: DatasetSpec) -> 
 
 
 def next_command(spec: DatasetSpec, written: dict[str, dict]) -> str:
-    """How to train on it: as many classes at a time as every split has, five at most."""
+    """How to train on it: as many classes at a time as every split has, five at most, and a rate that learns."""
+    rate = 0.01 if spec.height > WIDE_UP_TO else 0.05
     way = min(5, *(len(of["classes"]) for of in written.values()))
     split = " --eval_split=val" if "val" in written else ""
-    return f"Next: metadrop train --dataset={spec.name} --way={way} --shot=1 --metabatch=4{split}"
+    return f"Next: metadrop train --dataset={spec.name} --way={way} --shot=1 --metabatch=4 --inner_lr={rate}{split}"

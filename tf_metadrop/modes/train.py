@@ -32,6 +32,7 @@ from tf_metadrop.runs.record import Record
 from tf_metadrop.runs.train_log import TrainLog
 from tf_metadrop.util import lock, provenance, signals
 
+SMALL, TOO_FAST = 32, 0.05  # pixels, and the --inner_lr from which on larger images were seen not to be learned
 FAR_BEHIND = 10  # iterations between two looks at the results: each look makes a GPU wait
 
 
@@ -260,9 +261,15 @@ def what_next(directory: pathlib.Path) -> str:
 
 
 def describe(config: Config, saved: Saved | None) -> str:
-    """One line for the terminal about the choices that set a run apart from the 2020 release."""
+    """What the terminal shows first: choices that set a run apart from the 2020 release, and a doubtful rate."""
     where = f"resuming at iteration {int(saved.state.iteration)}" if saved else "starting"
-    return (
+    said = (
         f"{config.directory}: {where}; {config.method}, second_order {config.second_order}, episodes {config.episodes} "
         "(the 2020 release computes second_order tf1, episodes shared_classes)"
     )
+    if config.spec.height > SMALL and config.inner_lr >= TOO_FAST:
+        said += (
+            f"\nnote: --inner_lr={config.inner_lr:g} suits images of 28 pixels; for 84 the paper has 0.01, and "
+            f"with images of {config.spec.height} a model may learn nothing at this rate."
+        )
+    return said
