@@ -74,6 +74,9 @@ class Config:
     backbone: str = setting(
         "conv4", "network that noise, regulariser and inner loop work on", Role.MODEL, choices=backbones.names
     )
+    filters: int = setting(0, "channels of conv4's blocks; 0: 64 for small images, 32 for large", Role.MODEL, minimum=0)
+    blocks: int = setting(4, "blocks of conv4, each of which halves the image", Role.MODEL, minimum=1, below=11)
+    widths: str = setting("64,160,320,640", "channels of resnet12's blocks", Role.MODEL)
     normalization: str = setting(
         "batch", "what a block's features are normalised by", Role.MODEL, choices=normalization.names
     )
@@ -258,7 +261,11 @@ class Config:
             parts = [self.inner, *(parts if self.noise_name != "maml" else [])]
         if self.regularizer != "none":
             parts.append(self.regularizer)
-        parts += [value for value in (self.backbone, self.normalization) if value not in ("conv4", "batch")]
+        parts += [self.backbone] if self.backbone != "conv4" else []
+        for name, default in backbones.DEFAULTS.items():
+            if getattr(self, name) != default:
+                parts.append(f"{name}{getattr(self, name)}".replace(",", "-"))
+        parts += [self.normalization] if self.normalization != "batch" else []
         if self.adv_train != "none":
             parts.append(f"adv_{self.adv_train}_{self.adv_norm}_{self.adv_eps:g}")
         return "_".join(parts)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
+from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import adversary, inner, meta_optimizer, noise, regularizer
 from tf_metadrop.methods.adversary.none import Adversary
 from tf_metadrop.methods.regularizer.none import Regularizer
@@ -51,7 +52,7 @@ class Method(NamedTuple):
         """Shapes of what it adds to the network, by name; theta is the network's own part under theta/."""
         more = self.regularizer.parameters(self.backbone)
         if hasattr(self.normalization, "parameters"):
-            more |= self.normalization.parameters(len(self.backbone.kernels))
+            more |= self.normalization.parameters(getattr(self.backbone, "normalizations", len(self.backbone.kernels)))
         return more | self.inner.parameters(theta | of_theta(more))
 
     def start(self, params: Params) -> Params:
@@ -63,7 +64,9 @@ class Method(NamedTuple):
 def load_method(config: Any) -> Method:
     """The Method that a config describes."""
     inner_loop = inner.load(config.inner)
-    backbone = backbones.load(config.backbone).make(config.spec)
+    backbone = backbones.load(config.backbone).make(config.spec, **backbones.options(config.backbone, config))
+    if hasattr(backbone, "normalizations") and not hasattr(normalization.load(config.normalization_name), "norm"):
+        raise UsageError(f"--normalization={config.normalization_name} has no norm, which {config.backbone} needs.")
     return Method(
         backbone=backbone,
         normalization=normalization.load(config.normalization_name),

@@ -37,7 +37,7 @@ class Pass:
         self._params, self._method, self._noise, self._mixing = params, method, noise, mixing
         self._constant = second_order == "tf1"
         self.penalties: list[Penalty] = []
-        self.kept: list[Any] | None = None  # where the statistics of every block are to be kept
+        self.kept: dict[int, Any] | None = None  # where the statistics of every block are to be kept
 
     def enter(self, number: int, h: tf.Tensor) -> tf.Tensor:
         """What block `number` gets instead of h."""
@@ -52,16 +52,27 @@ class Pass:
 
     def leave(self, block: Block) -> tf.Tensor:
         """The block's output."""
-        norm: Normalization = normalization.at(self._method.normalization, self._params, block.number)
-        if self._method.maps:
-            norm = Rounded(norm)
-        if self._method.statistics is not None:
-            norm = Using(norm, self._method.statistics[block.number - 1])
-        if self.kept is not None:
-            norm = Keeping(norm, self.kept)
+        norm = self._normalization(block.number)
         h, penalty = self._method.regularizer.leave(self._params, block, norm, self._noise)
         self.penalties.append(penalty)
         return h
+
+    def normalized(self, number: int, x: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+        """norm(x) + offset, of features beside the blocks; `number` is no block's."""
+        x = layers.constant_gradient(x) if self._constant else x
+        norm: Any = self._normalization(number)
+        return norm.norm(x, offset)
+
+    def _normalization(self, number: int) -> Normalization:
+        """The method's, as this pass uses it in block `number`."""
+        norm: Normalization = normalization.at(self._method.normalization, self._params, number)
+        if self._method.maps:
+            norm = Rounded(norm)
+        if self._method.statistics is not None:
+            norm = Using(norm, self._method.statistics[number - 1])
+        if self.kept is not None:
+            norm = Keeping(norm, self.kept, number)
+        return norm
 
 
 def shapes(method: Method, way: int) -> dict[str, tuple[int, ...]]:
@@ -126,9 +137,9 @@ def encode(
 def support_statistics(params: Params, x: tf.Tensor, method: Method) -> Statistics:
     """Statistics of support images x for every block, in a pass without noise: what others are normalised by."""
     blocks = Pass(params, method, None, "exact", None)
-    blocks.kept = []
+    blocks.kept = {}
     method.backbone.hidden(params, as_map(x, method), blocks)
-    return tuple(blocks.kept)
+    return tuple(blocks.kept[number] for number in sorted(blocks.kept))
 
 
 def for_queries(params: Params, support_x: tf.Tensor, method: Method) -> Method:

@@ -18,17 +18,17 @@ LONG = 512  # rows
 #   3x3 patches   0.55  6.33   0.83  17.87   0.38  4.54   0.21  0.70   one matrix product
 PATCHES_UP_TO = 9  # pixels of a map
 
-Weights: TypeAlias = tuple[tf.Tensor, tf.Tensor]  # kernel and bias
+Weights: TypeAlias = tuple[tf.Tensor, tf.Tensor | None]  # kernel and bias, if there is one
 Differentiated: TypeAlias = tuple[Any, Callable[..., Any]]  # of `tf.custom_gradient`: a result, and its gradient
 
 
-def conv(h: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+def conv(h: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None = None) -> tf.Tensor:
     """3x3 convolution, SAME, stride 1.
 
     Args:
       h: [..., batch, height, width, in].
       kernel: [3, 3, in, out], or [groups, 3, 3, in, out]: then h is [groups, ..., batch, height, width, in].
-      bias: [out] or [groups, out].
+      bias: [out] or [groups, out]; None: there is none.
     Returns:
       [..., batch, height, width, out].
     """
@@ -41,7 +41,8 @@ def convs(h: tf.Tensor, *weights: Weights) -> list[tf.Tensor]:
         return group_convs(h, weights)
     convolve = conv_bfloat16 if h.dtype == tf.bfloat16 else conv2d
     flat = h if h.shape.rank == 4 else tf.reshape(h, [-1, *h.shape[-3:]])
-    found = [add_bias(convolve(flat, kernel), bias) for kernel, bias in weights]
+    found = [convolve(flat, kernel) for kernel, _ in weights]
+    found = [x if bias is None else add_bias(x, bias) for x, (_, bias) in zip(found, weights, strict=True)]
     return found if h.shape.rank == 4 else [tf.reshape(x, [*h.shape[:-1], x.shape[-1]]) for x in found]
 
 
@@ -91,10 +92,23 @@ def group_convs(h: tf.Tensor, weights: Sequence[Weights]) -> list[tf.Tensor]:
     own = [tf.broadcast_to(tf.cast(kernel, h.dtype), [groups, *kernel.shape[-4:]]) for kernel, _ in weights]
     x = product(rows, tf.reshape(tf.concat(own, -1), [groups, 9 * channels, -1]))
     parts = tf.split(x, [kernel.shape[-1] for kernel in own], -1)
-    return [
-        tf.reshape(part, [*h.shape[:-1], part.shape[-1]]) + as_map(bias, h)
-        for part, (_, bias) in zip(parts, weights, strict=True)
-    ]
+    found = [tf.reshape(part, [*h.shape[:-1], part.shape[-1]]) for part in parts]
+    return [x if bias is None else x + as_map(bias, h) for x, (_, bias) in zip(found, weights, strict=True)]
+
+
+def pointwise(h: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """1x1 convolution without bias.
+
+    Args:
+      h: [..., batch, height, width, in].
+      kernel: [1, 1, in, out], or [groups, 1, 1, in, out]: then h is [groups, ..., batch, height, width, in].
+    Returns:
+      [..., batch, height, width, out].
+    """
+    rows = tf.reshape(h, [*h.shape[:-4], math.prod(h.shape[-4:-1]), h.shape[-1]])
+    outer = [*kernel.shape[:-4], *[1] * (rows.shape.rank - 3)] if kernel.shape.rank == 5 else []
+    x = tf.matmul(rows, tf.reshape(tf.cast(kernel, h.dtype), [*outer, *kernel.shape[-2:]]))
+    return tf.reshape(x, [*h.shape[:-1], kernel.shape[-1]])
 
 
 def patches(h: tf.Tensor) -> tf.Tensor:
@@ -155,7 +169,7 @@ def dense(f: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     return tf.matmul(f, kernel) + spread(bias, f)
 
 
-def denses(f: tf.Tensor, *weights: Weights) -> list[tf.Tensor]:
+def denses(f: tf.Tensor, *weights: tuple[tf.Tensor, tf.Tensor]) -> list[tf.Tensor]:
     """Several dense layers of one f: the result of `dense` for each (kernel, bias)."""
     return [dense(f, kernel, bias) for kernel, bias in weights]
 

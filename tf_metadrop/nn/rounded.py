@@ -30,6 +30,11 @@ class Rounded:
         """See `Normalization`."""
         return tf.cast(self._normalization.norm_relu(layers.up(x), offset, statistics), x.dtype)
 
+    def norm(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+        """See `Normalization`."""
+        normalization: Any = self._normalization
+        return tf.cast(normalization.norm(layers.up(x), offset, statistics), x.dtype)
+
     def _norm_relu_pool_by(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any) -> tf.Tensor:
         normalization: Any = self._normalization
         return tf.cast(normalization.norm_relu_pool_by(layers.up(x), offset, statistics), x.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 
 class Weights(NamedTuple):
-    """Kernel and bias of a layer; theta's begin with an axis of tasks where tasks run at once."""
+    """Kernel and bias of a layer; theta's begin with an axis of tasks where tasks run at once.
+
+    A convolution's theta may have no bias, None; phi always has one.
+    """
 
     kernel: tf.Tensor
-    bias: tf.Tensor
+    bias: Any
 
 
 class Site(NamedTuple):
@@ -76,9 +79,9 @@ class Site(NamedTuple):
             return w if w.shape.rank == n else tf.reshape(w, [w.shape[0], *[1] * (len(outer) - 1), *w.shape[1:]])
 
         own = spread(kernel, rank) + noise
-        own_bias = tf.broadcast_to(spread(bias, 1), [*outer, shape[-1]])
         flat = lambda t: tf.reshape(t, [groups, *t.shape[len(outer) :]])
-        y = self.affine(flat(self.h), Weights(flat(own), flat(own_bias)))[0]
+        own_bias = None if bias is None else flat(tf.broadcast_to(spread(bias, 1), [*outer, shape[-1]]))
+        y = self.affine(flat(self.h), Weights(flat(own), own_bias))[0]
         return tf.reshape(y, [*outer, *y.shape[1:]])
 
 
@@ -90,8 +93,10 @@ class Block(NamedTuple):
       h: its input.
       x: the layer's result with its noise.
       offset: of the normalisation, [channels].
-      pool: what ends the block after normalisation and ReLU; None: nothing does.
+      pool: what ends the block after normalisation and activation; None: nothing does.
       affine: (h, kernel, bias) -> a layer of the shape of this block's.
+      rest: added after the normalisation, before the activation; None: nothing is.
+      activation: None: ReLU.
     """
 
     number: int
@@ -100,14 +105,24 @@ class Block(NamedTuple):
     offset: tf.Tensor
     pool: Callable | None
     affine: Callable
+    rest: tf.Tensor | None = None
+    activation: Callable | None = None
 
     def output(self, normalization: Normalization) -> tf.Tensor:
         """The block's output, by a normalisation of `tf_metadrop.nn.normalization`."""
         fused = getattr(normalization, "norm_relu_pool", None)
-        if fused and self.pool is layers.pool:
+        if fused and self.pool is layers.pool and self.rest is self.activation is None:
             return fused(self.x, self.offset)
-        return self.end(normalization.norm_relu(self.x, self.offset))
+        return self.end(self.activated(normalization))
+
+    def activated(self, normalization: Normalization) -> tf.Tensor:
+        """The block's features after normalisation and activation, before what ends it."""
+        if self.rest is self.activation is None:
+            return normalization.norm_relu(self.x, self.offset)
+        z = normalization.norm(self.x, self.offset)  # type: ignore[attr-defined]
+        z = z if self.rest is None else z + self.rest
+        return (self.activation or tf.nn.relu)(z)
 
     def end(self, z: tf.Tensor) -> tf.Tensor:
-        """What the block makes of its features after normalisation and ReLU."""
+        """What the block makes of its features after normalisation and activation."""
         return self.pool(z) if self.pool else z

@@ -16,12 +16,12 @@ Statistics: TypeAlias = "tuple[Any, ...]"  # of every block of a network, in ord
 
 
 class Keeping:
-    """Normalises as `normalization` does, and adds its statistics to `found`."""
+    """Normalises as `normalization` does, and puts its statistics into `found`, by the block's number."""
 
     FROM_SUPPORT = False
 
-    def __init__(self, normalization: Normalization, found: list[Any]):
-        self._normalization, self._found = normalization, found
+    def __init__(self, normalization: Normalization, found: dict[int, Any], number: int):
+        self._normalization, self._found, self._number = normalization, found, number
 
     def statistics(self, x: tf.Tensor) -> Any:
         """Those of `normalization`."""
@@ -29,8 +29,14 @@ class Keeping:
 
     def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
         """See `Normalization`."""
-        self._found.append(self.statistics(x))
-        return self._normalization.norm_relu(x, offset, self._found[-1])
+        self._found[self._number] = self.statistics(x)
+        return self._normalization.norm_relu(x, offset, self._found[self._number])
+
+    def norm(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+        """See `Normalization`."""
+        self._found[self._number] = self.statistics(x)
+        normalization: Any = self._normalization
+        return normalization.norm(x, offset, self._found[self._number])
 
 
 def aligned(statistic: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
@@ -57,6 +63,11 @@ class Using:
     def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
         """See `Normalization`."""
         return self._normalization.norm_relu(x, offset, tuple(aligned(each, x) for each in self._statistics))
+
+    def norm(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+        """See `Normalization`."""
+        normalization: Any = self._normalization
+        return normalization.norm(x, offset, tuple(aligned(each, x) for each in self._statistics))
 
     def _norm_relu_pool(self, x: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
         normalization: Any = self._normalization

@@ -42,7 +42,7 @@ class InfoDropout(Regularizer):
         self, params: Params, block: Block, normalization: Normalization, normal: PassNoise | None
     ) -> tuple[tf.Tensor, Penalty]:
         """The pooled z and beta * KL of a block."""
-        z = normalization.norm_relu(block.x, block.offset)
+        z = block.activated(normalization)
         own = params[f"theta/info{block.number}_w"], params[f"theta/info{block.number}_b"]
         a = LEAST + RANGE * tf.sigmoid(tf.cast(block.affine(block.h, *own), block.offset.dtype))
         kl = tf.reduce_mean(tf.reduce_sum(-tf.math.log(a / (LEAST + RANGE)), [-3, -2, -1]), -1)

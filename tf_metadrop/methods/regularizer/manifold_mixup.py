@@ -56,4 +56,4 @@ def mix(x: tf.Tensor, share: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
 
 def make(config: Any, backbone: Backbone) -> ManifoldMixup:
     """The Regularizer of this config."""
-    return ManifoldMixup(config.mixup_alpha, len(backbone.kernels))
+    return ManifoldMixup(config.mixup_alpha, getattr(backbone, "blocks", len(backbone.kernels)))

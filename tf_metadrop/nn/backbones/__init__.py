@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tf_metadrop.errors import UsageError
 from tf_metadrop.util.registry import Registry
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from tf_metadrop.nn.site import Block, Site
     from tf_metadrop.nn.types import Params
+
+DEFAULTS = dict(filters=0, blocks=4, widths="64,160,320,640")  # options of backbones, Config's fields
 
 
 class Blocks(Protocol):
@@ -34,9 +37,16 @@ class Blocks(Protocol):
     def leave(self, block: Block) -> tf.Tensor:
         """The block's output."""
 
+    def normalized(self, number: int, x: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+        """norm(x) + offset of features beside the blocks, as of a shortcut; blocks and these are numbered 1, 2, ..."""
+
 
 class Backbone(Protocol):
-    """A network for images of one shape."""
+    """A network for images of one shape.
+
+    It may also have `blocks`, the number of places that it calls `Blocks.enter` for, and `normalizations`, how many
+    normalisations it has: where they are not given, both are as many as there are kernels.
+    """
 
     kernels: tuple[tuple[int, ...], ...]  # shape of each hidden layer at which noise acts, in order
     features: int  # that enter the last layer
@@ -55,7 +65,10 @@ class Backbone(Protocol):
 
 
 class Module(Protocol):
-    """What a file of this folder has."""
+    """What a file of this folder has.
+
+    It may also have OPTIONS, names of Config's fields, which `make` then takes as keyword arguments.
+    """
 
     def make(self, spec: Any) -> Backbone:
         """The backbone for a `data.DatasetSpec`."""
@@ -63,3 +76,16 @@ class Module(Protocol):
 
 _registry: Registry[Module] = Registry(__name__, __path__, Module)
 names, register, unregister, load = _registry.names, _registry.register, _registry.unregister, _registry.load
+
+
+def options(name: str, config: Any) -> dict[str, Any]:
+    """The arguments of this backbone's `make` besides the data set.
+
+    Raises:
+      UsageError: the config has an option that is another backbone's.
+    """
+    own = getattr(load(name), "OPTIONS", ())
+    for option, default in DEFAULTS.items():
+        if option not in own and getattr(config, option) != default:
+            raise UsageError(f"--{option}={getattr(config, option)} is not for --backbone={name}: leave it out.")
+    return {option: getattr(config, option) for option in own}

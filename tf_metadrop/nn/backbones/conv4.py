@@ -1,12 +1,14 @@
 """Conv-4, the paper's network (docs/tf1_behaviour.md, "Network"), with the TF1 program's names of its parameters.
 
-Four blocks of a 3x3 convolution, noise, normalisation, ReLU and a 2x2 max-pool; then one dense layer.
+Four blocks (--blocks) of a 3x3 convolution (--filters), noise, normalisation, ReLU and a 2x2 max-pool; then one dense
+layer.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tf_metadrop.errors import UsageError
 from tf_metadrop.nn import layers
 from tf_metadrop.nn.site import Block, Site, Weights
 
@@ -17,21 +19,23 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.backbones import Blocks
     from tf_metadrop.nn.types import Params
 
-LAYERS = (1, 2, 3, 4)
+OPTIONS = "filters", "blocks"
 
 
 class Conv4:
     """See the module.
 
     Args:
-      height, width, channels: of the images; at least 16 pixels a side.
+      height, width, channels: of the images; at least 2**blocks pixels a side.
       filters: channels of every block.
+      blocks: how many.
     """
 
-    def __init__(self, height: int, width: int, channels: int, filters: int):
-        self.features = (height // 16) * (width // 16) * filters  # 64 (omniglot), 800 (mimgnet)
+    def __init__(self, height: int, width: int, channels: int, filters: int, blocks: int = 4):
+        self._layers = range(1, blocks + 1)
+        self.features = (height >> blocks) * (width >> blocks) * filters  # 64 (omniglot), 800 (mimgnet)
         self.kernels: tuple[tuple[int, ...], ...] = tuple(
-            (3, 3, channels if layer == 1 else filters, filters) for layer in LAYERS
+            (3, 3, channels if layer == 1 else filters, filters) for layer in self._layers
         )
 
     def shapes(self, way: int) -> dict[str, tuple[int, ...]]:
@@ -39,7 +43,7 @@ class Conv4:
         theta: dict[str, tuple[int, ...]] = {}
         phi: dict[str, tuple[int, ...]] = {}
         offsets = {}
-        for layer, kernel in zip(LAYERS, self.kernels, strict=True):
+        for layer, kernel in zip(self._layers, self.kernels, strict=True):
             theta |= {f"theta/conv{layer}_w": kernel, f"theta/conv{layer}_b": kernel[-1:]}
             phi |= {f"phi/conv{layer}_w": kernel, f"phi/conb{layer}_b": kernel[-1:]}
             offsets[f"conv{layer}_bn/beta"] = kernel[-1:]
@@ -55,12 +59,12 @@ class Conv4:
 
     def first(self, params: Params, x: tf.Tensor) -> Site:
         """The first convolution, for images x."""
-        return self.site(params, LAYERS[0], x)
+        return self.site(params, 1, x)
 
     def hidden(self, params: Params, x: tf.Tensor, blocks: Blocks) -> tf.Tensor:
         """Features [..., batch, features] of images x [..., batch, height, width, channels]; see `Blocks`."""
         h = x
-        for layer in LAYERS:
+        for layer in self._layers:
             h = blocks.enter(layer, h)
             x = blocks.perturb(self.site(params, layer, h))
             h = blocks.leave(Block(layer, h, x, params[f"conv{layer}_bn/beta"], layers.pool, layers.conv))
@@ -70,9 +74,20 @@ class Conv4:
         """The dense layer."""
         theta = Weights(params["theta/dense_w"], params["theta/dense_b"])
         phi = Weights(params["phi/dense_w"], params["phi/dense_b"])
-        return Site(len(LAYERS) + 1, f, layers.denses, theta, phi)
+        return Site(len(self._layers) + 1, f, layers.denses, theta, phi)
 
 
-def make(spec: DatasetSpec) -> Conv4:
-    """The Conv-4 for a data set's images; its width is the paper's for that data set."""
-    return Conv4(spec.height, spec.width, spec.channels, spec.filters)
+def make(spec: DatasetSpec, filters: int = 0, blocks: int = 4) -> Conv4:
+    """The Conv-4 for a data set's images.
+
+    Args:
+      filters: 0: as many as the paper has for that data set.
+    Raises:
+      UsageError: the images are too small for so many blocks.
+    """
+    if min(spec.height, spec.width) < 2**blocks:
+        raise UsageError(
+            f"--blocks={blocks} halves an image as often, so {spec.name} with {spec.height}x{spec.width} pixels is too "
+            "small: lower it."
+        )
+    return Conv4(spec.height, spec.width, spec.channels, filters or spec.filters, blocks)

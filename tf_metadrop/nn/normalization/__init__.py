@@ -24,6 +24,7 @@ class Normalization(Protocol):
 
     A module may also have
 
+      norm(x, offset, statistics=None): the same as norm_relu without the ReLU, for networks with another activation;
       norm_relu_pool(x, offset): the 2x2 max-pool of norm_relu(x, offset), where that is faster; of x in bfloat16 too;
       norm_relu_pool_by(x, offset, statistics): the same by other images' statistics;
       parameters(n_blocks): {name: shape} of what it learns, with 0 to start from, and at(params, block): the

@@ -44,10 +44,15 @@ def norm_relu(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics | None = Non
     Args:
       statistics: mean and variance of another batch, to normalise by in the place of x's own.
     """
+    return tf.nn.relu(norm(x, beta, statistics))
+
+
+def norm(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics | None = None) -> tf.Tensor:
+    """batch_norm(x) + beta; arguments as for `norm_relu`."""
     mean = statistics[0] if statistics else tf.reduce_mean(x, AXES, keepdims=True)
     centred = x - mean
     variance = statistics[1] if statistics else tf.reduce_mean(centred**2, AXES, keepdims=True)
-    return tf.nn.relu(centred * tf.math.rsqrt(variance + EPSILON) + beta)
+    return centred * tf.math.rsqrt(variance + EPSILON) + beta
 
 
 def norm_relu_pool_by(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics) -> tf.Tensor:

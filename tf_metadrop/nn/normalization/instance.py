@@ -28,6 +28,11 @@ def statistics(x: tf.Tensor) -> tuple:
 
 
 def norm_relu(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
-    """relu((x - mean) / sqrt(variance + epsilon) + offset)."""
+    """relu(norm(x, offset))."""
+    return tf.nn.relu(norm(x, offset))
+
+
+def norm(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+    """(x - mean) / sqrt(variance + epsilon) + offset."""
     mean, variance = moments(x)
-    return tf.nn.relu((x - mean) * tf.math.rsqrt(variance + EPSILON) + offset)
+    return (x - mean) * tf.math.rsqrt(variance + EPSILON) + offset

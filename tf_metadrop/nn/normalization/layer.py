@@ -16,7 +16,12 @@ def statistics(x: tf.Tensor) -> tuple:
 
 
 def norm_relu(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
-    """relu((x - mean) / sqrt(variance + epsilon) + offset)."""
+    """relu(norm(x, offset))."""
+    return tf.nn.relu(norm(x, offset))
+
+
+def norm(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+    """(x - mean) / sqrt(variance + epsilon) + offset."""
     centred = x - tf.reduce_mean(x, AXES, keepdims=True)
     variance = tf.reduce_mean(centred**2, AXES, keepdims=True)
-    return tf.nn.relu(centred * tf.math.rsqrt(variance + EPSILON) + offset)
+    return centred * tf.math.rsqrt(variance + EPSILON) + offset

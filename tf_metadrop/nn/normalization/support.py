@@ -7,5 +7,5 @@ support images, without noise, under the adapted weights.
 from tf_metadrop.nn.normalization import batch
 
 FROM_SUPPORT = True
-statistics, norm_relu = batch.statistics, batch.norm_relu
+statistics, norm, norm_relu = batch.statistics, batch.norm, batch.norm_relu
 norm_relu_pool, norm_relu_pool_by = batch.norm_relu_pool, batch.norm_relu_pool_by

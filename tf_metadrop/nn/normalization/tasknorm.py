@@ -39,13 +39,17 @@ class Block:
         return *batch.statistics(x), tf.constant(x.shape[-4], x.dtype)
 
     def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
-        """relu((x - m) / sqrt(v + epsilon) + offset)."""
+        """relu(norm(x, offset, statistics))."""
+        return tf.nn.relu(self.norm(x, offset, statistics))
+
+    def norm(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
+        """(x - m) / sqrt(v + epsilon) + offset."""
         m_s, v_s, n = statistics or self.statistics(x)
         m_x, v_x = instance.moments(x)
         share = tf.sigmoid(self._s * n + self._o)
         m = share * m_s + (1 - share) * m_x
         v = share * (v_s + (m_s - m) ** 2) + (1 - share) * (v_x + (m_x - m) ** 2)
-        return tf.nn.relu((x - m) * tf.math.rsqrt(v + EPSILON) + offset)
+        return (x - m) * tf.math.rsqrt(v + EPSILON) + offset
 
 
 def at(params: Params, block: int) -> Block:
@@ -54,4 +58,4 @@ def at(params: Params, block: int) -> Block:
 
 
 START = Block(0.0, 0.0)  # as every block is before training
-statistics, norm_relu = START.statistics, START.norm_relu
+statistics, norm, norm_relu = START.statistics, START.norm, START.norm_relu
