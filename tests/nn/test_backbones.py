@@ -61,7 +61,7 @@ def test_the_exact_meta_gradient_is_that_of_finite_differences(name):
     params, task, config, method, noise = problem(**METHODS[name])
     loss = tf.function(lambda p: outer_loop.outer_loss(p, task, config, method, noise)[0], autograph=False)
     gradient = tf.function(lambda p: outer_loop.task_gradient(p, task, config, method, noise)[0], autograph=False)
-    random, step, found = np.random.RandomState(0), 1e-6, gradient(params)
+    random, step, found = np.random.RandomState(0), 1e-8, gradient(params)  # small, or it crosses kinks
     assert set(found) == {key for key in params if method.trained(key)}
     largest = max(float(tf.norm(g)) for g in found.values())
     for key, g in found.items():
