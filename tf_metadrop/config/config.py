@@ -72,7 +72,9 @@ class Config:
     )
     regularizer: str = setting("none", "regulariser of the inner loop", Role.MODEL, choices=regularizer.names)
     backbone: str = setting(
-        "conv4", "network that noise, regulariser and inner loop work on", Role.MODEL, choices=backbones.names
+        "conv4",
+        "network that noise, regulariser and inner loop work on, or a Keras model, as net.keras (conv4 | resnet12)",
+        Role.MODEL,
     )
     filters: int = setting(0, "channels of conv4's blocks; 0: 64 for small images, 32 for large", Role.MODEL, minimum=0)
     blocks: int = setting(4, "blocks of conv4, each of which halves the image", Role.MODEL, minimum=1, below=11)
@@ -219,6 +221,7 @@ class Config:
             check(field, value)
         folders = pathlib.Path(self.savedir or ""), pathlib.Path(self.data_dir) / self.dataset
         object.__setattr__(self, "_spec", find_spec(self.dataset, *folders[0 if self.savedir else 1 :]))
+        object.__setattr__(self, "backbone", backbones.find(self.backbone, folders[0] if self.savedir else None))
         if self.maml and self.noise_type not in ("maml", "metadrop"):
             raise UsageError(f"--maml means no noise but --noise_type={self.noise_type} asks for it: drop one.")
         if self.noise_variant == "report" and self.noise_name not in noise.reported():

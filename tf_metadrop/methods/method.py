@@ -65,17 +65,30 @@ def load_method(config: Any) -> Method:
     """The Method that a config describes."""
     inner_loop = inner.load(config.inner)
     backbone = backbones.load(config.backbone).make(config.spec, **backbones.options(config.backbone, config))
-    if hasattr(backbone, "normalizations") and not hasattr(normalization.load(config.normalization_name), "norm"):
-        raise UsageError(f"--normalization={config.normalization_name} has no norm, which {config.backbone} needs.")
+    acting = regularizer.load(config.regularizer).make(config, backbone)
+    check_fit(config, backbone, acting)
     return Method(
         backbone=backbone,
         normalization=normalization.load(config.normalization_name),
         noise=noise.load(config.noise_name, config.noise_variant),
         inner=inner_loop,
-        regularizer=regularizer.load(config.regularizer).make(config, backbone),
+        regularizer=acting,
         adversary=adversary.load(config.adv_train).make(config),
         meta_optimizer=meta_optimizer.load(config.meta_optimizer),
         initial_rate=inner_loop.initial(config),
         images=config.dataset,
         maps=None if config.maps_dtype == config.dtype else config.maps_dtype,
     )
+
+
+def check_fit(config: Any, backbone: Backbone, acting: Regularizer) -> None:
+    """Raises UsageError where the normalisation or the regulariser is not made for such a network."""
+    norm, names = normalization.load(config.normalization_name), ("enter", "leave")
+    if hasattr(backbone, "normalizations") and not hasattr(norm, "norm"):
+        raise UsageError(f"--normalization={config.normalization_name} has no norm, which {config.backbone} needs.")
+    in_blocks = any(getattr(type(acting), name) is not getattr(Regularizer, name) for name in names)
+    if in_blocks and getattr(backbone, "blocks", None) == 0:
+        raise UsageError(
+            f"--regularizer={config.regularizer} acts in blocks, which --backbone={config.backbone} has not: choose "
+            "one that acts at the last features, as vib, or none."
+        )

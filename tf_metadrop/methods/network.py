@@ -48,7 +48,7 @@ class Pass:
         if site.first and self._method.first_maps:
             site = site._replace(given=self._method.first_maps)
         x = self._method.noise.features(site, at_layer(self._noise, Draw.LAYER.at(site.number), site.h.dtype))
-        return layers.constant_gradient(x) if self._constant else x
+        return layers.constant_gradient(x) if self._constant and site.normalized else x
 
     def leave(self, block: Block) -> tf.Tensor:
         """The block's output."""
@@ -83,7 +83,10 @@ def shapes(method: Method, way: int) -> dict[str, tuple[int, ...]]:
 
 def initial(method: Method, way: int, seed: tf.Tensor) -> Params:
     """Initial parameters in float32; seed: [2], see `rng.key`."""
-    return method.start(parameters.initial(shapes(method, way), seed))
+    given = getattr(method.backbone, "weights", {})
+    return method.start(
+        parameters.initial(shapes(method, way), seed) | {name: tf.constant(w) for name, w in given.items()}
+    )
 
 
 def fitting(params: Params, method: Method, way: int, source: str) -> Params:

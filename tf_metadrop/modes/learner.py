@@ -20,7 +20,7 @@ from tf_metadrop.data import description, user_images
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.nn import rng
+from tf_metadrop.nn import backbones, rng
 from tf_metadrop.nn.params import cast, narrow
 from tf_metadrop.nn.traced import traced
 from tf_metadrop.runs import adapted_model, checkpoint
@@ -124,16 +124,19 @@ class MetaLearner:
         self._adapted, self._statistics = to_own(kept.adapted or {}) or None, to_own(kept.statistics)
         self.classes = kept.classes
 
-    def __getstate__(self) -> tuple[Config, Any]:
+    def __getstate__(self) -> tuple[Config, Any, Any]:
         arrays = lambda tensors: tf.nest.map_structure(lambda t: t.numpy(), tensors)
         kept = self._kept()
-        return self.config, kept._replace(
+        kept = kept._replace(
             params=arrays(kept.params), adapted=arrays(kept.adapted or {}), statistics=arrays(kept.statistics)
         )
+        return self.config, kept, backbones.described(self.config.backbone)
 
-    def __setstate__(self, state: tuple[Config, Any]) -> None:
-        config, kept = state
+    def __setstate__(self, state: tuple[Config, Any, Any]) -> None:
+        config, kept, network_of = state
         description.remember(config.spec)
+        if network_of:
+            backbones.remember(config.backbone, network_of, "the pickle")
         self.__init__(config, kept.params)  # type: ignore[misc]
         self._restore(kept)
 

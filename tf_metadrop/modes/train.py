@@ -24,7 +24,7 @@ from tf_metadrop.modes import replay
 from tf_metadrop.modes.evaluate import Evaluation
 from tf_metadrop.modes.going_on import changes, find_run
 from tf_metadrop.modes.learner import MetaLearner
-from tf_metadrop.nn import rng
+from tf_metadrop.nn import backbones, rng
 from tf_metadrop.nn.params import cast
 from tf_metadrop.runs import checkpoint
 from tf_metadrop.runs.checkpoint import Saved
@@ -79,6 +79,7 @@ def train_in(team: Team, config: Config) -> MetaLearner:
             print(describe(config, saved))
             if config.spec.own:
                 description.write(directory, config.spec)
+            backbones.keep(directory, config.backbone)
             checkpoint.set_aside_broken(directory)
             log = stack.enter_context(TrainLog(directory, config, saved and saved.progress, changes(saved, config)))
         training = Training(team, config, train_images, eval_images, log, saved)

@@ -85,15 +85,17 @@ def conv_by_kernel(h: tf.Tensor, d: tf.Tensor, shape: tf.TensorShape) -> tf.Tens
     return run(h, d)
 
 
-def group_convs(h: tf.Tensor, weights: Sequence[Weights]) -> list[tf.Tensor]:
-    """`convs` where each group has its own kernels: one matrix product of 3x3 patches, fast on GPUs."""
-    groups, channels = h.shape[0], h.shape[-1]
-    rows = tf.reshape(patches(h), [groups, -1, 9 * channels])
+def group_convs(
+    h: tf.Tensor, weights: Sequence[Weights], patches_of: Callable[[tf.Tensor], tf.Tensor] | None = None
+) -> list[tf.Tensor]:
+    """`convs` where each group has its own kernels: one matrix product of patches (`patches`), fast on GPUs."""
+    groups, cut = h.shape[0], (patches_of or patches)(h)
+    rows = tf.reshape(cut, [groups, -1, cut.shape[-1]])
     own = [tf.broadcast_to(tf.cast(kernel, h.dtype), [groups, *kernel.shape[-4:]]) for kernel, _ in weights]
-    x = product(rows, tf.reshape(tf.concat(own, -1), [groups, 9 * channels, -1]))
+    x = product(rows, tf.reshape(tf.concat(own, -1), [groups, cut.shape[-1], -1]))
     parts = tf.split(x, [kernel.shape[-1] for kernel in own], -1)
-    found = [tf.reshape(part, [*h.shape[:-1], part.shape[-1]]) for part in parts]
-    return [x if bias is None else x + as_map(bias, h) for x, (_, bias) in zip(found, weights, strict=True)]
+    found = [tf.reshape(part, [*cut.shape[:-1], part.shape[-1]]) for part in parts]
+    return [x if bias is None else x + as_map(bias, x) for x, (_, bias) in zip(found, weights, strict=True)]
 
 
 def pointwise(h: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -162,14 +164,15 @@ def add_bias(x: tf.Tensor, bias: tf.Tensor) -> Differentiated:
     return tf.nn.bias_add(x, tf.cast(bias, x.dtype)), gradient
 
 
-def dense(f: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+def dense(f: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
     """f [..., batch, in], kernel [in, out] or [groups, in, out] -> [..., batch, out]."""
     if kernel.shape.rank == 3:  # or matmul would take the groups for an axis further in
         kernel = tf.reshape(kernel, [kernel.shape[0], *[1] * (f.shape.rank - 3), *kernel.shape[1:]])
-    return tf.matmul(f, kernel) + spread(bias, f)
+    x = tf.matmul(f, kernel)
+    return x if bias is None else x + spread(bias, f)
 
 
-def denses(f: tf.Tensor, *weights: tuple[tf.Tensor, tf.Tensor]) -> list[tf.Tensor]:
+def denses(f: tf.Tensor, *weights: Weights) -> list[tf.Tensor]:
     """Several dense layers of one f: the result of `dense` for each (kernel, bias)."""
     return [dense(f, kernel, bias) for kernel, bias in weights]
 

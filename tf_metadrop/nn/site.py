@@ -34,6 +34,7 @@ class Site(NamedTuple):
       theta: its weights, adapted by the inner loop.
       phi: the noise generator's weights; of the last layer they have one output, for all classes alike.
       first: whether h is the images, so that alpha does not depend on theta.
+      normalized: whether a block's normalisation follows (`Blocks.leave`).
       given: (mu, alpha) where they are known already, without the axis of samples that h may have.
     """
 
@@ -43,6 +44,7 @@ class Site(NamedTuple):
     theta: Weights
     phi: Weights
     first: bool = False
+    normalized: bool = True
     given: tuple[tf.Tensor, tf.Tensor] | None = None
 
     def mu(self) -> tf.Tensor:

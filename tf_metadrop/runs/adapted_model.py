@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tf_metadrop.data import description
 from tf_metadrop.errors import UsageError
+from tf_metadrop.nn import backbones
 from tf_metadrop.runs import checkpoint
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.types import Params
 
 TEXT, ARRAYS = "classifier.json", "classifier.npz"
+OURS = {TEXT, ARRAYS, description.FILE, backbones.FILE}
 FORMAT = 1
 PLAIN = bool, int, float, str, type(None)  # what JSON gives back as it was
 
@@ -52,7 +54,7 @@ def write(directory: pathlib.Path, model: AdaptedModel, spec: DatasetSpec, overw
       UsageError: there is something, or it cannot be written, or the classes have labels that are no numbers or texts.
     """
     directory = directory.absolute()
-    ours = directory.is_dir() and {path.name for path in directory.iterdir()} <= {TEXT, ARRAYS, description.FILE}
+    ours = directory.is_dir() and {path.name for path in directory.iterdir()} <= OURS
     if directory.exists() and not (overwrite and ours and is_one(directory)):
         raise UsageError(
             f"{directory} exists: give a folder that does not, or overwrite=True where it holds a classifier and "
@@ -77,6 +79,7 @@ def write(directory: pathlib.Path, model: AdaptedModel, spec: DatasetSpec, overw
         checkpoint.write(stage / ARRAYS, data)
         if spec.own:
             description.write(stage, spec)
+        backbones.keep(stage, model.config["backbone"])
         checkpoint.write(stage / TEXT, (json.dumps(text, indent=1) + "\n").encode())
         before = directory.with_name(f".{directory.name}.before")
         shutil.rmtree(before, ignore_errors=True)

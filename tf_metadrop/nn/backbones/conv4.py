@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tf_metadrop.errors import UsageError
-from tf_metadrop.nn import layers
+from tf_metadrop.nn import layers, nodes
 from tf_metadrop.nn.site import Block, Site, Weights
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tf_metadrop.data.spec import DatasetSpec
     from tf_metadrop.nn.backbones import Blocks
+    from tf_metadrop.nn.nodes import Node
     from tf_metadrop.nn.types import Params
 
 OPTIONS = "filters", "blocks"
@@ -50,6 +51,17 @@ class Conv4:
         theta |= {"theta/dense_w": (self.features, way), "theta/dense_b": (way,)}
         phi |= {"phi/dense_w": (self.features, 1), "phi/dense_b": (1,)}
         return theta | phi | offsets
+
+    def nodes(self, way: int) -> list[Node]:
+        """Its operations (`nn.nodes`)."""
+        found: list[Node] = []
+        for layer, kernel in zip(self._layers, self.kernels, strict=True):
+            found.append(nodes.conv(f"conv{layer}", len(found), kernel[-1], phi_bias=f"phi/conb{layer}_b"))
+            found.append(nodes.norm(f"conv{layer}_bn", len(found), layer))
+            found.append(nodes.activation("relu", len(found)))
+            found.append(nodes.max_pool(len(found)))
+        found.append(nodes.Node("flatten", "flatten", (len(found),), {}))
+        return [*found, nodes.last(len(found), way)]
 
     def site(self, params: Params, layer: int, h: tf.Tensor) -> Site:
         """The convolution of a block."""

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from tf_metadrop.errors import UsageError
-from tf_metadrop.nn import layers
+from tf_metadrop.nn import layers, nodes
 from tf_metadrop.nn.site import Block, Site, Weights
 
 if TYPE_CHECKING:
     from tf_metadrop.data.spec import DatasetSpec
     from tf_metadrop.nn.backbones import Blocks
+    from tf_metadrop.nn.nodes import Node
     from tf_metadrop.nn.types import Params
 
 OPTIONS = ("widths",)
@@ -69,6 +70,26 @@ class ResNet12:
         theta |= {"theta/dense_w": (self.features, way), "theta/dense_b": (way,)}
         phi |= {"phi/dense_w": (self.features, 1), "phi/dense_b": (1,)}
         return theta | phi | offsets
+
+    def nodes(self, way: int) -> list[Node]:
+        """Its operations (`nn.nodes`)."""
+        found: list[Node] = []
+        for block in BLOCKS:
+            width, enters = self._widths[block], len(found)
+            found.append(nodes.conv(f"block{block}_shortcut", enters, width, size=1, bias=False, noise=False))
+            found.append(nodes.norm(f"block{block}_shortcut_bn", len(found), len(self.kernels) + block))
+            source = enters
+            for conv in CONVS:
+                name = f"block{block}_conv{conv}"
+                found.append(nodes.conv(name, source, width, bias=False))
+                found.append(nodes.norm(f"{name}_bn", len(found), number(block, conv)))
+                if conv == CONVS[-1]:
+                    found.append(nodes.Node("add", "add", (len(found), enters + 2), {}))
+                found.append(nodes.activation("leaky_relu", len(found), LEAK))
+                source = len(found)
+            found.append(nodes.max_pool(len(found)))
+        found.append(nodes.Node("global", "global", (len(found),), dict(function="average")))
+        return [*found, nodes.last(len(found), way)]
 
     def site(self, params: Params, block: int, conv: int, h: tf.Tensor) -> Site:
         """A 3x3 convolution."""

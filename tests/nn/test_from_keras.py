@@ -1,0 +1,335 @@
+"""Keras models as backbones."""
+
+import dataclasses
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_metadrop import Config, MetaLearner, UsageError, backbones, meta_test, meta_train
+from tf_metadrop.algorithm import outer_loop
+from tf_metadrop.algorithm.tasks import Task
+from tf_metadrop.data import DATASETS
+from tf_metadrop.methods import network
+from tf_metadrop.methods.method import load_method
+from tf_metadrop.nn import graph, nodes, rng, windows
+from tf_metadrop.nn.backbones import conv4, resnet12
+
+keras = pytest.importorskip("keras")
+SIZE = 16
+SPEC = dataclasses.replace(DATASETS["omniglot"], height=SIZE, width=SIZE, filters=3)
+CASE = dict(dataset="strokes", way=2, shot=2, query=3, n_steps=2, inner_lr=0.02, precision="float64")
+
+
+@pytest.fixture
+def registered():
+    """Registers backbones, and takes them back."""
+    names = []
+
+    def register(name, module):
+        backbones.register(name, module)
+        names.append(name)
+
+    yield register
+    for name in [*names, "net"]:
+        backbones.unregister(name)
+
+
+def copy_of_conv4(filters=3, size=SIZE, way=2):
+    found = [keras.Input((size, size, 1))]
+    for _ in range(4):
+        found += [keras.layers.Conv2D(filters, 3, padding="same"), keras.layers.BatchNormalization()]
+        found += [keras.layers.ReLU(), keras.layers.MaxPooling2D()]
+    return keras.Sequential([*found, keras.layers.Flatten(), keras.layers.Dense(way, activation="softmax")])
+
+
+def branched(size=SIZE, way=2):
+    """With all that can be taken."""
+    of = keras.layers
+    x = keras.Input((size, size, 1))
+    h = of.Conv2D(3, 5, strides=2, padding="same", use_bias=False)(x)
+    h = of.LeakyReLU(negative_slope=0.2)(of.BatchNormalization()(h))
+    a = of.Conv2D(4, 3, padding="same", activation="gelu")(h)
+    b = of.Activation("tanh")(of.Conv2D(4, (1, 2), padding="same")(h))
+    h = of.AveragePooling2D(3, strides=2, padding="same")(of.Add()([a, b]))
+    h = of.MaxPooling2D(3, strides=1, padding="same")(h)
+    h = of.BatchNormalization(scale=False)(of.Conv2D(3, 2, activation="silu")(h))
+    h = of.Dense(4, use_bias=False)(of.Flatten()(h))
+    h = of.Dense(4, activation="softplus")(of.BatchNormalization()(h))
+    return keras.Model(x, of.Softmax()(of.Dense(way)(h)))
+
+
+def problem(backbone, **settings):
+    """(params, task, config, method, noise) in float64, with weights that are not tiny."""
+    config, random = Config(**CASE | settings), np.random.RandomState(3)
+    method = load_method(config)._replace(backbone=backbone)
+    params = {
+        key: tf.constant(random.standard_normal(shape) * (0.5 if key.endswith("_w") else 0.1))
+        for key, shape in sorted(network.shapes(method, config.way).items())
+    }
+    images = lambda n: tf.constant(random.random_sample([n, SIZE, SIZE, 1]))
+    labels = lambda n: tf.constant(np.eye(2)[np.repeat([0, 1], n // 2)])
+    task = Task(images(4), labels(4), images(6), labels(6))
+    return params, task, config, method, rng.StandardNormal(rng.key(1, rng.TRAIN), tf.float64)
+
+
+def gradient_of(case):
+    params, task, config, method, noise = case
+    return tf.function(lambda p: outer_loop.task_gradient(p, task, config, method, noise)[0], autograph=False)(params)
+
+
+def keras_name(name):
+    """Name in the copy of conv4 of a parameter of ours."""
+    name = name.replace("phi/conb", "phi/conv")
+    return name.replace("conv", "norm").replace("_bn", "") if name.endswith("beta") else name
+
+
+@pytest.mark.parametrize("order", ["exact", "tf1", "first"])
+@pytest.mark.parametrize("settings", [{}, dict(noise_type="weight_gaussian"), dict(normalization="support")])
+def test_a_copy_of_conv4_in_keras_is_conv4_number_for_number(order, settings):
+    ours = problem(conv4.make(SPEC), second_order=order, **settings)
+    copy = problem(backbones.from_keras(copy_of_conv4()).make(SPEC), second_order=order, **settings)
+    params = {keras_name(name): w for name, w in ours[0].items()}
+    assert params.keys() == copy[0].keys()
+    wanted, found = gradient_of(ours), gradient_of((params, *copy[1:]))
+    assert {keras_name(name) for name in wanted} == set(found)
+    for name, g in wanted.items():
+        np.testing.assert_allclose(found[keras_name(name)], g, rtol=1e-7, atol=1e-11, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, dict(noise_type="weight_gaussian"), dict(regularizer="vib", maml=True)])
+def test_the_exact_meta_gradient_is_that_of_finite_differences(settings):
+    case = problem(backbones.from_keras(branched()).make(SPEC), **settings)
+    params, task, config, method, noise = case
+    loss = tf.function(lambda p: outer_loop.outer_loss(p, task, config, method, noise)[0], autograph=False)
+    random, step, found = np.random.RandomState(0), 1e-7, gradient_of(case)
+    assert set(found) == {key for key in params if method.trained(key)}
+    largest = max(float(tf.norm(g)) for g in found.values())
+    for key, g in found.items():
+        direction = random.standard_normal(g.shape)
+        direction /= np.linalg.norm(direction)
+        up, down = (float(loss({**params, key: params[key] + sign * step * direction})) for sign in (1, -1))
+        wanted = (up - down) / (2 * step)
+        assert float(np.sum(g * direction)) == pytest.approx(wanted, rel=1e-4, abs=1e-6 * max(largest, 1)), key
+
+
+def test_the_three_meta_gradients_differ_and_tf1_is_exact_without_normalisation():
+    net = backbones.from_keras(branched()).make(SPEC)
+    found = {order: gradient_of(problem(net, second_order=order)) for order in ("exact", "tf1", "first")}
+    apart = lambda one, other: max(float(tf.reduce_max(abs(one[name] - other[name]))) for name in one)
+    assert apart(found["exact"], found["tf1"]) > 1e-6 < apart(found["exact"], found["first"])
+    of = keras.layers
+    plain = [keras.Input((SIZE, SIZE, 1)), of.Conv2D(3, 3, activation="tanh"), of.Flatten(), of.Dense(2)]
+    net = backbones.from_keras(keras.Sequential(plain)).make(SPEC)
+    found = {order: gradient_of(problem(net, second_order=order)) for order in ("exact", "tf1", "first")}
+    assert apart(found["exact"], found["tf1"]) == 0 < 1e-9 < apart(found["exact"], found["first"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, dict(noise_type="weight_gaussian")])
+def test_tasks_at_once_are_as_in_sequence(settings):
+    params, task, config, method, _ = problem(backbones.from_keras(branched()).make(SPEC), **settings)
+    tasks = Task(*[tf.stack([part, part[::-1]]) for part in task])
+    noise = lambda index: rng.StandardNormal(rng.fold(rng.key(1, rng.TRAIN), index), tf.float64)
+    cut = lambda index: Task(*[tf.gather(part, index) for part in tasks])
+    found, wanted = (
+        function(params, 2, cut, config, method, noise)
+        for function in (outer_loop.vectorised_gradient, outer_loop.meta_gradient)
+    )
+    for key, g in wanted[0].items():
+        np.testing.assert_allclose(found[0][key], g, rtol=1e-7, atol=1e-9, err_msg=key)
+
+
+def test_the_network_is_the_model():
+    """Beside Keras's own forward pass, with its weights, where nothing is normalised."""
+    of = keras.layers
+    x = keras.Input((28, 28, 1))
+    h = of.MaxPooling2D(3, strides=2)(of.Conv2D(4, 5, strides=(2, 1), padding="same", activation="leaky_relu")(x))
+    h = of.Add()([of.Conv2D(4, 3, padding="same", activation="elu")(h), h])
+    h = of.Dense(5, activation="relu6")(of.GlobalAveragePooling2D()(h))
+    model = keras.Model(x, of.Dense(3)(h))
+    for weight in model.weights:
+        weight.assign(np.random.RandomState(0).standard_normal(weight.shape) * 0.5)
+    module = backbones.from_keras(model, keep_weights=True)
+    method = load_method(Config(dataset="strokes", way=3, maml=True))._replace(
+        backbone=module.make(DATASETS["strokes"])
+    )
+    params = network.initial(method, 3, rng.key(0, rng.INITIAL_WEIGHTS))
+    images = np.random.RandomState(1).random_sample([6, 28, 28, 1]).astype("f")
+    np.testing.assert_allclose(
+        network.forward(params, tf.constant(images), method), model(images), rtol=1e-4, atol=1e-5
+    )
+    assert sorted(params) == sorted(network.shapes(method, 3))
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("size", "strides"), [([3, 3], [1, 1]), ([2, 2], [2, 2]), ([3, 2], [2, 1]), ([5, 1], [3, 2])])
+def test_windows_are_those_of_tensorflow(size, strides, padding):
+    random = np.random.RandomState(0)
+    x = tf.constant(random.standard_normal([2, 7, 8, 3]))
+    kernel = tf.constant(random.standard_normal([2, *size, 3, 4]))
+    options = dict(strides=strides, padding=padding)
+    wanted = tf.nn.conv2d(x, kernel[0], strides, padding.upper())
+    np.testing.assert_allclose(windows.convs(x, (kernel[0], None), **options)[0], wanted, atol=1e-12)
+    both = windows.convs(tf.stack([x, x]), (kernel, None), **options)[0]
+    np.testing.assert_allclose(both[0], wanted, atol=1e-12)
+    np.testing.assert_allclose(both[1], tf.nn.conv2d(x, kernel[1], strides, padding.upper()), atol=1e-12)
+    for pool, of in ((windows.max_pool, tf.nn.max_pool2d), (windows.average_pool, tf.nn.avg_pool2d)):
+        np.testing.assert_allclose(pool(x, size, **options), of(x, size, strides, padding.upper()), atol=1e-12)
+
+
+@pytest.mark.parametrize("net", [conv4.make(SPEC, 3, 3), resnet12.make(SPEC, "2,3,3,4")])
+@pytest.mark.parametrize("settings", [{}, dict(maml=True, normalization="support")])
+def test_our_own_networks_have_the_nodes_that_they_compute(net, settings):
+    """conv4 and resnet12 beside a network made of their nodes."""
+    case = problem(net, **settings)
+    beside = as_graph(net.nodes(2))
+    params = {name: w for name, w in case[0].items() if name in beside.shapes(2)}
+    method = case[3]._replace(backbone=beside)
+    by = lambda method: network.for_queries(case[0], case[1].support_x, method)
+    wanted = network.forward(case[0], case[1].query_x, by(case[3]))
+    np.testing.assert_allclose(network.forward(params, case[1].query_x, by(method)), wanted, atol=1e-9)
+
+
+def as_graph(found):
+    """A `Graph` of these nodes; a convolution without noise is done by one of the images' kind."""
+    return graph.Graph(found, (SIZE, SIZE, 1), {})
+
+
+of = keras.layers  # for what cannot be taken
+
+
+def chain(*layers, shape=(28, 28, 1)):
+    return lambda: keras.Sequential([keras.Input(shape), *layers])
+
+
+def twice():
+    x, conv = keras.Input((28, 28, 1)), of.Conv2D(1, 3, padding="same")
+    return keras.Model(x, of.Dense(5)(of.Flatten()(conv(conv(x)))))
+
+
+class Subclassed(keras.Model):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (Subclassed, "Subclassed is no Sequential or functional Keras model"),
+        (object, "object is no Sequential or functional Keras model"),
+        (chain(of.Flatten(), of.Dropout(0.5, name="drop"), of.Dense(5)), r"the layer drop \(Dropout\) cannot be taken"),
+        (chain(keras.Sequential([of.Flatten()], name="inner"), of.Dense(5)), r"inner \(Sequential\) cannot be taken"),
+        (chain(of.Conv2D(3, 3, dilation_rate=2), of.Flatten(), of.Dense(5)), "has a dilation, groups, or channels"),
+        (chain(of.Conv2D(2, 3, kernel_regularizer="l2"), of.Flatten(), of.Dense(5)), "has a kernel_regularizer"),
+        (chain(of.Conv2D(2, 3, activation="hard_tanh"), of.Flatten(), of.Dense(5)), "has the activation hard_tanh"),
+        (chain(of.Conv2D(2, 3, activation="softmax"), of.Flatten(), of.Dense(5)), "has a softmax before its end"),
+        (chain(of.Dense(5)), r"dense \(Dense\) gets maps of shape \(28, 28, 1\)"),
+        (chain(of.Conv2D(2, 3), of.Flatten()), "does not end in a Dense"),
+        (chain(of.Flatten(), of.Dense(5, use_bias=False)), "does not end in a Dense with bias"),
+        (chain(of.BatchNormalization(), of.Flatten(), of.Dense(5)), "comes before the first Conv2D or Dense"),
+        (chain(of.GlobalMaxPooling2D(), of.Dense(5), shape=(None, None, 1)), "must be the only input, of images"),
+        (lambda: keras.Sequential([of.Flatten(), of.Dense(5)]), "has no input shape: begin it with keras.Input"),
+        (twice, "is used 2 times"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_by_name(model, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        backbones.from_keras(model())
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (dict(way=3), "the last Dense of --backbone has 2 units, but a task has --way=3"),
+        (dict(dataset="mimgnet"), "is a network for images of 28x28x1, but mimgnet has 84x84x3"),
+        (dict(regularizer="info_dropout"), "acts in blocks, which --backbone=mine has not"),
+        (dict(regularizer="manifold_mixup"), "acts in blocks, which --backbone=mine has not"),
+        (dict(filters=8), "--filters=8 is not for --backbone=mine"),
+        (dict(backbone="yours"), "--backbone=yours is not known: choose one of conv4, mine, resnet12, or a file"),
+        (dict(backbone="yours.keras"), "yours.keras is no file that Keras"),
+    ],
+)
+def test_settings_that_do_not_fit(settings, sentence, registered):
+    registered("mine", backbones.from_keras(copy_of_conv4(size=28)))
+    with pytest.raises(UsageError, match=sentence):
+        MetaLearner(Config(**dict(dataset="strokes", way=2, backbone="mine") | settings))
+
+
+def test_batch_normalisation_is_said_to_be_replaced(capsys):
+    backbones.from_keras(copy_of_conv4())
+    out = capsys.readouterr().out
+    assert out.count("BatchNormalization is replaced by this program's") == 1 and "right to second order" in out
+
+
+SMALL = dict(
+    dataset="strokes", way=2, shot=1, query=2, metabatch=2, n_steps=2, wandb="disabled", n_train_iters=1,
+    n_eval_batches=1,
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("order", "precision"), [("exact", "float32"), ("tf1", "bfloat16"), ("first", "float64")])
+def test_a_run_keeps_its_network(order, precision, tmp_path, registered):
+    """Trained from a .keras file; tested, adapted and given away where neither file nor registration is left."""
+    file = tmp_path / "net.keras"
+    branched(28).save(file)
+    savedir = str(tmp_path / "run")
+    meta_train(Config(savedir=savedir, backbone=str(file), second_order=order, precision=precision, **SMALL))
+    file.unlink()
+    backbones.unregister("net")
+    result = meta_test(Config(savedir=savedir, n_test_iters=2, metabatch=1, n_test_mc_samp=2, wandb="disabled"))
+    assert np.isfinite(result["cent"]) and result["config"]["backbone"] == "net"
+    learner = MetaLearner.load(savedir)
+    x = np.random.RandomState(0).random_sample([4, 28, 28, 1]).astype("f")
+    learner.adapt(x[:2], ["a", "b"]).save(tmp_path / "classifier")
+    wanted, pickled = learner.predict_proba(x), pickle.dumps(learner)
+    backbones.unregister("net")
+    np.testing.assert_allclose(pickle.loads(pickled).predict_proba(x), wanted, atol=1e-6)
+    backbones.unregister("net")
+    np.testing.assert_allclose(MetaLearner.load(tmp_path / "classifier").predict_proba(x), wanted, atol=1e-6)
+    registered("net", backbones.from_keras(copy_of_conv4(size=28)))
+    with pytest.raises(UsageError, match="has another network than the one that is named net here"):
+        MetaLearner.load(savedir)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda found: "{", "is no description of a network"),
+        (lambda found: json.dumps({**found, "format": 9}), "has the format 9, this version reads 1"),
+        (lambda found: json.dumps({**found, "nodes": found["nodes"][:-1]}), "does not end in a dense layer"),
+        (lambda found: json.dumps({**found, "nodes": [{**found["nodes"][0], "padding": "odd"}]}), "padding='odd'"),
+        (lambda found: json.dumps({**found, "nodes": [{**found["nodes"][0], "inputs": [7]}]}), "that are not there"),
+    ],
+)
+def test_descriptions_that_are_broken(change, sentence, tmp_path, registered):
+    registered("mine", backbones.from_keras(copy_of_conv4(size=28)))
+    backbones.keep(tmp_path, "mine")
+    assert backbones.read(tmp_path / "backbone.json")[1].nodes == backbones.load("mine").nodes
+    found = json.loads((tmp_path / "backbone.json").read_text())
+    (tmp_path / "backbone.json").write_text(change(found))
+    with pytest.raises(UsageError, match=sentence):
+        Config(savedir=str(tmp_path), backbone="mine")
+
+
+def test_nothing_imports_keras_where_it_is_not_used():
+    code = (
+        "import sys, tensorflow\n"
+        "before = set(sys.modules)\n"
+        "from tf_metadrop import Config, MetaLearner, backbones\n"
+        "learner = MetaLearner(Config(dataset='strokes', way=2))\n"
+        "import numpy as np; learner.adapt(np.zeros([2, 28, 28, 1], 'f'), [0, 1])\n"
+        "more = [name for name in set(sys.modules) - before if name.split('.')[0] in ('keras', 'tf_keras')]\n"
+        "assert not more, more"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_options_of_nodes_are_complete():
+    for node in (*conv4.make(SPEC).nodes(2), *resnet12.make(SPEC, "2,3,3,4").nodes(2)):
+        assert node.options.keys() == nodes.KINDS[node.kind].keys()
