@@ -3,7 +3,8 @@
 metadrop adapt --savedir S --support FOLDER --out classifier
 metadrop predict classifier IMAGES...
 
-FOLDER holds a folder for each class, named by it, with images of any kind that Pillow reads.
+FOLDER holds a folder for each class, named by it, with images of any kind that Pillow reads. --format also writes the
+adapted network for other programs: a SavedModel, a TFLite (LiteRT) or a .keras file (docs/export.md).
 """
 
 import argparse
@@ -59,7 +60,9 @@ def adapt(args: argparse.Namespace) -> None:
     environment.before_tensorflow(-1)
     with importing_tensorflow():
         from tf_metadrop.methods import noise
+        from tf_metadrop.modes import formats
         from tf_metadrop.modes.learner import MetaLearner
+    formats.check(args.format, args.quantize)
     settings = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
     learner = MetaLearner.load(args.savedir, **settings)
     if args.n_test_mc_samp is None and noise.sampled(learner.config.noise_name):
@@ -67,9 +70,9 @@ def adapt(args: argparse.Namespace) -> None:
     files = [file for of_class in classes.values() for file in of_class]
     labels = [name for name, of_class in classes.items() for _ in of_class]
     learner.adapt(files, labels, invert=inversion(args.invert, learner.config.spec))
-    learner.save(args.out, overwrite=args.overwrite)
+    written = learner.save(args.out, args.overwrite, args.format, args.quantize)
     counts = ", ".join(f"{name} {len(of_class)}" for name, of_class in classes.items())
-    print(f"adapted to {len(classes)} classes ({counts}); wrote {args.out}.")
+    print(f"adapted to {len(classes)} classes ({counts}); wrote {args.out}.", *written, sep="\n")
     print(f"Next: metadrop predict {args.out} IMAGES...")
 
 
@@ -81,6 +84,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--support", type=paths.path, required=True, help="folder with a folder of images per class")
     parser.add_argument("--out", type=paths.path, default=paths.path("classifier"), help="folder of the classifier")
     parser.add_argument("--overwrite", action="store_true", help="replace the classifier that is there")
+    formats = lambda text: tuple(name.strip() for name in text.split(","))
+    parser.add_argument("--format", type=formats, default=(), help="savedmodel, tflite, keras, or several with commas")
+    parser.add_argument("--quantize", help="int8: the TFLite file in whole numbers of 8 bits")
     parser.add_argument("--invert", choices=INVERT, help=INVERT_HELP)
     for name, kind in SETTINGS.items():
         parser.add_argument(f"--{name}", type=kind, help="as of metadrop test; default: the run's")

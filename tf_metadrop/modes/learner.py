@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +65,7 @@ class MetaLearner:
         self.classes: np.ndarray | None = None
         self._adapted: Params | None = None
         self._statistics: Statistics = ()  # of the support images under the adapted weights
+        self._support: np.ndarray | None = None  # the images of the last adaptation, in this process
 
     @property
     def config(self) -> Config:
@@ -104,15 +105,55 @@ class MetaLearner:
         config = dataclasses.replace(base, **(kept | settings))
         return cls(config, network.fitting(params, load_method(config), config.way, str(savedir)))
 
-    def save(self, path: str | pathlib.Path, overwrite: bool = False) -> None:
+    def save(
+        self,
+        path: str | pathlib.Path,
+        overwrite: bool = False,
+        formats: Sequence[str] = (),
+        quantize: str | None = None,
+        support_x: Any = None,
+    ) -> list[str]:
         """Writes a folder for `load`: the model, and what it was adapted to. No pickles, so that it can be given away.
 
         Args:
           overwrite: replace the classifier that is there; other files are never replaced.
+          formats: of savedmodel, tflite and keras: the adapted network for other programs goes into the folder too
+            (docs/export.md).
+          quantize: int8: of the TFLite file.
+          support_x: images to compare these with `predict` by, and to quantise by, as for `adapt`; default: those of
+            the last adaptation.
+        Returns:
+          Lines that say what was written, and how near it is to `predict`.
         Raises:
-          UsageError: the folder exists or cannot be written.
+          UsageError: the folder exists or cannot be written, or this model is in no such format.
         """
-        adapted_model.write(paths.path(path), self._kept(), self._spec, overwrite)
+        said: list[str] = []
+        export = None
+        if formats or quantize:
+            from tf_metadrop.modes import formats as exported
+
+            chosen = tuple(formats)
+            exported.check(chosen, quantize)
+            adapted = self._to_export(support_x)
+            export = lambda stage: said.extend(exported.write(stage, adapted, chosen, quantize))
+        adapted_model.write(paths.path(path), self._kept(), self._spec, overwrite, export)
+        return said
+
+    def _to_export(self, support_x: Any) -> Any:
+        """What `formats` writes: of a learner in float32, as the file is."""
+        from tf_metadrop.modes.formats import Adapted
+
+        given = self._support if support_x is None else user_images.batch(support_x, self._spec, "support_x", False)
+        if self._adapted is None or self.classes is None or given is None:
+            raise UsageError("there is nothing to export: call adapt(support_x, support_y) first, or give support_x.")
+        plain = self
+        if self.config.precision != "float32":
+            plain = MetaLearner(dataclasses.replace(self.config, precision="float32"), self.params)
+            plain._restore(self._kept())
+        probabilities = plain.predict_proba(given)
+        names = [str(name) for name in self.classes]
+        params = plain._adapted or {}
+        return Adapted(plain.config, plain._method, params, plain._statistics, names, given, probabilities)
 
     def _kept(self) -> AdaptedModel:
         here = identity.names(Role.LOCAL)  # paths and the like, which nobody else has
@@ -166,7 +207,7 @@ class MetaLearner:
         key = rng.key(self.config.seed, rng.ADAPT)
         self._adapted = self._inner_loop(narrow(self.params, len(classes)), support, labels, key)
         self._statistics = self._support_statistics(self._adapted, support)
-        self.classes = classes
+        self.classes, self._support = classes, x
         return self
 
     @functools.cached_property

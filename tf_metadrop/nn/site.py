@@ -23,6 +23,14 @@ class Weights(NamedTuple):
     kernel: tf.Tensor
     bias: Any
 
+    def scaled(self, factor: Any) -> Weights:
+        """The layer times a factor, or one for each of its channels."""
+        return Weights(self.kernel * factor, None if self.bias is None else self.bias * factor)
+
+    def plus(self, other: Weights) -> Weights:
+        """The sum of two layers of the same input."""
+        return Weights(self.kernel + other.kernel, other.bias if self.bias is None else self.bias + other.bias)
+
 
 class Site(NamedTuple):
     """A layer, mu = affine(h, theta) and alpha = affine(h, phi), before any noise.

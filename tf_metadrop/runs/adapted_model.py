@@ -8,6 +8,7 @@ import json
 import pathlib
 import shutil
 import zipfile
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.types import Params
 
 TEXT, ARRAYS = "classifier.json", "classifier.npz"
-OURS = {TEXT, ARRAYS, description.FILE, backbones.FILE}
+EXPORTS = {"savedmodel": "saved_model", "tflite": "model.tflite", "keras": "model.keras"}  # format -> name
+EXPORT_TEXT = "model.json"  # what these take and give
+OURS = {TEXT, ARRAYS, description.FILE, backbones.FILE, EXPORT_TEXT, *EXPORTS.values()}
 FORMAT = 1
 PLAIN = bool, int, float, str, type(None)  # what JSON gives back as it was
 
@@ -44,10 +47,17 @@ def is_one(directory: pathlib.Path) -> bool:
     return (directory / TEXT).is_file()
 
 
-def write(directory: pathlib.Path, model: AdaptedModel, spec: DatasetSpec, overwrite: bool = False) -> None:
+def write(
+    directory: pathlib.Path,
+    model: AdaptedModel,
+    spec: DatasetSpec,
+    overwrite: bool = False,
+    more: Callable[[pathlib.Path], Any] | None = None,
+) -> None:
     """Writes the folder: all of it, or nothing.
 
     Args:
+      more: writes what else is to be in a folder.
       spec: the data set of its images; where a user made it, a dataset.json of it goes with the model.
       overwrite: whether another classifier may be there; no other files.
     Raises:
@@ -80,6 +90,8 @@ def write(directory: pathlib.Path, model: AdaptedModel, spec: DatasetSpec, overw
         if spec.own:
             description.write(stage, spec)
         backbones.keep(stage, model.config["backbone"])
+        if more:
+            more(stage)
         checkpoint.write(stage / TEXT, (json.dumps(text, indent=1) + "\n").encode())
         before = directory.with_name(f".{directory.name}.before")
         shutil.rmtree(before, ignore_errors=True)
@@ -88,8 +100,9 @@ def write(directory: pathlib.Path, model: AdaptedModel, spec: DatasetSpec, overw
         stage.rename(directory)
         shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
-        shutil.rmtree(stage, ignore_errors=True)
         raise UsageError(f"{directory} cannot be written ({error.strerror or error}): give another folder.") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def as_json(classes: np.ndarray | None) -> dict[str, Any] | None:

@@ -36,6 +36,10 @@ class NoiseType(Protocol):
       SAMPLED: whether anything is drawn at all.
       TRAINED_PHI: what of phi the outer loop trains: of "phi_kernel" and "phi_bias".
 
+    A type with mean(theta, phi), of a hidden layer's `Weights`, can be exported: (first, second) such that
+    features(site, None) is affine(h, first), times softplus(affine(h, second)) where that is not None; its logits(site,
+    None) are then those of theta alone.
+
     A type with FROM_MAPS = True reads a hidden layer through `site.maps()` alone. Where many samples of the noise are
     taken (a meta-test), the first layer's are then computed once for all of them.
     """

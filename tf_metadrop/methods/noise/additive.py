@@ -15,7 +15,7 @@ from tf_metadrop.methods.noise import metadrop
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.site import Site, Weights
     from tf_metadrop.nn.types import Normal
 
 SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
@@ -28,11 +28,17 @@ def features(site: Site, normal: Normal | None) -> tf.Tensor:
     return mu + alpha if normal is None else mu + alpha + normal(alpha.shape)
 
 
+def mean(theta: Weights, phi: Weights) -> tuple[Weights, Weights | None]:
+    """See the package."""
+    return theta.plus(phi), None
+
+
 class report:
     """The report's: a ~ N(1, (0.01 alpha)^2) when sampling; the 1 should have been a 0."""
 
     SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
     logits = staticmethod(metadrop.logits)
+    mean = staticmethod(mean)
 
     @staticmethod
     def features(site: Site, normal: Normal | None) -> tf.Tensor:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.types import Normal
 
 SAMPLED, TRAINED_PHI = False, metadrop.TRAINED_PHI
-logits = maml.logits
+logits, mean = maml.logits, metadrop.mean
 
 
 def features(site: Site, normal: Normal | None) -> tf.Tensor:

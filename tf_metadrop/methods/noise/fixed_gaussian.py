@@ -16,7 +16,7 @@ import tensorflow as tf
 from tf_metadrop.methods.noise import metadrop
 
 if TYPE_CHECKING:
-    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.site import Site, Weights
     from tf_metadrop.nn.types import Normal
 
 SAMPLED, TRAINED_PHI = True, ()
@@ -35,11 +35,17 @@ def logits(site: Site, normal: Normal | None) -> tf.Tensor:
     return mean if normal is None else mean + SCALE * normal(mean.shape)
 
 
+def mean(theta: Weights, phi: Weights) -> tuple[Weights, Weights | None]:
+    """See the package."""
+    return theta.scaled(SCALE), None
+
+
 class report:
     """The report's: a ~ N(1, 1) when sampling; not sampling a = alpha = conv(h, phi_l), so the query trains phi."""
 
     SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
     logits = staticmethod(metadrop.logits)
+    mean = staticmethod(metadrop.mean)
 
     @staticmethod
     def features(site: Site, normal: Normal | None) -> tf.Tensor:

@@ -17,7 +17,7 @@ from tf_metadrop.methods.noise import metadrop
 from tf_metadrop.nn.layers import gate, softplus
 
 if TYPE_CHECKING:
-    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.site import Site, Weights
     from tf_metadrop.nn.types import Normal
 
 SAMPLED, TRAINED_PHI = True, ("phi_bias",)
@@ -36,11 +36,17 @@ def logits(site: Site, normal: Normal | None) -> tf.Tensor:
     return mean if normal is None else mean + softplus(site.phi.bias) * normal(mean.shape)
 
 
+def mean(theta: Weights, phi: Weights) -> tuple[Weights, Weights | None]:
+    """See the package."""
+    return theta.scaled(softplus(phi.bias)), None
+
+
 class report:
     """The report's: a ~ N(conv(1, phi_l), 1) when sampling, 1 an image of ones; not sampling a = conv(h, phi_l)."""
 
     SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
     logits = staticmethod(metadrop.logits)
+    mean = staticmethod(metadrop.mean)
 
     @staticmethod
     def features(site: Site, normal: Normal | None) -> tf.Tensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.site import Site, Weights
     from tf_metadrop.nn.types import Normal
 
 SAMPLED, TRAINED_PHI = False, ()
@@ -22,3 +22,8 @@ def features(site: Site, normal: Normal | None) -> tf.Tensor:
 def logits(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, features] -> [batch, way]."""
     return site.mu()
+
+
+def mean(theta: Weights, phi: Weights) -> tuple[Weights, Weights | None]:
+    """See the package."""
+    return theta, None

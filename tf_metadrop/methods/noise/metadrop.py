@@ -15,7 +15,7 @@ from tf_metadrop.nn.layers import gate, gate_first, softplus
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from tf_metadrop.nn.site import Site
+    from tf_metadrop.nn.site import Site, Weights
     from tf_metadrop.nn.types import Normal
 
 SAMPLED, TRAINED_PHI, FROM_MAPS = True, ("phi_kernel", "phi_bias"), True
@@ -33,3 +33,8 @@ def logits(site: Site, normal: Normal | None) -> tf.Tensor:
     """[batch, features] -> [batch, way]."""
     mean = site.mu()
     return mean if normal is None else mean + softplus(site.alpha()) * normal(mean.shape)
+
+
+def mean(theta: Weights, phi: Weights) -> tuple[Weights, Weights | None]:
+    """See the package."""
+    return theta, phi

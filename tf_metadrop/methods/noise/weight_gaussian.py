@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from tf_metadrop.methods.noise import metadrop
+from tf_metadrop.methods.noise import maml, metadrop
 from tf_metadrop.nn.layers import gate, softplus
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def features(site: Site, normal: Normal | None) -> tf.Tensor:
     return site.with_noisy_kernel(lambda shape: scale * tf.cast(normal(shape), scale.dtype))
 
 
-logits = features
+logits, mean = features, maml.mean
 
 
 class report:
@@ -40,6 +40,7 @@ class report:
 
     SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
     logits = staticmethod(metadrop.logits)
+    mean = staticmethod(metadrop.mean)
 
     @staticmethod
     def features(site: Site, normal: Normal | None) -> tf.Tensor:
