@@ -11,7 +11,8 @@ python plot.py --savedir checkpoints/maml --savedir checkpoints/metadrop --figur
   robustness  accuracy over the attack's radius beside the paper's curves: robustness_<task>.png
 
 Without --figure: every one for which there is something in the savedirs, but noise, which needs the dataset. Where the
-training was tracked by W&B, the figures go into the same W&B run (--wandb); those of several runs into the first one's.
+training was tracked by W&B or TensorBoard, the figures go there too (--wandb); those of several runs into the first
+one's.
 """
 
 import pathlib
@@ -111,12 +112,21 @@ def draw(
 
 
 def track(drawn: Drawn, mode: str) -> None:
-    """Logs the figures into the W&B run of the savedir, if it has one."""
-    if (drawn.folder / Wandb.KEPT).exists():
-        tracker = Wandb(drawn.folder, config.Config(savedir=str(drawn.folder), wandb=mode))
-        kind = {path: path.parent.name if path.parent.name in ("steps", "noise") else "plot" for path in drawn.paths}
-        tracker.figures({f"figures/{kind[path]}/{path.name}": path for path in drawn.paths})
-        tracker.finish()
+    """Logs the figures into the W&B run of the savedir and its files for TensorBoard, where it has these."""
+    kept, events = (drawn.folder / Wandb.KEPT).exists(), (drawn.folder / "tensorboard").is_dir()
+    if not (kept or events):
+        return
+    settings = config.Config(savedir=str(drawn.folder), wandb=mode if kept else "disabled", tensorboard=events)
+    tracker: Any = None
+    if events:
+        with importing_tensorflow():
+            from tf_metadrop.runs.trackers import Trackers
+        tracker = Trackers(drawn.folder, settings, "plot")
+    else:
+        tracker = Wandb(drawn.folder, settings)
+    kind = {path: path.parent.name if path.parent.name in ("steps", "noise") else "plot" for path in drawn.paths}
+    tracker.figures({f"figures/{kind[path]}/{path.name}": path for path in drawn.paths})
+    tracker.finish()
 
 
 def draw_boundaries(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:

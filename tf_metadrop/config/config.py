@@ -169,6 +169,7 @@ class Config:
         Role.LOCAL,
         choices=("auto", "online", "offline", "disabled"),
     )
+    tensorboard: bool = setting(False, "event files for TensorBoard, in <savedir>/tensorboard", Role.LOCAL)
     on_nan: str = setting(
         "stop",
         "at an iteration whose loss or gradient is no number: stop, or skip it; either keeps it for --replay",

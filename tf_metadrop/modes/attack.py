@@ -31,7 +31,7 @@ from tf_metadrop.nn import rng
 from tf_metadrop.nn.layers import cross_entropy
 from tf_metadrop.nn.params import dtype_of
 from tf_metadrop.runs.loading import load_run, test_images
-from tf_metadrop.runs.wandb_run import Wandb
+from tf_metadrop.runs.trackers import Trackers
 from tf_metadrop.util import lock, signals
 from tf_metadrop.util.interval import interval, plus_minus
 from tf_metadrop.util.progress import progress
@@ -189,7 +189,7 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
         accuracy = plus_minus(row["accuracy_percent"], row["ci95"], "f", "+-")
         print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {accuracy}")
     print(f"wrote {directory}/{stem}.csv, .json and .png")
-    tracker = Wandb(directory, config)
+    tracker = Trackers(directory, config, config.mode)
     tracker.log({f"attack-{row['norm']}-{row['epsilon']:g}-acc": row["accuracy_percent"] for row in rows})
     tracker.table("attack", rows)
     tracker.figures({"figures/attack": directory / f"{stem}.png"})

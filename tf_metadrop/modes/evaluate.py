@@ -19,7 +19,7 @@ from tf_metadrop.methods.method import Method, load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.runs import tf1_checkpoint
 from tf_metadrop.runs.loading import load_run, test_images
-from tf_metadrop.runs.wandb_run import Wandb
+from tf_metadrop.runs.trackers import Trackers
 from tf_metadrop.util import lock, signals
 from tf_metadrop.util.interval import interval, plus_minus
 from tf_metadrop.util.progress import progress as shown
@@ -107,7 +107,7 @@ def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batche
     print(text + tested_otherwise(config, run))
     if len(accuracies) != config.n_test_iters:
         print(f"{len(accuracies)} tasks: --n_test_iters={config.n_test_iters} is no multiple of --metabatch.")
-    tracker = Wandb(directory, config)
+    tracker = Trackers(directory, config, config.mode)
     tracker.log({config.of_weights(f"meta-{config.eval_split}-acc"): result["accuracy"]})
     columns = "accuracy", "interval", "cent", "episodes", "split", "seed", "commit"
     tracker.table(config.of_weights(f"meta-{config.eval_split}"), [{name: result[name] for name in columns}])

@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from tf_metadrop.config.config import Config
-from tf_metadrop.runs.wandb_run import Wandb
+from tf_metadrop.runs.trackers import Trackers
 from tf_metadrop.util.progress import has_terminal
 
 SHORT = {"accuracy": "acc"}  # metric -> what the TF1 program's log calls it
@@ -51,7 +51,7 @@ class TrainLog:
             self._write("meta_train.log", header(config).decode())
         if changes:
             self._write("meta_train.log", f"\n{GOES_ON} {self._first}: {changes}\n")
-        self._wandb = Wandb(directory, config)
+        self._trackers = Trackers(directory, config, "meta_train")
         self._bar: Any = None
         self._timed = 0.0, 0  # when the clock for the time left was started, and the iterations done by then
 
@@ -61,7 +61,7 @@ class TrainLog:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        self._wandb.finish()
+        self._trackers.finish()
 
     def progress(self) -> dict:
         """What a checkpoint keeps of the log, for `TrainLog(progress=...)`."""
@@ -123,7 +123,7 @@ class TrainLog:
         known = {name: value if math.isfinite(value) else None for name, value in numbers.items()}  # JSON has no NaN
         self._write("metrics.jsonl", json.dumps(known) + "\n")
         self._write("timing.jsonl", json.dumps({"iter": iteration, "split": split, "secs": self._elapsed()}) + "\n")
-        self._wandb.log(numbers)
+        self._trackers.log(numbers)
         tqdm.write(f"Iter {iteration} {text}{self._time_left()}")
         sys.stdout.flush()
 
