@@ -15,9 +15,16 @@ from tf_metadrop.util.quiet import importing_tensorflow
 def export(source: pathlib.Path, out: pathlib.Path) -> None:
     """Writes the weights of a savedir, ours or the TF1 program's, to OUT/model.*; raises UsageError."""
     with importing_tensorflow():
+        from tf_metadrop.nn import backbones
         from tf_metadrop.runs import checkpoint, tf1_checkpoint
 
-        params, _ = checkpoint.load_params(source)
+        params, run = checkpoint.load_params(source)
+    for name, usual in dict(backbone="conv4", **backbones.DEFAULTS).items():
+        if run.get(name, usual) != usual:
+            raise UsageError(
+                f"{source} was trained with --{name}={run[name]}, a network that the TF1 program has not: it restores "
+                "conv4 of the usual size alone."
+            )
     if out.exists() and (not out.is_dir() or checkpoint.kind(out)):
         raise UsageError(f"{out} exists and is a file or holds a checkpoint: give another folder.")
     out.mkdir(parents=True, exist_ok=True)

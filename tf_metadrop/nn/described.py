@@ -72,7 +72,7 @@ def read(path: pathlib.Path) -> tuple[str, Described]:
 
 
 def keras_file(path: pathlib.Path) -> dict[str, Any]:
-    """What a .keras file says of its model, as `model.get_config()` does; its weights are not read.
+    """What a .keras file says of its model, as its get_config() does; its weights are not read.
 
     Raises:
       UsageError: it is no such file.
