@@ -27,10 +27,19 @@ def pytest_collection_modifyitems(items):
             item.add_marker("fault")
 
 
+def gradients():
+    """TensorFlow's table of those that tf.custom_gradient made in graphs, all of which it keeps for ever."""
+    ops = sys.modules.get("tensorflow.python.framework.ops")
+    return ops.gradient_registry._registry if ops else {}
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_kept(request):
     """What a module's tests share, compiled graphs first of all, goes when they are done: it is gigabytes."""
+    before = set(gradients())
     yield
+    for name in set(gradients()) - before:
+        del gradients()[name]
     for value in list(vars(request.module).values()):
         if hasattr(value, "cache_clear"):
             value.cache_clear()
