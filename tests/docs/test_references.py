@@ -183,3 +183,11 @@ def test_names_of_the_package_are_there():
 )
 def test_a_missing_name_is_noticed(name, there):
     assert resolves(name) is there
+
+
+def test_the_check_for_other_frameworks_finds_what_the_page_says(capsys):
+    """The program on docs/meta_gradient.md, as it stands there."""
+    text = (ROOT / "docs" / "meta_gradient.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(program, "docs/meta_gradient.md", "exec"), {})  # it is ours
+    assert f"{float(capsys.readouterr().out):.2f}" == "0.36" and "# 0.36: wrong" in program
