@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import small_problem
 from tf_metadrop import Config, MetaLearner, UsageError, meta_test, meta_train
 from tf_metadrop.algorithm import outer_loop
-from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.data import DATASETS
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.nn import layers, rng
+from tf_metadrop.nn import layers
 from tf_metadrop.nn.backbones import conv4, resnet12
 
 SIZE = 16
@@ -39,37 +39,15 @@ METHODS = {
 
 
 def problem(**settings):
-    """(params, task, config, method, noise), images of 16x16 pixels: small, float64, with weights that are not tiny."""
-    config, random = Config(**CASE | RESNET | settings), np.random.RandomState(3)
-    method = load_method(config)
-    if config.backbone == "conv4":
-        method = method._replace(backbone=conv4.make(SPEC, config.filters, config.blocks))
-    params = {
-        key: tf.constant(random.standard_normal(shape) * (0.4 if key.endswith("_w") else 0.1))
-        for key, shape in network.shapes(method, config.way).items()
-    }
-    images = lambda n: tf.constant(random.random_sample([n, SIZE, SIZE, 1]))
-    labels = lambda n: tf.constant(np.eye(2)[np.repeat([0, 1], n // 2)])
-    task = Task(images(4), labels(4), images(6), labels(6))
-    return params, task, config, method, rng.StandardNormal(rng.key(1, rng.TRAIN), tf.float64)
+    config = Config(**CASE | RESNET | settings)
+    backbone = conv4.make(SPEC, config.filters, config.blocks) if config.backbone == "conv4" else None
+    return small_problem.problem(config, backbone, SIZE, 0.4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_the_exact_meta_gradient_is_that_of_finite_differences(name):
-    """Along a random direction in each parameter."""
-    params, task, config, method, noise = problem(**METHODS[name])
-    loss = tf.function(lambda p: outer_loop.outer_loss(p, task, config, method, noise)[0], autograph=False)
-    gradient = tf.function(lambda p: outer_loop.task_gradient(p, task, config, method, noise)[0], autograph=False)
-    random, step, found = np.random.RandomState(0), 1e-8, gradient(params)  # small, or it crosses kinks
-    assert set(found) == {key for key in params if method.trained(key)}
-    largest = max(float(tf.norm(g)) for g in found.values())
-    for key, g in found.items():
-        direction = random.standard_normal(g.shape)
-        direction /= np.linalg.norm(direction)
-        up, down = (float(loss({**params, key: params[key] + sign * step * direction})) for sign in (1, -1))
-        wanted = (up - down) / (2 * step)
-        assert float(np.sum(g * direction)) == pytest.approx(wanted, rel=1e-4, abs=1e-6 * max(largest, 1)), key
+    small_problem.check_by_finite_differences(problem(**METHODS[name]), 1e-8)
 
 
 def test_resnet12_has_all_three_meta_gradients():
@@ -86,16 +64,7 @@ def test_resnet12_has_all_three_meta_gradients():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["metadrop", "weight", "support"])
 def test_tasks_at_once_are_as_in_sequence(name):
-    params, task, config, method, _ = problem(**METHODS[name])
-    tasks = Task(*[tf.stack([part, part[::-1]]) for part in task])
-    noise = lambda index: rng.StandardNormal(rng.fold(rng.key(1, rng.TRAIN), index), tf.float64)
-    cut = lambda index: Task(*[tf.gather(part, index) for part in tasks])
-    found, wanted = (
-        function(params, 2, cut, config, method, noise)
-        for function in (outer_loop.vectorised_gradient, outer_loop.meta_gradient)
-    )
-    for key, g in wanted[0].items():
-        np.testing.assert_allclose(found[0][key], g, rtol=1e-7, atol=1e-9, err_msg=key)
+    small_problem.check_at_once(problem(**METHODS[name]))
 
 
 def test_resnet12_is_that_of_its_definition():

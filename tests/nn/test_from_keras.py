@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import small_problem
+from tests.helpers.small_problem import gradient_of
 from tf_metadrop import Config, MetaLearner, UsageError, backbones, meta_test, meta_train
-from tf_metadrop.algorithm import outer_loop
-from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.data import DATASETS
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
@@ -64,22 +64,7 @@ def branched(size=SIZE, way=2):
 
 
 def problem(backbone, **settings):
-    """(params, task, config, method, noise) in float64, with weights that are not tiny."""
-    config, random = Config(**CASE | settings), np.random.RandomState(3)
-    method = load_method(config)._replace(backbone=backbone)
-    params = {
-        key: tf.constant(random.standard_normal(shape) * (0.5 if key.endswith("_w") else 0.1))
-        for key, shape in sorted(network.shapes(method, config.way).items())
-    }
-    images = lambda n: tf.constant(random.random_sample([n, SIZE, SIZE, 1]))
-    labels = lambda n: tf.constant(np.eye(2)[np.repeat([0, 1], n // 2)])
-    task = Task(images(4), labels(4), images(6), labels(6))
-    return params, task, config, method, rng.StandardNormal(rng.key(1, rng.TRAIN), tf.float64)
-
-
-def gradient_of(case):
-    params, task, config, method, noise = case
-    return tf.function(lambda p: outer_loop.task_gradient(p, task, config, method, noise)[0], autograph=False)(params)
+    return small_problem.problem(Config(**CASE | settings), backbone, SIZE, 0.5)
 
 
 def keras_name(name):
@@ -95,7 +80,7 @@ def test_a_copy_of_conv4_in_keras_is_conv4_number_for_number(order, settings):
     copy = problem(backbones.from_keras(copy_of_conv4()).make(SPEC), second_order=order, **settings)
     params = {keras_name(name): w for name, w in ours[0].items()}
     assert params.keys() == copy[0].keys()
-    wanted, found = gradient_of(ours), gradient_of((params, *copy[1:]))
+    wanted, found = gradient_of(ours), gradient_of(copy._replace(params=params))
     assert {keras_name(name) for name in wanted} == set(found)
     for name, g in wanted.items():
         np.testing.assert_allclose(found[keras_name(name)], g, rtol=1e-7, atol=1e-11, err_msg=name)
@@ -104,18 +89,8 @@ def test_a_copy_of_conv4_in_keras_is_conv4_number_for_number(order, settings):
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, dict(noise_type="weight_gaussian"), dict(regularizer="vib", maml=True)])
 def test_the_exact_meta_gradient_is_that_of_finite_differences(settings):
-    case = problem(backbones.from_keras(branched()).make(SPEC), **settings)
-    params, task, config, method, noise = case
-    loss = tf.function(lambda p: outer_loop.outer_loss(p, task, config, method, noise)[0], autograph=False)
-    random, step, found = np.random.RandomState(0), 1e-7, gradient_of(case)
-    assert set(found) == {key for key in params if method.trained(key)}
-    largest = max(float(tf.norm(g)) for g in found.values())
-    for key, g in found.items():
-        direction = random.standard_normal(g.shape)
-        direction /= np.linalg.norm(direction)
-        up, down = (float(loss({**params, key: params[key] + sign * step * direction})) for sign in (1, -1))
-        wanted = (up - down) / (2 * step)
-        assert float(np.sum(g * direction)) == pytest.approx(wanted, rel=1e-4, abs=1e-6 * max(largest, 1)), key
+    net = backbones.from_keras(branched()).make(SPEC)
+    small_problem.check_by_finite_differences(problem(net, **settings), 1e-7)
 
 
 def test_the_three_meta_gradients_differ_and_tf1_is_exact_without_normalisation():
@@ -133,16 +108,7 @@ def test_the_three_meta_gradients_differ_and_tf1_is_exact_without_normalisation(
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, dict(noise_type="weight_gaussian")])
 def test_tasks_at_once_are_as_in_sequence(settings):
-    params, task, config, method, _ = problem(backbones.from_keras(branched()).make(SPEC), **settings)
-    tasks = Task(*[tf.stack([part, part[::-1]]) for part in task])
-    noise = lambda index: rng.StandardNormal(rng.fold(rng.key(1, rng.TRAIN), index), tf.float64)
-    cut = lambda index: Task(*[tf.gather(part, index) for part in tasks])
-    found, wanted = (
-        function(params, 2, cut, config, method, noise)
-        for function in (outer_loop.vectorised_gradient, outer_loop.meta_gradient)
-    )
-    for key, g in wanted[0].items():
-        np.testing.assert_allclose(found[0][key], g, rtol=1e-7, atol=1e-9, err_msg=key)
+    small_problem.check_at_once(problem(backbones.from_keras(branched()).make(SPEC), **settings))
 
 
 def test_the_network_is_the_model():

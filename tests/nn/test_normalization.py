@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import small_problem
 from tf_metadrop import Config, MetaLearner, UsageError, attack_model, export_features, meta_test, meta_train
 from tf_metadrop.algorithm import outer_loop
-from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.data import DATASETS
-from tf_metadrop.methods import network
-from tf_metadrop.methods.method import load_method
-from tf_metadrop.nn import normalization, rng
+from tf_metadrop.nn import normalization
 from tf_metadrop.nn.backbones import conv4
 
 EPSILON = 1e-3
@@ -70,17 +68,7 @@ def test_what_tasknorm_has_learned():
 
 
 def problem(name, **changes):
-    """(params, task, config, method, noise): small, float64, with weights that are not tiny."""
-    config, random = Config(**CASE | dict(normalization=name) | changes), np.random.RandomState(3)
-    method = load_method(config)._replace(backbone=conv4.make(SPEC))
-    params = {
-        key: tf.constant(random.standard_normal(shape) * (0.3 if key.endswith("_w") else 0.1))
-        for key, shape in network.shapes(method, config.way).items()
-    }
-    images = lambda n: tf.constant(random.random_sample([n, 28, 28, 1]))
-    labels = lambda n: tf.constant(np.eye(2)[np.repeat([0, 1], n // 2)])
-    task = Task(images(4), labels(4), images(6), labels(6))
-    return params, task, config, method, rng.StandardNormal(rng.key(1, rng.TRAIN), tf.float64)
+    return small_problem.problem(Config(**CASE | dict(normalization=name) | changes), conv4.make(SPEC), 28, 0.3)
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -98,19 +86,7 @@ def test_a_query_image_is_not_looked_at_by_its_neighbours(name):
 @pytest.mark.parametrize("name", ALONE)
 def test_the_exact_meta_gradient_is_that_of_finite_differences(name, changes):
     """Along random directions in each parameter: right to second order, moments included."""
-    params, task, config, method, noise = problem(name, **changes)
-    loss = tf.function(lambda p: outer_loop.outer_loss(p, task, config, method, noise)[0], autograph=False)
-    gradient = tf.function(lambda p: outer_loop.task_gradient(p, task, config, method, noise)[0], autograph=False)(
-        params
-    )
-    random, step = np.random.RandomState(0), 1e-6
-    largest = max(float(tf.norm(g)) for g in gradient.values())
-    for key, g in gradient.items():
-        direction = random.standard_normal(g.shape)
-        direction /= np.linalg.norm(direction)
-        up, down = (float(loss({**params, key: params[key] + sign * step * direction})) for sign in (1, -1))
-        wanted = (up - down) / (2 * step)
-        assert float(np.sum(g * direction)) == pytest.approx(wanted, rel=1e-4, abs=1e-7 * max(largest, 1)), key
+    gradient = small_problem.check_by_finite_differences(problem(name, **changes), 1e-6, 1e-7)
     assert name != "tasknorm" or all(abs(float(gradient[f"tasknorm/{n}1"])) > 0 for n in "so")
 
 
@@ -132,17 +108,7 @@ def test_tf1_is_neither_exact_nor_first_order(name):
 @pytest.mark.parametrize("name", ALONE)
 @pytest.mark.parametrize("second_order", ["exact", "tf1"])
 def test_tasks_at_once_are_as_in_sequence(name, second_order):
-    params, task, config, method, _ = problem(name, second_order=second_order)
-    tasks = Task(*[tf.stack([part, part[::-1]]) for part in task])
-    key = rng.key(1, rng.TRAIN)
-    noise = lambda index: rng.StandardNormal(rng.fold(key, index), tf.float64)
-    cut = lambda index: Task(*[tf.gather(part, index) for part in tasks])
-    found, wanted = (
-        function(params, 2, cut, config, method, noise)
-        for function in (outer_loop.vectorised_gradient, outer_loop.meta_gradient)
-    )
-    for name, g in wanted[0].items():
-        np.testing.assert_allclose(found[0][name], g, rtol=1e-7, atol=1e-10, err_msg=name)
+    small_problem.check_at_once(problem(name, second_order=second_order), 1e-10)
 
 
 def test_instance_normalisation_of_one_pixel_is_refused():
