@@ -47,7 +47,8 @@ def problem(**settings):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_the_exact_meta_gradient_is_that_of_finite_differences(name):
-    small_problem.check_by_finite_differences(problem(**METHODS[name]), 1e-8)
+    steps = dict(n_steps=2 if name in ("maml", "metadrop") else 1)  # one is enough for the others, and half the time
+    small_problem.check_by_finite_differences(problem(**METHODS[name], **steps), 1e-8)
 
 
 def test_resnet12_has_all_three_meta_gradients():
@@ -132,7 +133,7 @@ def test_options_that_cannot_be_used(settings, sentence):
     ],
 )
 def test_in_every_mode(settings, method, tmp_path):
-    small = dict(dataset="strokes", way=2, shot=1, query=2, metabatch=2, n_steps=2, wandb="disabled")
+    small = dict(dataset="strokes", way=2, shot=1, query=2, metabatch=2, n_steps=1, wandb="disabled")
     config = Config(**small | settings, n_train_iters=1, n_eval_batches=1, savedir=str(tmp_path / "run"))
     assert config.method == method
     meta_train(config)
