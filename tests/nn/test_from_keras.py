@@ -133,6 +133,24 @@ def test_the_network_is_the_model():
     assert sorted(params) == sorted(network.shapes(method, 3))
 
 
+def test_weights_start_so_that_a_signal_comes_through():
+    """As everywhere where a normalisation follows, as Glorot's where none does."""
+    of = keras.layers
+    plain = [of.Dense(64, activation="relu") for _ in range(6)]
+    model = keras.Sequential([keras.Input((28, 28, 1)), of.Conv2D(32, 3), of.BatchNormalization(), of.Conv2D(16, 5)])
+    for layer in (of.GlobalAveragePooling2D(), *plain, of.Dense(3)):
+        model.add(layer)
+    net = backbones.from_keras(model).make(DATASETS["strokes"])
+    method = load_method(Config(dataset="strokes", way=3, maml=True))._replace(backbone=net)
+    params = network.initial(method, 3, rng.key(0, rng.INITIAL_WEIGHTS))
+    sd = lambda name: float(tf.math.reduce_std(params[name]))
+    assert sd("theta/conv1_w") == pytest.approx(0.0176, rel=0.1)  # of 0.02, cut at two of these
+    assert sd("theta/conv2_w") == pytest.approx(0.88 * np.sqrt(2 / (25 * (32 + 16))), rel=0.05)
+    assert sd("theta/dense3_w") == pytest.approx(0.88 * np.sqrt(2 / 128), rel=0.05)
+    images = tf.constant(np.random.RandomState(1).random_sample([8, 28, 28, 1]).astype("f"))
+    assert float(tf.math.reduce_std(network.hidden(params, images, method), 0).numpy().mean()) > 1e-4
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize(("size", "strides"), [([3, 3], [1, 1]), ([2, 2], [2, 2]), ([3, 2], [2, 1]), ([5, 1], [3, 2])])
 def test_windows_are_those_of_tensorflow(size, strides, padding):

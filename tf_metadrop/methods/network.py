@@ -83,10 +83,11 @@ def shapes(method: Method, way: int) -> dict[str, tuple[int, ...]]:
 
 def initial(method: Method, way: int, seed: tf.Tensor) -> Params:
     """Initial parameters in float32; seed: [2], see `rng.key`."""
+    drawn = parameters.initial(shapes(method, way), seed)
+    for name, deviation in getattr(method.backbone, "deviations", {}).items():
+        drawn[name] *= deviation / parameters.INITIAL_SD
     given = getattr(method.backbone, "weights", {})
-    return method.start(
-        parameters.initial(shapes(method, way), seed) | {name: tf.constant(w) for name, w in given.items()}
-    )
+    return method.start(drawn | {name: tf.constant(w) for name, w in given.items()})
 
 
 def fitting(params: Params, method: Method, way: int, source: str) -> Params:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,24 @@ class Graph:
         self.kernels = tuple(self._kernel(number) for number in self._layers[:-1])
         self.features = self._shapes[nodes[-1].inputs[0]][0]
         self.normalizations = sum(node.kind == "norm" for node in nodes)
+        self.deviations = self._deviations()
 
     def _kernel(self, number: int) -> network.Shape:
         node = self._nodes[number - 1]
         return node.kernel(self._shapes[node.inputs[0]])
+
+    def _deviations(self) -> dict[str, float]:
+        """Glorot's standard deviations, for theta's hidden kernels that no normalisation follows.
+
+        With the small one of the others, whose size does not matter, a signal would not come through.
+        """
+        normalised = {node.inputs[0] for node in self._nodes if node.kind == "norm"}
+        found = {}
+        for number, node in enumerate(self._nodes[:-1], 1):
+            if node.kind in ("conv", "dense") and number not in normalised:
+                *window, entering, leaving = self._kernel(number)
+                found[node.theta()[0]] = math.sqrt(2 / (math.prod(window) * (entering + leaving)))
+        return found
 
     def nodes(self, way: int) -> list[Node]:
         """Its operations.

@@ -52,8 +52,9 @@ class Backbone(Protocol):
     """A network for images of one shape.
 
     It may also have `blocks`, the number of places that it calls `Blocks.enter` for, and `normalizations`, how many
-    normalisations it has: where they are not given, both are as many as there are kernels. `weights`, by name, are
-    where parameters start that are not to be drawn. `nodes(way)`, its operations as `nn.nodes`, let it be exported.
+    normalisations it has: where they are not given, both are as many as there are kernels. By name, `weights` are where
+    parameters start that are not to be drawn, `deviations` the standard deviations of those that are drawn with another
+    than 0.02. `nodes(way)`, its operations as `nn.nodes`, let it be exported.
     """
 
     kernels: tuple[tuple[int, ...], ...]  # shape of each hidden layer at which noise acts, in order
