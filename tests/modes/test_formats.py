@@ -96,6 +96,9 @@ def test_each_format_is_predict_to_1e_5(name, drawings, tmp_path):
     finally:
         backbones.unregister("mine")
     assert wanted.std() > 0.01
+    text = json.loads((tmp_path / "out/model.json").read_text())
+    alone = CASES[name].get("normalization") in ("layer", "instance")
+    assert text["normalization"] == ("by its own" if alone else "by the support images' statistics")
     for kind in FORMATS:
         np.testing.assert_allclose(found[kind], wanted, rtol=0, atol=1e-5, err_msg=kind)
 
@@ -186,6 +189,7 @@ def test_a_loaded_classifier_needs_images_to_be_exported(drawings, tmp_path):
     assert MetaLearner.load(tmp_path / "out").classes.tolist() == list("abc")
     learner.save(tmp_path / "out", overwrite=True, formats=["keras"], support_x=drawings[:3, 0])
     assert (tmp_path / "out/model.keras").exists()
+    assert json.loads((tmp_path / "out/model.json").read_text())["tflite"] is None
 
 
 def test_the_command_line(drawings, tmp_path, capsys, monkeypatch):

@@ -81,7 +81,9 @@ def write(folder: pathlib.Path, adapted: Adapted, formats: tuple[str, ...], quan
         same = float(np.mean(found.argmax(-1) == adapted.probabilities.argmax(-1)))
         how = f"within {apart:.1e} of predict" if exact else f"int8: {same:.0%} of the support images as predict"
         said.append(f"wrote {EXPORTS[name]} ({size(folder / EXPORTS[name]) / 2**20:.2f} MiB; {how}).")
-    (folder / EXPORT_TEXT).write_text(json.dumps(described(adapted, quantize), indent=1) + "\n", encoding="utf-8")
+    (folder / EXPORT_TEXT).write_text(
+        json.dumps(described(adapted, formats, quantize), indent=1) + "\n", encoding="utf-8"
+    )
     return said
 
 
@@ -177,7 +179,7 @@ def size(path: pathlib.Path) -> int:
     return path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
 
 
-def described(adapted: Adapted, quantize: str | None) -> dict[str, Any]:
+def described(adapted: Adapted, formats: tuple[str, ...], quantize: str | None) -> dict[str, Any]:
     """What model.json says."""
     spec = adapted.config.spec
     return dict(
@@ -186,6 +188,6 @@ def described(adapted: Adapted, quantize: str | None) -> dict[str, Any]:
             colour="grey" if spec.channels == 1 else "RGB", ink="1 on paper 0" if spec.drawings else None,
         ),
         output=dict(name="probabilities", classes=adapted.classes),
-        tflite=quantize or "float32",
-        normalization="by the support images' statistics, fixed",
+        tflite=(quantize or "float32") if "tflite" in formats else None,
+        normalization=keras_model.NORMALIZED[adapted.config.normalization_name],
     )  # fmt: skip

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 Mean = Callable[[Weights, Weights], tuple[Weights, "Weights | None"]]  # see `methods.noise.NoiseType`
 FIXED = "batch", "support"  # normalisations whose predictions use the support images' statistics alone
 OF_AN_IMAGE = "layer", "instance"  # those that use an image's own
+NORMALIZED = dict.fromkeys(FIXED, "by the support images' statistics") | dict.fromkeys(OF_AN_IMAGE, "by its own")
 POOLS = {"max": "MaxPooling2D", "average": "AveragePooling2D"}
 OVER_ALL = {"max": "GlobalMaxPooling2D", "average": "GlobalAveragePooling2D"}
 
 
 def check_normalization(name: str) -> None:
     """Raises UsageError where no layer of Keras computes it."""
-    if name not in (*FIXED, *OF_AN_IMAGE):
+    if name not in NORMALIZED:
         raise UsageError(
             f"--normalization={name} cannot be exported: there is no layer for it in Keras (tasknorm mixes the support "
-            f"images' statistics with each image's own). Train with {', '.join((*FIXED, *OF_AN_IMAGE))}."
+            f"images' statistics with each image's own). Train with {', '.join(NORMALIZED)}."
         )
 
 
@@ -104,7 +105,7 @@ def _gated(keras: Any, node: Node, h: Any, theta: Weights, gate: Weights | None,
 def _norm(keras: Any, name: str, h: Any, offset: Any, statistics: tuple) -> Any:
     """A normalisation that looks at no other image."""
     beta, channels = np.asarray(offset), h.shape[-1]
-    if name in FIXED:
+    if name in FIXED:  # the layer of Keras, wrong to second order, is right here: its statistics are constants
         layer = keras.layers.BatchNormalization(epsilon=EPSILON, scale=False)
         found = layer(h)
         layer.set_weights([beta, *[np.reshape(np.asarray(each), [channels]) for each in statistics]])
