@@ -227,4 +227,6 @@ def all_runs() -> list[Run]:
         runs.append(Run(long, f"maml_{gradient}_lr0.05_seed0", flags("maml", gradient, inner_lr=0.05)))
     shared = flags("maml", "tf1", 0, "--episodes=shared_classes", inner_lr=0.1)  # what the release's classes change
     runs.append(Run(long, "maml_tf1_shared_classes_seed0", shared))
-    return runs + [run for seed in SEEDS for run in rounded(one, seed) + normalised(one, seed)]
+    runs += [run for seed in SEEDS for run in rounded(one, seed) + normalised(one, seed)]
+    first = [(noise, seed) for seed in SEEDS for noise in ("metadrop", "maml")]
+    return runs + [Run(long, f"{n}_first_seed{seed}", flags(n, "first", seed, inner_lr=0.1)) for n, seed in first]
