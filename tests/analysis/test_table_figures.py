@@ -32,6 +32,15 @@ def test_of_several_learning_rates_the_one_of_most_runs_is_the_method_s(tmp_path
     ]
 
 
+@pytest.mark.parametrize(("key", "value"), [("normalization", "support"), ("precision", "bfloat16")])
+def test_the_curves_are_of_the_usual_normalisation_and_precision(key, value, tmp_path):
+    for name, seed, settings in (("a", 0, {}), ("b", 1, {}), ("c", 0, {key: value})):
+        finished(tmp_path / name, np.full(4, 0.5), seed=seed, **settings)
+    drawn = lambda runs: [run.directory.name for run in table_figures.usual(runs)]
+    runs = find([tmp_path])
+    assert drawn(runs) == ["a", "b"] and drawn(runs[2:]) == ["c"]  # alone, it is the usual one
+
+
 @pytest.mark.parametrize("key", ["data_dir", "episodes"])
 def test_runs_on_other_images_or_episodes_than_most_are_lines_of_their_own(key, tmp_path):
     usual, other = Config.__dataclass_fields__[key].default, "shared_classes"  # a folder may be called so too

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from tf_metadrop.analysis.paired import SAME_RATE
 from tf_metadrop.analysis.published import robustness as accuracies_under_attack
 from tf_metadrop.analysis.set_apart import most
 from tf_metadrop.config import identity
@@ -9,7 +10,6 @@ from tf_metadrop.figures import curves, learning, robustness
 from tf_metadrop.figures.style import COMPARED
 from tf_metadrop.runs.finished import Run
 
-LEFT_OUT = "bfloat16"  # of the curves: its runs are there to be compared with the others' in the tables
 HELD_OUT = {"meta_val": "accuracy on validation classes (%)", "meta_test": "accuracy on test classes (%)"}
 
 
@@ -23,7 +23,7 @@ def draw(runs: list[Run], published: dict, output: pathlib.Path) -> dict[str, pa
     for task in sorted({run.task for run in runs}):
         name, title = "{}_{}way{}shot".format(*task), "{} {}-way {}-shot".format(*task)
         known = [known for method in COMPARED for known in numbers(published, task, method)]
-        same = [run for run in runs if run.task == task and run.trained_with.get("precision") != LEFT_OUT]
+        same = usual([run for run in runs if run.task == task])
         compared = [run for run in same if run.config.method in COMPARED]
         main = main_rates(same)
         exact = [run for run in same if run.gradient == "exact" and run.config.inner_lr in main[kind(run)]]
@@ -38,6 +38,14 @@ def draw(runs: list[Run], published: dict, output: pathlib.Path) -> dict[str, pa
                         path, heading = f"{path}_on_test_classes", f"{heading}, evaluated on test classes"
                     written[heading] = learning.draw(output / f"{path}.png", found, known, y_label)
     return written | {f"{path.stem.replace('_', ' ')}": path for path in draw_attacks(runs, output)}
+
+
+def usual(runs: list[Run]) -> list[Run]:
+    """Those with the normalisation and the precision that most have; the tables compare the others with them."""
+    for name in SAME_RATE:
+        common = most(identity.value(run.trained_with, name) for run in runs)
+        runs = [run for run in runs if identity.value(run.trained_with, name) in {*common, None}]
+    return runs
 
 
 def numbers(published: dict, task: tuple, method: str) -> list[learning.Published]:

@@ -228,5 +228,7 @@ def all_runs() -> list[Run]:
     shared = flags("maml", "tf1", 0, "--episodes=shared_classes", inner_lr=0.1)  # what the release's classes change
     runs.append(Run(long, "maml_tf1_shared_classes_seed0", shared))
     runs += [run for seed in SEEDS for run in rounded(one, seed) + normalised(one, seed)]
-    first = [(noise, seed) for seed in SEEDS for noise in ("metadrop", "maml")]
-    return runs + [Run(long, f"{n}_first_seed{seed}", flags(n, "first", seed, inner_lr=0.1)) for n, seed in first]
+    for seed in SEEDS:
+        for noise in ("metadrop", "maml"):
+            runs.append(Run(long, f"{noise}_first_seed{seed}", flags(noise, "first", seed, inner_lr=0.1)))
+    return runs
