@@ -1,55 +1,119 @@
-"""The figures beside the tables: which runs share a figure, a line, a name."""
+"""The figures beside the tables: which runs share a figure, a panel, a line."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
+from tests.helpers.pictures import curves_of, pixels, recorded_figures
+from tests.helpers.runs import ROOT
 from tests.helpers.savedirs import LOG, finished
 from tf_metadrop import Config
-from tf_metadrop.analysis import table_figures
+from tf_metadrop.analysis import published, seeds, table_figures
 from tf_metadrop.config import identity
+from tf_metadrop.figures import dots, layout, style
 from tf_metadrop.runs.finished import find
+
+KILOBYTES = 150  # of a picture
+
+
+@pytest.mark.slow
+def test_every_committed_figure_can_be_read(tmp_path, monkeypatch):
+    """Draws the figures of results/: few lines a panel, a label each, methods' names, small files, none out of date."""
+    figures = recorded_figures(monkeypatch)
+    written = table_figures.draw(find([ROOT / "results"]), published.accuracies(), tmp_path)
+    assert {path.name for path in written.values()} == {path.name for path in (ROOT / "results").glob("*.png")}
+    for title, path in written.items():
+        figure = figures[path.name]
+        assert path.stat().st_size < 1000 * KILOBYTES and pixels(path).shape[1] == 2 * layout.COLUMN * layout.DOTS
+        assert figure.get_suptitle() and title.split(":")[0] in figure.get_suptitle()
+        legend = [text.get_text() for each in figure.legends for text in each.get_texts()]
+        beside = [text.get_text() for axes in figure.axes for text in axes.texts]
+        ticks = [tick.get_text() for axes in figure.axes for tick in axes.get_yticklabels()]
+        for axes in figure.axes:
+            found = curves_of(axes)
+            if not path.name.startswith("accuracy"):
+                lines = [line for line in axes.lines if line.get_linestyle() != "None"]  # not the ends of error bars
+                assert len(found) <= layout.MOST and len(lines) <= layout.MOST, (path.name, list(found))
+                assert set(found) <= {*legend, *beside}, path.name
+                drawn = {(line.get_color(), str(line._unscaled_dash_pattern), line.get_marker()) for line in lines}
+                assert len(drawn) >= len(found), path.name  # no two lines that look the same
+            for axis in (axes.xaxis, axes.yaxis):
+                assert all(text.get_fontsize() >= layout.SMALL for text in axis.get_ticklabels())
+        for text in (*legend, *beside, *ticks):
+            assert not re.search(r"\b(maml|metadrop|metasgd)\b|\w+_gaussian", text), (path.name, text)
 
 
 def test_curves_on_other_classes_have_a_figure_of_their_own(tmp_path):
     finished(tmp_path / "val", np.full(4, 0.5))
     finished(tmp_path / "test", np.full(4, 0.5), eval_split="test")
-    assert table_figures.draw(find([tmp_path]), {}, tmp_path).keys() == {"omniglot 5-way 1-shot, gradients"}
+    both = [f"Omniglot 5-way 1-shot: meta-gradients{what}" for what in ("", ", over time")]
+    assert table_figures.draw(find([tmp_path]), {}, tmp_path).keys() == set(both)
     (tmp_path / "test" / "meta_train.log").write_text(LOG.replace("meta_val", "meta_test"))
     titles = [*table_figures.draw(find([tmp_path]), {}, tmp_path)]
-    assert titles == [f"omniglot 5-way 1-shot, gradients{where}" for where in ("", ", evaluated on test classes")]
+    assert titles == [f"{title}{where}" for where in ("", ", on test classes") for title in both]
+
+
+def drawn(folder):
+    """The runs of a folder that were evaluated on validation classes."""
+    return table_figures.with_curves(find([folder]), "meta_val")
+
+
+def apart(folder):
+    """What sets those runs apart, by the folder's name."""
+    found = drawn(folder)
+    return {run.directory.name: other for (run, _), other in zip(found, table_figures.deviations(found), strict=True)}
+
+
+def lines(rows):
+    """{(method, note): labels of the lines} of rows of panels."""
+    return {
+        (panel.method, panel.note): list(dict.fromkeys(curve.label for curve in panel.curves))
+        for row in rows for panel in row if panel
+    }  # fmt: skip
 
 
 def test_of_several_learning_rates_the_one_of_most_runs_is_the_method_s(tmp_path):
     for name, seed, rate in (("a", 0, 0.05), ("b", 1, 0.05), ("c", 0, 0.1)):
         finished(tmp_path / name, np.full(4, 0.5), seed=seed, inner_lr=rate)
-    runs = find([tmp_path])
-    names = lambda runs: [curve.colour for curve in table_figures.evaluations(runs, "meta_val", False)]
-    assert names(runs) == ["metadrop", "metadrop (inner_lr 0.1)", "metadrop"]
-    assert names(runs[1:]) == ["metadrop (inner_lr 0.1)", "metadrop (inner_lr 0.05)"] and names(runs[2:]) == [
-        "metadrop"
-    ]
+    assert apart(tmp_path) == {"a": {}, "b": {}, "c": {"inner_lr": 0.1}}
+    assert lines(table_figures.gradients(drawn(tmp_path), {}, ())) == {("metadrop", ""): ["exact"]}
+    found = lines(table_figures.settings(drawn(tmp_path)))
+    assert found == {("metadrop", "inner learning rate"): ["0.05, exact", "0.1, exact"]}
 
 
-@pytest.mark.parametrize(("key", "value"), [("normalization", "support"), ("precision", "bfloat16")])
-def test_the_curves_are_of_the_usual_normalisation_and_precision(key, value, tmp_path):
-    for name, seed, settings in (("a", 0, {}), ("b", 1, {}), ("c", 0, {key: value})):
+def test_each_meta_gradient_may_have_a_learning_rate_of_its_own(tmp_path):
+    for gradient, rate in (("exact", 0.1), ("tf1", 0.05), ("first", 0.2)):
+        for seed in (0, 1):
+            finished(tmp_path / f"{gradient}{seed}", np.full(4, 0.5), seed=seed, second_order=gradient, inner_lr=rate)
+    assert not any(apart(tmp_path).values())
+    (row,) = table_figures.gradients(drawn(tmp_path), {}, ())
+    (panel,) = row
+    assert [curve.label for curve in panel.curves[::2]] == list(style.GRADIENTS.values())
+    assert {curve.look["color"] for curve in panel.curves} == {style.VERMILLION}
+    assert [curve.look["linestyle"] for curve in panel.curves[::2]] == list(style.DASHES[:3])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("normalization", "support"),
+        ("precision", "bfloat16"),
+        ("data_dir", "elsewhere"),
+        ("episodes", "shared_classes"),
+    ],
+)
+def test_runs_with_another_setting_than_most_are_in_the_figure_of_settings(key, value, tmp_path):
+    for name, seed, settings in (("a", 0, {}), ("b", 1, {}), ("c", 2, {key: value})):
         finished(tmp_path / name, np.full(4, 0.5), seed=seed, **settings)
-    drawn = lambda runs: [run.directory.name for run in table_figures.usual(runs)]
-    runs = find([tmp_path])
-    assert drawn(runs) == ["a", "b"] and drawn(runs[2:]) == ["c"]  # alone, it is the usual one
-
-
-@pytest.mark.parametrize("key", ["data_dir", "episodes"])
-def test_runs_on_other_images_or_episodes_than_most_are_lines_of_their_own(key, tmp_path):
-    usual, other = Config.__dataclass_fields__[key].default, "shared_classes"  # a folder may be called so too
-    for name, seed, value in (("a", 0, usual), ("b", 1, usual), ("c", 0, other)):
-        finished(tmp_path / name, np.full(4, 0.5), seed=seed, **{key: value})
-    runs = find([tmp_path])
-    labels = lambda runs: [curve.label for curve in table_figures.evaluations(runs, "meta_val", False)]
-    assert labels(runs) == ["metadrop", f"metadrop ({other})", "metadrop"]
-    assert labels(runs[1:]) == [f"metadrop ({other})", f"metadrop ({usual})"] and labels(runs[2:]) == ["metadrop"]
+    assert apart(tmp_path) == {"a": {}, "b": {}, "c": {key: value}}
+    (row,) = table_figures.gradients(drawn(tmp_path), {}, ())
+    assert len(row[0].curves) == 2
+    ((labels,),) = [list(lines(table_figures.settings(drawn(tmp_path))).values())]
+    assert labels == [f"{getattr(Config(), key)}, exact", f"{value}, exact"]
+    finished(tmp_path / "alone" / "c", np.full(4, 0.5), **{key: value})
+    assert apart(tmp_path / "alone") == {"c": {}}  # alone, it is the usual one
 
 
 @pytest.mark.parametrize("key", ["data_dir", "episodes"])
@@ -61,12 +125,46 @@ def test_a_run_that_does_not_say_its_images_or_episodes_is_one_of_the_others(key
     del test["trained_with"][key]
     path.write_text(json.dumps(test))
     runs = find([tmp_path])
-    for some in (runs, runs[2:]):
-        assert {curve.label for curve in table_figures.evaluations(some, "meta_val", False)} == {"metadrop"}
+    assert not any(apart(tmp_path).values())
     assert identity.comparable(runs[0].trained_with, runs[2].trained_with)
 
 
-def test_attacked_runs_are_told_apart(tmp_path):
+def test_methods_have_a_panel_each_with_maml_beside_it(tmp_path):
+    for name, settings in (
+        ("maml", dict(maml=True)), ("drop", {}), ("ours", dict(noise_type="additive")),
+        ("report", dict(noise_type="additive", noise_variant="report")), ("tf1", dict(second_order="tf1")),
+    ):  # fmt: skip
+        finished(tmp_path / name, np.full(4, 0.5), **settings)
+    rows = table_figures.methods(drawn(tmp_path))
+    assert [len(row) for row in rows] == [table_figures.COLUMNS]
+    assert lines(rows) == {
+        ("metadrop", ""): ["MAML", "the method"],
+        ("additive", ""): ["MAML", "the method", "its definition in the report"],
+    }
+    for row in rows:
+        for panel in filter(None, row):
+            for curve in panel.curves[1:]:
+                assert curve.look["color"] == style.colour(panel.method)
+    assert not table_figures.methods([each for each in drawn(tmp_path) if each[0].config.method in style.COMPARED])
+
+
+def test_final_accuracies_are_means_over_seeds_with_intervals_over_tasks_and_seeds(tmp_path):
+    tasks = np.array([[0.5, 0.7, 0.9, 0.7], [0.6, 0.6, 1.0, 0.6]])
+    for seed, accuracies in enumerate(tasks):
+        finished(tmp_path / f"a{seed}", accuracies, seed=seed)
+    finished(tmp_path / "b", tasks[0], second_order="tf1")
+    (exact, tf1) = table_figures.final(find([tmp_path]))["metadrop"]
+    assert (exact.gradient, tf1.gradient, tf1.seeds) == ("exact", "tf1", [pytest.approx(70)])
+    assert exact.mean == pytest.approx(70) and exact.seeds == pytest.approx([70, 70])
+    half = 1.96 * 100 * tasks.mean(0).std() / 2
+    assert exact.half == pytest.approx(half, rel=1e-3)
+    wider = table_figures.final(find([tmp_path]), seeds.Spread(0.5, 2))["metadrop"][0]
+    assert wider.half == pytest.approx(np.hypot(half, 4.3027 * 0.5 / 2**0.5), rel=1e-3)
+    (tmp_path / "a0" / "meta_test.csv").unlink()
+    assert table_figures.final(find([tmp_path]))["metadrop"][0] == dots.Dot("exact", exact.mean, 1.0, exact.seeds)
+
+
+def test_attacked_runs_are_distinguished_by_iterations_or_else_by_folder(tmp_path):
     attacked = [("a", 20, True, 9), ("b", 1, True, 9), ("c", 20, False, 9), ("d", 20, False, 9), ("e", 20, False, 8)]
     for name, steps, maml, iterations in attacked:
         config = Config(dataset="omniglot", way=5, maml=maml).as_dict()
@@ -75,5 +173,7 @@ def test_attacked_runs_are_told_apart(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "attack.json").write_text(json.dumps(dict(rows=rows, config=config, trained_with=trained)))
     runs = find([tmp_path])
-    names = ["maml (20 steps)", "maml (1 step)", "metadrop (c)", "metadrop (d)", "metadrop (8 its, 20 steps)"]
-    assert [*table_figures.labels(runs)] == names and [*table_figures.labels(runs[1:3])] == ["maml", "metadrop"]
+    labels = lambda runs: [model.label for model in table_figures.models(runs)]
+    names = ["MAML", "MAML", "Meta-dropout, 9 iterations, c", "Meta-dropout, 9 iterations, d"]
+    assert labels(runs) == [*names, "Meta-dropout, 8 iterations"]  # MAML's two differ in steps: two panels
+    assert labels(runs[1:3]) == ["MAML", "Meta-dropout"]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tf_metadrop.figures import curves
+from tests.helpers.pictures import recorded_figures
+from tf_metadrop.figures import curves, layout, style
 
 
 def test_curves_read_the_tf1_programs_log(tmp_path):
@@ -19,3 +20,31 @@ def test_curves_read_the_tf1_programs_log(tmp_path):
     )
     assert found["meta_test"]["acc"] == [0.4676]
     assert curves.seconds_per_iteration(found) == pytest.approx(2.0)
+
+
+def run(splits=("meta_train", "meta_test")):
+    """A run's curves, as `load` gives them."""
+    return {split: dict(iter=[0, 50], hours=[0, 1], cent=[1.0, 0.5], acc=[0.5, 0.75]) for split in splits}
+
+
+def test_a_run_has_the_colour_of_its_method(tmp_path):
+    for name, more in (("a", "maml: True"), ("b", "maml: False\nnoise_type: metadrop"), ("c", "noise_type: additive")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "meta_train.log").write_text(f"dataset: my_photos\nmetabatch: 2\n{more}\n\n")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "meta_train.log").write_text("dataset: my_photos\nnoise_type: my_noise\n\n")
+    found = curves.methods({name: tmp_path / name for name in ("a", "b", "c", "missing", "theirs")})
+    assert found == {"a": "maml", "b": "metadrop", "c": "additive"}
+    colours = curves.colours_of(["a", "b", "again"], found | {"again": "maml"})
+    assert (colours["a"], colours["b"]) == (style.BLUE, style.VERMILLION)
+    assert colours["again"] == style.shade("maml", 1) != style.BLUE
+
+
+@pytest.mark.parametrize("count", [1, 4, 7])
+def test_no_panel_of_many_runs_is_crowded(count, tmp_path, monkeypatch):
+    figures = recorded_figures(monkeypatch)
+    curves.draw(tmp_path / "curves.png", {f"run {number}": run() for number in range(count)})
+    panels = figures["curves.png"].axes
+    assert max(len(axes.lines) for axes in panels) <= layout.MOST
+    assert sum(len(axes.lines) for axes in panels) == 4 * 2 * count
+    assert panels[-2].get_xlabel() == "Meta-iteration" and panels[-1].get_xlabel() == "Time (minutes)"

@@ -1,16 +1,22 @@
-"""The figures beside the tables: learning curves of the runs, and how they withstand attacks."""
+"""The figures beside the tables: how runs learned, how accurate they are, and how they withstand attacks."""
 
+import dataclasses
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
-from tf_metadrop.analysis.paired import SAME_RATE
+import numpy as np
+
+from tf_metadrop.analysis import paired, seeds
 from tf_metadrop.analysis.published import robustness as accuracies_under_attack
 from tf_metadrop.analysis.set_apart import most
 from tf_metadrop.config import identity
-from tf_metadrop.figures import curves, learning, robustness
-from tf_metadrop.figures.style import COMPARED
+from tf_metadrop.figures import curves, dots, learning, robustness, style
 from tf_metadrop.runs.finished import Run
 
-HELD_OUT = {"meta_val": "accuracy on validation classes (%)", "meta_test": "accuracy on test classes (%)"}
+HELD_OUT = {"meta_val": "Accuracy on validation classes (%)", "meta_test": "Accuracy on test classes (%)"}
+SETTINGS = {"inner_lr": "inner learning rate", "data_dir": "folder of the data set", "normalization": "normalisation"}
+COLUMNS = 5  # of small panels
 
 
 def draw(runs: list[Run], published: dict, output: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -20,100 +26,248 @@ def draw(runs: list[Run], published: dict, output: pathlib.Path) -> dict[str, pa
       published: `published.accuracies()`.
     """
     written: dict[str, pathlib.Path] = {}
+    accuracies: dict[str, Accuracies] = {}
     for task in sorted({run.task for run in runs}):
-        name, title = "{}_{}way{}shot".format(*task), "{} {}-way {}-shot".format(*task)
-        known = [known for method in COMPARED for known in numbers(published, task, method)]
-        same = usual([run for run in runs if run.task == task])
-        compared = [run for run in same if run.config.method in COMPARED]
-        main = main_rates(same)
-        exact = [run for run in same if run.gradient == "exact" and run.config.inner_lr in main[kind(run)]]
-        pairs = [("gradients", compared)]
-        if len({run.config.method for run in exact} - set(COMPARED)) > 0:
-            pairs.append(("methods", exact))
-        for what, chosen in pairs:
-            for split, y_label in HELD_OUT.items():
-                if found := evaluations(chosen, split, what == "gradients"):
-                    path, heading = f"learning_{name}_{what}", f"{title}, {what}"
-                    if heading in written:
-                        path, heading = f"{path}_on_test_classes", f"{heading}, evaluated on test classes"
-                    written[heading] = learning.draw(output / f"{path}.png", found, known, y_label)
-    return written | {f"{path.stem.replace('_', ' ')}": path for path in draw_attacks(runs, output)}
+        title, name = style.task(*task), "{}_{}way{}shot".format(*task)
+        same = [run for run in runs if run.task == task]
+        for split, y_label in HELD_OUT.items():
+            drawn = with_curves(same, split)
+            by_gradient = gradients(drawn, published if split == "meta_test" else {}, task)
+            for what, words, rows, more in (
+                ("gradients", "meta-gradients", by_gradient, {}),
+                ("gradients_over_time", "meta-gradients, over time", by_gradient, dict(across="hours")),
+                ("methods", "methods", methods(drawn), {}),
+                ("settings", "settings", settings(drawn), dict(beside=True)),
+            ):
+                path, heading = f"learning_{name}_{what}", f"{title}: {words}"
+                if heading in written:
+                    path, heading = f"{path}_on_test_classes", f"{heading}, on test classes"
+                if rows:
+                    written[heading] = learning.draw(output / f"{path}.png", rows, heading, y_label, **more)
+        usual = as_usual([(run, {}) for run in same if run.test], of_length=True)
+        accuracies[title] = final(usual, seeds.of_runs(same))
+        if accuracies[title].keys() - set(style.COMPARED):
+            heading = f"{title}: accuracy of the methods"
+            panel = dots.Panel(title, accuracies[title])
+            written[heading] = dots.draw(output / f"accuracy_{name}_methods.png", [panel], heading)
+    return written | draw_gradients(accuracies, output) | draw_attacks(runs, output)
 
 
-def usual(runs: list[Run]) -> list[Run]:
-    """Those with the normalisation and the precision that most have; the tables compare the others with them."""
-    for name in SAME_RATE:
-        common = most(identity.value(run.trained_with, name) for run in runs)
-        runs = [run for run in runs if identity.value(run.trained_with, name) in {*common, None}]
-    return runs
+Accuracies = dict[str, list[dots.Dot]]  # by method, a dot for each meta-gradient
+
+
+def draw_gradients(accuracies: dict[str, Accuracies], output: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Final accuracy of MAML and Meta-dropout by meta-gradient, a panel for each task: {title: file}."""
+    panels = []
+    for title, found in accuracies.items():
+        compared = {method: found[method] for method in style.COMPARED if method in found}
+        if len({dot.gradient for every in compared.values() for dot in every}) > 1:
+            panels.append(dots.Panel(title, compared))
+    heading = "Accuracy by meta-gradient"
+    return {heading: dots.draw(output / "accuracy_gradients.png", panels, heading)} if panels else {}
+
+
+Drawn = tuple[Run, dict]  # a run, and its curve on some classes
+
+
+def with_curves(runs: list[Run], split: str) -> list[Drawn]:
+    """The runs that were evaluated on this split while they trained, in a fixed order."""
+    found = [(run, curve) for run in runs if (curve := curves.load_any(run.directory).get(split))]
+    return sorted(found, key=lambda each: (each[0].config.method, place(each[0].gradient), str(each[0].seed)))
+
+
+def place(gradient: str) -> int:
+    """The place of a meta-gradient among all of them."""
+    known = list(style.GRADIENTS)
+    return known.index(gradient) if gradient in known else len(known)
+
+
+def family(run: Run) -> str:
+    """The run's method, whatever its normalisation."""
+    return dataclasses.replace(run.config, normalization="batch").method
+
+
+def deviations(drawn: list[Drawn], of_length: bool = False) -> list[dict[str, Any]]:
+    """For each of these runs the settings in which it differs from most runs of its method: {setting: value}.
+
+    The inner learning rate is compared with that of most runs of the same method and meta-gradient.
+
+    Args:
+      of_length: compare the number of iterations too.
+    """
+    names = ["data_dir", *dict.fromkeys([*paired.SAME_RATE, *identity.of_training()])]
+    names += ["n_train_iters"] if of_length else []
+    told = [{name: identity.value(run.trained_with, name) for name in names} for run, _ in drawn]
+    groups: dict[str, list[int]] = {}
+    for number, (run, _) in enumerate(drawn):
+        groups.setdefault(family(run), []).append(number)
+    found: list[dict[str, Any]] = [{} for _ in drawn]
+    for group in groups.values():
+        for name in names:
+            usual = most(told[i][name] for i in group)
+            for i in group:
+                if told[i][name] is not None and usual != {told[i][name]}:
+                    found[i][name] = told[i][name]
+    rates: dict[tuple, list[float]] = {}
+    for number, (run, _) in enumerate(drawn):
+        if not found[number]:
+            rates.setdefault((family(run), run.gradient), []).append(run.config.inner_lr)
+    for number, (run, _) in enumerate(drawn):
+        known = rates.get((family(run), run.gradient), [run.config.inner_lr])
+        if most(known) != {run.config.inner_lr}:
+            found[number]["inner_lr"] = run.config.inner_lr
+    return found
+
+
+def as_usual(drawn: list[Drawn], of_length: bool = False) -> list[Run]:
+    """The runs without `deviations`."""
+    return [run for (run, _), other in zip(drawn, deviations(drawn, of_length), strict=True) if not other]
+
+
+def curve_of(drawn: Drawn, label: str, look: dict[str, Any]) -> learning.Curve:
+    """A run's curve, as it is drawn."""
+    _, curve = drawn
+    return learning.Curve(label, look, curve["iter"], curve["hours"], curve["acc"])
+
+
+def gradient_curve(drawn: Drawn) -> learning.Curve:
+    """A run's curve with the colour of its method and the line of its meta-gradient."""
+    run, _ = drawn
+    look = dict(color=style.colour(run.config.method), linestyle=style.dashes(run.gradient))
+    return curve_of(drawn, style.GRADIENTS.get(run.gradient, run.gradient), look)
+
+
+def gradients(drawn: list[Drawn], published: dict, task: tuple) -> list[list[learning.Panel | None]]:
+    """MAML and Meta-dropout side by side, a line for each meta-gradient."""
+    usual = [each for each, other in zip(drawn, deviations(drawn), strict=True) if not other]
+    row: list[learning.Panel | None] = []
+    for method in style.COMPARED:
+        found = [gradient_curve(each) for each in usual if each[0].config.method == method]
+        if found:
+            row.append(learning.Panel(method, "", found, numbers(published, task, method)))
+    return [row] if row else []
+
+
+def methods(drawn: list[Drawn]) -> list[list[learning.Panel | None]]:
+    """A small panel for each method by the exact gradient, with MAML beside it; none where there is no other method.
+
+    Variants of a noise type, and radii of adversarial training, share a panel.
+    """
+    usual = [each for each, other in zip(drawn, deviations(drawn), strict=True)
+             if not other and each[0].gradient == "exact"]  # fmt: skip
+    bases: dict[str, list[Drawn]] = {}
+    for each in usual:
+        bases.setdefault(style.base(each[0].config.method), []).append(each)
+    if not bases.keys() - set(style.COMPARED):
+        return []
+    reference = dict(color=style.PALE, linestyle="-", linewidth=1.1)
+    maml = [curve_of(each, style.name("maml"), reference) for each in bases.get("maml", [])]
+    panels = []
+    for base in style.in_order(bases.keys() - {"maml"}):
+        variants = list(dict.fromkeys(run.config.method for run, _ in bases[base]))
+        found = [variant_curve(each, variants) for each in bases[base]]
+        panels.append(learning.Panel(base, "", [*maml, *found]))
+    return in_rows(panels, COLUMNS)
+
+
+def variant_curve(drawn: Drawn, variants: list[str]) -> learning.Curve:
+    """A run's curve with the colour of its method and the line of its variant."""
+    run, _ = drawn
+    look = dict(color=style.colour(run.config.method), linestyle=style.DASHES[variants.index(run.config.method)])
+    label = "its definition in the report" if style.parts(run.config.method).report else "the method"
+    return curve_of(drawn, label, look)
+
+
+def settings(drawn: list[Drawn]) -> list[list[learning.Panel | None]]:
+    """A row for each setting in which runs of MAML or Meta-dropout differ from most, beside the runs that do not."""
+    found: dict[str, dict[str, list[learning.Curve]]] = {}
+    every = list(zip(drawn, deviations(drawn), strict=True))
+    for method in style.COMPARED:
+        mine = [(each, other) for each, other in every if family(each[0]) == method]
+        for names in dict.fromkeys(tuple(other) for _, other in mine if other):
+            apart = [(each, other) for each, other in mine if tuple(other) == names]
+            known = {run.gradient for (run, _), _ in apart}
+            base = [(each, other) for each, other in mine if not other and each[0].gradient in known]
+            words = ", ".join(SETTINGS.get(name, name.replace("_", " ")) for name in names)
+            values = list(dict.fromkeys(tuple(other.values()) for _, other in apart))
+            lines = [setting_curve(each, other, names, values) for each, other in [*base, *apart]]
+            found.setdefault(words, {})[method] = lines
+    panels = [learning.Panel(method, words, lines) for words, of in found.items() for method, lines in of.items()]
+    return in_rows(panels, 2)
+
+
+def in_rows(panels: list[learning.Panel], columns: int) -> list[list[learning.Panel | None]]:
+    """Panels in rows of so many, the last one filled with None."""
+    filled = [*panels, *[None] * (-len(panels) % columns)]
+    return [filled[start : start + columns] for start in range(0, len(filled), columns)]
+
+
+def setting_curve(drawn: Drawn, other: dict, names: Iterable[str], values: list[tuple]) -> learning.Curve:
+    """A run's curve with the line of its meta-gradient, and a marker for its values of these settings."""
+    curve, (run, _) = gradient_curve(drawn), drawn
+    told = [other.get(name, getattr(run.config, name, "")) for name in names]
+    text = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in told)
+    number = values.index(tuple(other.values())) if other else None
+    face = style.PAPER if number is not None and number % 2 == 0 else curve.look["color"]
+    mark = {} if number is None else dict(marker=style.MARKERS[number % len(style.MARKERS)], markerfacecolor=face)
+    return curve._replace(label=f"{text}, {run.gradient}", look=curve.look | mark)
 
 
 def numbers(published: dict, task: tuple, method: str) -> list[learning.Published]:
-    """What others published for a task and method."""
+    """What others published for a task and method; "repository" is that of the paper's authors."""
     cells = published.get((*task, method), {})
-    return [learning.Published(source, method, float(text.split()[0])) for source, text in cells.items()]
+    return [
+        learning.Published(source.removeprefix("authors' "), float(text.split()[0])) for source, text in cells.items()
+    ]
 
 
-def evaluations(runs: list[Run], split: str, gradients: bool) -> list[learning.Curve]:
-    """The curves of those runs that were evaluated on this split while they trained.
+def final(runs: list[Run], between: seeds.Spread | None = None) -> Accuracies:
+    """The tests of these runs, averaged over the seeds.
 
-    Labels are of the method (and the inner learning rate, if it is not its only `main_rates`, and what of its training
-    most runs have otherwise) and, if they are asked for, of the gradients.
+    Args:
+      between: how far seeds move the accuracy, for the intervals.
     """
-    main, found = main_rates(runs), []
-    drawn = [(run, curve) for run in runs if (curve := curves.load_any(run.directory).get(split))]
-    names = "data_dir", *identity.of_training()
-    told = lambda run: [identity.value(run.trained_with, name) for name in names]
-    usual = {
-        method: [most(values) for values in zip(*(told(r) for r, _ in drawn if r.config.method == method), strict=True)]
-        for method in {run.config.method for run, _ in drawn}
-    }
-    for run, curve in sorted(drawn, key=lambda each: (each[0].config.method, each[0].gradient, str(each[0].seed))):
-        line = run.gradient if run.config.method in COMPARED else "exact"
-        rate = run.config.inner_lr
-        name = run.config.method + ("" if main[kind(run)] == {rate} else f" (inner_lr {rate:g})")
-        for setting, value, common in zip(names, told(run), usual[run.config.method], strict=True):
-            if value is not None and common != {value}:
-                name += f" ({value})" if isinstance(value, str) else f" ({setting} {value:g})"
-        label = f"{name}, {run.gradient}" if gradients else name
-        found.append(learning.Curve(label, line, name, curve["iter"], curve["hours"], curve["acc"]))
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.config.method, run.gradient), []).append(run)
+    found: dict[str, list[dots.Dot]] = {}
+    for (method, gradient), some in sorted(groups.items(), key=lambda item: place(item[0][1])):
+        each = [run.test["accuracy"] for run in some if run.test]
+        found.setdefault(method, []).append(dots.Dot(gradient, float(np.mean(each)), half(some, between), each))
     return found
 
 
-def kind(run: Run) -> tuple[str, str]:
-    """(method, gradient)."""
-    return run.config.method, run.gradient
+def half(runs: list[Run], between: seeds.Spread | None) -> float | None:
+    """Half the 95 % interval of the mean, over tasks and seeds where all were tested on the same number of tasks."""
+    tasks = [each for run in runs if (each := paired.accuracies(run.directory)) is not None]
+    if len(tasks) == len(runs) and len({len(each) for each in tasks}) == 1:
+        return seeds.half(np.stack(tasks), between)
+    widths = [run.test["interval"] or 0 for run in runs if run.test]
+    return max(widths) or None
 
 
-def main_rates(runs: list[Run]) -> dict[tuple[str, str], set[float]]:
-    """The inner learning rate that most runs of each `kind` have; several rates, if as many have each."""
-    rates: dict[tuple[str, str], list[float]] = {}
-    for run in runs:
-        rates.setdefault(kind(run), []).append(run.config.inner_lr)
-    return {of: most(found) for of, found in rates.items()}
-
-
-def draw_attacks(runs: list[Run], output: pathlib.Path) -> list[pathlib.Path]:
-    """A robustness figure for each task of the attacked runs among these; returns the files written."""
-    attacked, written = [run for run in runs if run.attack], []
+def draw_attacks(runs: list[Run], output: pathlib.Path) -> dict[str, pathlib.Path]:
+    """A robustness figure for each task of the attacked runs among these: {title: file}."""
+    attacked, written = [run for run in runs if run.attack], {}
     for task in sorted({run.task for run in attacked}):
         same = [run for run in attacked if run.task == task]
-        written.append(output / "robustness_{}_{}way{}shot.png".format(*task))
-        robustness.draw(written[-1], labels(same), same[0].config, accuracies_under_attack(same[0].config))
+        path = output / "robustness_{}_{}way{}shot.png".format(*task)
+        config = same[0].config
+        written[f"{style.task(*task)}: robustness"] = robustness.draw(
+            path, models(same), config, accuracies_under_attack(config)
+        )
     return written
 
 
-def labels(runs: list[Run]) -> dict[str, list[dict]]:
-    """{label: rows} of attacked runs: the method, where that is not enough also steps, iterations, or the folder."""
-
-    def names(run: Run) -> list[str]:
-        steps = run.attack[0]["steps"]
-        steps = f"{steps} step{'s' * (steps > 1)}"
-        return [f"{run.config.method}{more}" for more in ("", f" ({steps})", f" ({run.iterations} its, {steps})")]
-
-    every = [name for run in runs for name in names(run)]
-    found = {}
+def models(runs: list[Run]) -> list[robustness.Attacked]:
+    """The attacked runs; each with its iterations where runs of its method differ in them, or else its folder."""
+    steps = lambda run: run.attack[0]["steps"]
+    found = []
     for run in runs:
-        alone = [name for name in names(run) if every.count(name) == 1]
-        found[alone[0] if alone else f"{run.config.method} ({run.directory.name})"] = run.attack
-    return found
+        of_method = [other for other in runs if other.config.method == run.config.method]
+        lengths = {other.iterations for other in of_method}
+        same = [other for other in of_method if (steps(other), other.iterations) == (steps(run), run.iterations)]
+        notes = [f"{run.iterations:,} iterations"] if len(lengths) > 1 and run.iterations != "" else []
+        notes += [run.directory.name] if len(same) > 1 else []
+        found.append((run.iterations or 0, robustness.Attacked(run.config.method, ", ".join(notes), run.attack)))
+    return [model for _, model in sorted(found, key=lambda each: each[0], reverse=True)]

@@ -1,1 +1,1 @@
-"""Figures of a run, one kind a file: what a savedir holds goes in, PNG (or GIF) files come out. See plot.py."""
+"""Arrays and rows to pictures, one kind of figure in each file. style.py has names and colours, layout.py the rest."""

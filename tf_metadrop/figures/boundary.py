@@ -1,7 +1,7 @@
-"""Decision boundaries along the inner loop, from export.pkl (docs/tf1_behaviour.md, "Files it writes").
+"""Decision boundaries along the inner loop, from export.pkl (docs/reference/tf1_behaviour.md, "Files it writes").
 
-First axis: the projection on the unit normal of the boundary between the two classes, measured from the boundary, which
-is the vertical line at 0. Second axis: t-SNE of what is left of the features.
+First axis: the distance from the boundary between the two classes, along its unit normal. The boundary is the vertical
+line at 0. Second axis: t-SNE of the features without that direction.
 """
 
 import pathlib
@@ -11,35 +11,34 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tf_metadrop.errors import UsageError
-from tf_metadrop.figures import style
+from tf_metadrop.figures import layout, style
 from tf_metadrop.util import safe_pickle
 
 Arrays: TypeAlias = dict[str, np.ndarray]  # a task of export.pkl, or points in the plane, by name
 
 ARRAYS = {"htr": 3, "hte": 3, "w": 3, "b": 2, "ytr": 1, "yte": 1}  # and how many axes each has
-CLASS_COLOURS = style.BLUE, style.VERMILLION
-ACROSS, UP = "distance from the decision boundary", "t-SNE of the rest"
+ACROSS, UP = "Distance from the decision boundary", "t-SNE of the rest"
 
 
 def load(path: pathlib.Path) -> list[Arrays]:
     """The tasks of an export.pkl, this program's or the TF1 program's; see `export_features` for the arrays.
 
     Raises:
-      UsageError: there is none, or it holds something else. Nothing that it may carry is run.
+      UsageError: the file is missing, or holds something else. No code in the pickle is run.
     """
     if not path.is_file():
         raise UsageError(f"{path} is not there: run main.py --mode=export --savedir={path.parent} first.")
-    mend = f"make it anew with main.py --mode=export --savedir={path.parent}"
+    fix = f"export again with main.py --mode=export --savedir={path.parent}"
     try:
         tasks = safe_pickle.load(path)
     except ValueError as error:
-        raise UsageError(f"{path} is not loaded ({error}): {mend}.") from error
+        raise UsageError(f"{path} cannot be loaded ({error}): {fix}.") from error
     if not isinstance(tasks, list) or not tasks or not all(isinstance(task, dict) for task in tasks):
-        raise UsageError(f"{path} is not a list of tasks: {mend}.")
+        raise UsageError(f"{path} is not a list of tasks: {fix}.")
     tasks = [{str(name): array for name, array in task.items()} for task in tasks]
     for number, task in enumerate(tasks):
         if wrong := problem(task):
-            raise UsageError(f"{path}, task {number}: {wrong}: {mend}.")
+            raise UsageError(f"{path}, task {number}: {wrong}: {fix}.")
     return tasks
 
 
@@ -72,7 +71,7 @@ def problem(task: Arrays) -> str | None:
 def projections(task: Arrays, seed: int) -> list[Arrays]:
     """Points in the plane for every step: {"support": [n, 2], "query": [m, 2], "sampled": [samples * n, 2]}.
 
-    t-SNE of a step starts from that of the step before, so that points can be followed from one to the next.
+    t-SNE of a step starts from the result of the step before, so that a reader can follow the points.
     """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
@@ -91,7 +90,7 @@ def projections(task: Arrays, seed: int) -> list[Arrays]:
         if second is None:
             second = first_embedding(points - along[:, None] * normal)
         kind = TSNE(1, init=second, perplexity=min(30, (len(points) - 1) / 3), random_state=seed)
-        with threadpool_limits(1):  # so few points: several threads would only wait for one another
+        with threadpool_limits(1):  # with so few points several threads are slower
             second = kind.fit_transform(points - along[:, None] * normal)
         plane = np.column_stack([along + offset, second[:, 0]])
         second = (second / max(second.std(), 1e-12) * 1e-4).astype(np.float32)  # the size t-SNE starts from
@@ -101,76 +100,76 @@ def projections(task: Arrays, seed: int) -> list[Arrays]:
 
 
 def first_embedding(points: np.ndarray) -> np.ndarray:
-    """The first principal component, [n, 1], as small as t-SNE starts."""
+    """The first principal component, [n, 1], at the scale from which t-SNE starts."""
     centred = points - points.mean(0)
     component = centred @ np.linalg.svd(centred, full_matrices=False)[2][0]
     return (component / max(component.std(), 1e-12) * 1e-4).astype(np.float32)[:, None]
 
 
 def panel(axes: Any, points: Arrays, task: Arrays, small: bool = False) -> None:
-    """One step: support (large, outlined), sampled support (faint dots), query (stars) and the boundary."""
+    """Draws a step: support (large, outlined), sampled support (faint dots), query (stars) and the boundary."""
     scale = 0.5 if small else 1.0
     size = lambda full: full * scale**2
-    axes.axvline(0, color="0.3", linewidth=1, zorder=1)
-    for label, colour in enumerate(CLASS_COLOURS):
+    axes.axvline(0, color=style.GREY, linewidth=1, zorder=1)
+    for label, colour in enumerate(style.CLASSES):
         support, query = task["ytr"] == label, task["yte"] == label
         if "sampled" in points:
             samples = len(points["sampled"]) // len(support)
             of_class = points["sampled"][np.tile(support, samples)]
             axes.scatter(*of_class.T, s=size(14), color=colour, alpha=0.35, linewidths=0, zorder=2)
         axes.scatter(*points["query"][query].T, s=size(45), marker="*", color=colour, linewidths=0, zorder=3)
-        outlined = dict(edgecolors="black", linewidths=1.2 * scale, zorder=4)
+        outlined = dict(edgecolors=style.BLACK, linewidths=1.2 * scale, zorder=4)
         axes.scatter(*points["support"][support].T, s=size(110), marker="o", color=colour, **outlined)
-    style.bare(axes, grid=False)
+    layout.bare(axes, grid=False)
     axes.set_yticks([])
 
 
 def legend(figure: Any, task: Arrays, where: str, columns: int) -> None:
-    """What colours and markers mean, outside of the panels."""
+    """A legend of colours and markers outside the panels."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     mark = lambda marker, size, label, **more: Line2D(
-        [], [], color="0.45", linestyle="", marker=marker, markersize=size, label=label, **more
+        [], [], color=style.GREY, linestyle="", marker=marker, markersize=size, label=label, **more
     )
-    handles = [mark("o", 7, "support", markeredgecolor="black")]
+    handles = [mark("o", 7, "support", markeredgecolor=style.BLACK)]
     if "htr_sample" in task:
         handles.append(mark("o", 3, "support under noise", alpha=0.5))
-    handles += [mark("*", 7, "query"), Line2D([], [], color="0.3", linewidth=1, label="decision boundary")]
-    handles += [Patch(color=colour, label=f"class {label}") for label, colour in enumerate(CLASS_COLOURS)]
-    look = dict(fontsize=style.SMALL, frameon=False, handletextpad=0.4, columnspacing=1.2, handlelength=1.2)
+    handles += [mark("*", 7, "query"), Line2D([], [], color=style.GREY, linewidth=1, label="decision boundary")]
+    handles += [Patch(color=colour, label=f"class {label}") for label, colour in enumerate(style.CLASSES)]
+    look = dict(fontsize=layout.SMALL, frameon=False, handletextpad=0.4, columnspacing=1.2, handlelength=1.2)
     figure.legend(handles=handles, loc=f"outside {where} center", ncols=columns, **look)
 
 
 def draw_step(path: pathlib.Path, points: Arrays, task: Arrays) -> pathlib.Path:
-    """One step of one task."""
-    figure = style.new_figure(style.COLUMN, style.COLUMN)
+    """Draws one step of one task."""
+    figure = layout.new_figure(layout.COLUMN, layout.COLUMN)
     axes = figure.subplots()
     panel(axes, points, task)
-    axes.set_xlabel(ACROSS, fontsize=style.SMALL)
-    axes.set_ylabel(UP, fontsize=style.SMALL)
+    axes.set_xlabel(ACROSS, fontsize=layout.SMALL)
+    axes.set_ylabel(UP, fontsize=layout.SMALL)
     legend(figure, task, "lower", 3)
-    return style.save(figure, path)
+    return layout.save(figure, path)
 
 
 def draw_row(path: pathlib.Path, steps: list[Arrays], task: Arrays) -> pathlib.Path:
-    """All steps of one task side by side, with one scale of distances."""
-    figure = style.new_figure(1.25 * len(steps) + 0.3, 2.0)
+    """Draws all steps of one task side by side, with one scale of distances."""
+    figure = layout.new_figure(1.25 * len(steps) + 0.3, 2.0)
     panels = figure.subplots(1, len(steps), sharex=True, squeeze=False)[0]
     for step, (axes, points) in enumerate(zip(panels, steps, strict=True)):
         panel(axes, points, task, small=True)
-        axes.set_title(f"step {step}" if step else "before", fontsize=style.SMALL)
-    panels[0].set_ylabel(UP, fontsize=style.SMALL)
-    figure.supxlabel(ACROSS, fontsize=style.SMALL)
+        axes.set_title(f"Step {step}" if step else "Before", fontsize=layout.SMALL)
+    panels[0].set_ylabel(UP, fontsize=layout.SMALL)
+    figure.supxlabel(ACROSS, fontsize=layout.SMALL)
     legend(figure, task, "upper", 6)
-    return style.save(figure, path)
+    return layout.save(figure, path)
 
 
 def draw(savedir: pathlib.Path, seed: int, progress: Callable[[list[Arrays]], Iterable[Arrays]]) -> list[pathlib.Path]:
-    """`plot/step{k}/{i}.png` for every step k and task i, as the TF1 program names them, and `plot/steps/{i}.png`.
+    """Draws `plot/step{k}/{i}.png` for step k and task i, as the TF1 program names them, and `plot/steps/{i}.png`.
 
     Args:
-      progress: wraps the iterable of tasks, to show how far it is.
+      progress: wraps the iterable of tasks, for a progress bar.
     Returns:
       The files written.
     """

@@ -1,26 +1,30 @@
-"""Training curves (loss and accuracy over iterations and time, several runs in one figure), and what a step costs."""
+"""Training curves of one or more runs (loss and accuracy over iterations and time), and the cost of an iteration."""
 
 import pathlib
 import re
 import statistics
 import sys
+from typing import Any
 
+from tf_metadrop.config import config
 from tf_metadrop.errors import UsageError
-from tf_metadrop.figures import style
+from tf_metadrop.figures import layout, style
+from tf_metadrop.runs import tf1_checkpoint
 from tf_metadrop.util import text
 
 LOG = "meta_train.log"
-SPLITS = {"meta_train": "-", "meta_val": "s--", "meta_test": "^:"}  # and their lines
+SPLITS = {"meta_train": ("-", ""), "meta_val": (style.DASHES[1], "s"), "meta_test": (style.DASHES[2], "^")}  # lines
 NAMES = {"meta_train": "training episodes", "meta_val": "validation classes", "meta_test": "test classes"}
+OF_METHOD = "maml", "noise_type", "noise_variant", "inner", "regularizer"
 LINE = re.compile(r"(meta_\w+) *: episode (\d+), \(([\d.]+) secs\), cent (\S+), acc (\S+)")
 
 
 class NoCurve(UsageError):
-    """A log has no line of numbers yet, as that of a run that was killed early."""
+    """A log has no line of numbers yet: the run was stopped early."""
 
 
 def load_any(savedir: pathlib.Path, say: bool = False) -> dict:
-    """`load`; nothing where there is no log, or none with numbers, of which it can `say` so on stderr."""
+    """`load`; an empty dict where there is no log, or none with numbers, which it can `say` on stderr."""
     try:
         return load(savedir) if (savedir / LOG).exists() else {}
     except NoCurve as error:
@@ -35,6 +39,19 @@ def load_all(runs: dict[str, pathlib.Path]) -> dict[str, dict]:
     return {label: curves for label, curves in found.items() if curves}
 
 
+def methods(runs: dict[str, pathlib.Path]) -> dict[str, str]:
+    """{label: method} of savedirs {label: folder}, as `Config.method` has it; without those whose log does not say."""
+    found = {}
+    for label, savedir in runs.items():
+        path = savedir / LOG
+        told = tf1_checkpoint.header(text.read(path, lenient=True)) if path.is_file() else {}
+        texts = {name: told[name] for name in OF_METHOD if name in told}
+        settings = config.of_texts(texts)
+        if texts and settings.keys() == texts.keys():  # else it has a method that is not registered here
+            found[label] = config.Config(dataset="strokes", **settings).method
+    return found
+
+
 def load(savedir: pathlib.Path) -> dict:
     """A run's curves from its meta_train.log, this program's or the TF1 program's.
 
@@ -42,7 +59,7 @@ def load(savedir: pathlib.Path) -> dict:
       {key of SPLITS: {"iter", "hours", "cent", "acc"}}, lists of one length: meta-iteration, hours since the start,
       mean query cross-entropy in nats, mean accuracy in [0, 1].
     Raises:
-      UsageError: there is no such log, or it has a line that is none; NoCurve: it has no line of numbers.
+      UsageError: there is no such log, or one of its lines is broken; NoCurve: it has no line of numbers.
     """
     path = savedir / LOG
     if not path.is_file():
@@ -60,52 +77,76 @@ def load(savedir: pathlib.Path) -> dict:
         for column, value in zip(curve.values(), values, strict=True):
             column.append(value)
     if not curves.keys() & SPLITS.keys():
-        raise NoCurve(f"{path} has no line of losses and accuracies: train for --log_freq iterations at least.")
+        raise NoCurve(f"{path} has no line of losses and accuracies: train for at least --log_freq iterations.")
     return {split: curves[split] for split in SPLITS if split in curves}
 
 
 def seconds_per_iteration(curves: dict) -> float | None:
-    """Median over the logged stretches of training, evaluations and other things between them included; or None."""
+    """Median over the intervals between logged iterations, which include evaluations; None if there is no interval."""
     train = curves.get("meta_train", dict(iter=[], hours=[]))
     points = list(zip(train["iter"], train["hours"], strict=True))
     stretches = [(b[1] - a[1]) * 3600 / (b[0] - a[0]) for a, b in zip(points, points[1:], strict=False)]
     return statistics.median(stretches) if stretches else None
 
 
-def draw(path: pathlib.Path, runs: dict[str, dict]) -> pathlib.Path:
-    """Four panels, loss and accuracy over iterations and over time, of runs {label: `load`}."""
-    from matplotlib.lines import Line2D
+def draw(path: pathlib.Path, runs: dict[str, dict], methods: dict[str, str] | None = None) -> pathlib.Path:
+    """Loss and accuracy over iterations and over time, of runs {label: `load`}.
 
-    figure = style.new_figure(2 * style.COLUMN, 4.4)
-    panels = figure.subplots(2, 2, sharey="row", sharex="col")
-    seen = {split for curves in runs.values() for split in curves}
+    Two rows of panels; two more for every few runs, so that no panel has too many lines.
+
+    Args:
+      methods: `methods` of the runs, which decide the colours. A run without one is drawn as an unknown method.
+    """
+    colours = colours_of(list(runs), methods or {})
+    seen = [split for split in SPLITS if any(split in curves for curves in runs.values())]
+    pieces = layout.chunks(list(runs), layout.MOST // len(seen))
+    figure = layout.new_figure(2 * layout.COLUMN, 0.4 + 3.8 * len(pieces))
+    grid = figure.subplots(2 * len(pieces), 2, sharex="col", squeeze=False)
     longest = max(hours for curves in runs.values() for curve in curves.values() for hours in curve["hours"])
     unit, factor = ("minutes", 60) if longest < 2 else ("hours", 1)
-    colours = style.colours_of(runs)
-    for label, curves in runs.items():
-        for split, curve in curves.items():
-            look = dict(color=colours[label], linewidth=1.1, markersize=4, markerfacecolor="white")
-            hours = [factor * value for value in curve["hours"]]
-            for (left, right), name, scale in zip(panels, ("cent", "acc"), (1, 100), strict=True):
-                values = [scale * value for value in curve[name]]
-                left.plot(curve["iter"], values, SPLITS[split], **look)
-                right.plot(hours, values, SPLITS[split], **look)
-    for axes in panels.flat:
-        style.bare(axes)
-    panels[0][0].set_ylabel("query cross-entropy (nats)", fontsize=style.SMALL)
-    panels[1][0].set_ylabel("query accuracy (%)", fontsize=style.SMALL)
-    panels[1][0].set_xlabel("meta-iteration", fontsize=style.SMALL)
-    panels[1][1].set_xlabel(f"time ({unit})", fontsize=style.SMALL)
-    handles = {label: Line2D([], [], color=colours[label]) for label in runs}
-    if len(seen) > 1:
-        look = dict(color="0.45", markersize=4, markerfacecolor="white")
-        handles |= {
-            NAMES[s]: Line2D([], [], linestyle=SPLITS[s].strip("s^"), marker=SPLITS[s].strip("-:"), **look)
-            for s in SPLITS
-            if s in seen
-        }
-    style.legend_below(figure, handles)
-    return style.save(figure, path)
+    for loss, accuracy, labels in zip(grid[::2], grid[1::2], pieces, strict=True):
+        for panels, name, scale, words in (
+            (loss, "cent", 1, "Query cross-entropy (nats)"), (accuracy, "acc", 100, "Query accuracy (%)"),
+        ):  # fmt: skip
+            left, right = panels
+            right.sharey(left)
+            right.tick_params(labelleft=False)
+            left.set_ylabel(words, fontsize=layout.SMALL)
+            for label in labels:
+                for split, curve in runs[label].items():
+                    look, values = look_of(split, colours[label]), [scale * value for value in curve[name]]
+                    left.plot(curve["iter"], values, **look)
+                    right.plot([factor * value for value in curve["hours"]], values, **look)
+    for axes in grid.flat:
+        layout.bare(axes)
+    layout.count_iterations(grid[-1][0], 6)
+    grid[-1][0].set_xlabel(layout.ITERATION, fontsize=layout.SMALL)
+    grid[-1][1].set_xlabel(f"Time ({unit})", fontsize=layout.SMALL)
+    layout.legend_below(figure, handles(colours, seen))
+    return layout.save(figure, path)
+
+
+def look_of(split: str, colour: str) -> dict[str, Any]:
+    """The line of a split."""
+    line, marker = SPLITS[split]
+    return dict(color=colour, linestyle=line, marker=marker, linewidth=1.2, markersize=4, markerfacecolor=style.PAPER)
+
+
+def colours_of(labels: list[str], methods: dict[str, str]) -> dict[str, str]:
+    """{label: colour}: that of its method; another shade for each further run of a method."""
+    of = {label: methods.get(label, label) for label in labels}
+    bases = [style.base(method) for method in of.values()]
+    return {label: style.shade(of[label], bases[:i].count(bases[i])) for i, label in enumerate(labels)}
+
+
+def handles(colours: dict[str, str], splits: list[str]) -> dict[str, Any]:
+    """The legend {label: handle}: the runs, and where there are several splits, their lines in grey."""
+    from matplotlib.lines import Line2D
+
+    found = {label: Line2D([], [], color=colour) for label, colour in colours.items()}
+    if len(splits) > 1:
+        found |= {NAMES[split]: Line2D([], [], **look_of(split, style.GREY)) for split in splits}
+    return found
 
 
 def draw_cost(path: pathlib.Path, runs: dict[str, dict]) -> pathlib.Path:
@@ -113,13 +154,13 @@ def draw_cost(path: pathlib.Path, runs: dict[str, dict]) -> pathlib.Path:
     seconds = {label: value for label, curves in runs.items() if (value := seconds_per_iteration(curves))}
     if not seconds:
         raise UsageError("no run has two logged iterations: train longer, or with a lower --log_freq.")
-    figure = style.new_figure(style.COLUMN, 0.8 + 0.28 * len(seconds))
+    figure = layout.new_figure(layout.COLUMN, 0.8 + 0.28 * len(seconds))
     axes = figure.subplots()
     bars = axes.barh(list(seconds), list(seconds.values()), color=style.SKY, height=0.65)
-    axes.bar_label(bars, fmt="%.3g", padding=3, fontsize=style.SMALL)
+    axes.bar_label(bars, fmt="%.3g", padding=3, fontsize=layout.SMALL)
     axes.invert_yaxis()
     axes.margins(x=0.15)
-    axes.set_xlabel("seconds per meta-iteration", fontsize=style.SMALL)
-    style.bare(axes)
+    axes.set_xlabel("Seconds per meta-iteration", fontsize=layout.SMALL)
+    layout.bare(axes)
     axes.grid(visible=False, axis="y")
-    return style.save(figure, path)
+    return layout.save(figure, path)

@@ -1,4 +1,4 @@
-"""What the noise does to features: channels of the first blocks under repeated noise, moving and as a contact sheet."""
+"""What the noise does to features: channels of the first blocks under repeated noise, as a sheet and animated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_metadrop.errors import UsageError
-from tf_metadrop.figures import style
+from tf_metadrop.figures import layout, style
 from tf_metadrop.methods import noise
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.types import Normal
 
 LAYERS, CHANNELS, SAMPLES, IMAGES = (1, 2), 8, 30, 3
-MILLISECONDS = 150  # for a frame
+MILLISECONDS = 150  # per frame
 SIDE = 112  # screen pixels of a map in the GIF
 
 
@@ -31,8 +31,8 @@ def sampled_maps(config: Config, given: set[str] | None = None) -> tuple[np.ndar
     Args:
       config, given: as for `meta_test`.
     Returns:
-      (images [IMAGES, height, width, channels] in [0, 1], {layer: [SAMPLES, IMAGES, height, width, CHANNELS]}): what a
-      block hands to its batch norm, of the channels that the noise moves most for their size, the first the most.
+      (images [IMAGES, height, width, channels] in [0, 1], {layer: [SAMPLES, IMAGES, height, width, CHANNELS]}): the
+      inputs of each block's normalisation, for the channels whose relative deviation under noise is largest, in order.
     """
     import tensorflow as tf
 
@@ -43,7 +43,9 @@ def sampled_maps(config: Config, given: set[str] | None = None) -> tuple[np.ndar
 
     config, params, _ = load_run(config, given)
     if not noise.sampled(config.noise_name):
-        raise UsageError(f"{config.directory} is a run of {config.method}, which has no noise to show: give another.")
+        raise UsageError(
+            f"{config.directory} is a run of {config.method}, which has no noise to draw: give another savedir."
+        )
     images = test_split(config)
     split = images.flat[images.starts[:IMAGES]]  # the first of each class
     x = tf.cast(split, config.dtype) / (255 if split.dtype == np.uint8 else 1)
@@ -58,28 +60,28 @@ def sampled_maps(config: Config, given: set[str] | None = None) -> tuple[np.ndar
 
 
 class Recorder:
-    """A noise type that keeps what its blocks hand on, by layer, in `maps`."""
+    """Wraps a noise type and keeps the features of each layer in `maps`."""
 
     def __init__(self, noise: NoiseType):
         self.noise, self.logits = noise, noise.logits
         self.maps: dict[int, tf.Tensor] = {}
 
     def features(self, site: Site, normal: Normal | None) -> tf.Tensor:
-        """As the noise type's."""
+        """The wrapped noise type's features, which are kept."""
         self.maps[site.number] = self.noise.features(site, normal)
         return self.maps[site.number]
 
 
 def liveliest(maps: np.ndarray) -> np.ndarray:
-    """The CHANNELS of maps [samples, images, height, width, channels] with the largest deviation for their range."""
+    """The CHANNELS of maps [samples, images, height, width, channels] with the largest relative deviation."""
     deviation = maps.std(0).mean((0, 1, 2)) / np.maximum(np.ptp(maps, axis=(0, 1, 2, 3)), 1e-12)
     return maps[..., np.argsort(-deviation, kind="stable")[:CHANNELS]]
 
 
 def draw_sheet(path: pathlib.Path, title: str, images: np.ndarray, maps: np.ndarray) -> pathlib.Path:
-    """For each image a row of means and one of standard deviations over the noise, a column for each channel."""
+    """Draws two rows for each image, means and standard deviations over the noise, with a column for each channel."""
     columns = maps.shape[-1] + 1
-    figure = style.new_figure(2 * style.COLUMN, 2 * len(images) * 2 * style.COLUMN / columns + 0.5)
+    figure = layout.new_figure(2 * layout.COLUMN, 2 * len(images) * 2 * layout.COLUMN / columns + 0.5)
     panels = figure.subplots(2 * len(images), columns, gridspec_kw=dict(wspace=0.02, hspace=0.02))
     mean, deviation = maps.mean(0), maps.std(0)
     looks = dict(cmap="gray", vmin=mean.min(), vmax=mean.max()), dict(cmap="magma", vmin=0, vmax=deviation.max())
@@ -88,26 +90,26 @@ def draw_sheet(path: pathlib.Path, title: str, images: np.ndarray, maps: np.ndar
         axes.spines[:].set_visible(False)
     for image, (upper, lower) in enumerate(zip(panels[::2], panels[1::2], strict=True)):
         upper[0].imshow(np.squeeze(images[image]), cmap="gray")
-        upper[1].set_ylabel("mean", fontsize=style.SMALL)
-        lower[1].set_ylabel("st. dev.", fontsize=style.SMALL)
+        upper[1].set_ylabel("Mean", fontsize=layout.SMALL)
+        lower[1].set_ylabel("St. dev.", fontsize=layout.SMALL)
         for channel in range(maps.shape[-1]):
             above = upper[channel + 1].imshow(mean[image, ..., channel], **looks[0])
             below = lower[channel + 1].imshow(deviation[image, ..., channel], **looks[1])
-    panels[0][0].set_title("image", fontsize=style.SMALL)
-    panels[0][1 + maps.shape[-1] // 2].set_title("channels", fontsize=style.SMALL)
+    panels[0][0].set_title("Image", fontsize=layout.SMALL)
+    panels[0][1 + maps.shape[-1] // 2].set_title("Channels", fontsize=layout.SMALL)
     for shown, half, name in (
-        (above, panels[: len(panels) // 2], "mean"),
-        (below, panels[len(panels) // 2 :], "st. dev."),
+        (above, panels[: len(panels) // 2], "Mean"),
+        (below, panels[len(panels) // 2 :], "St. dev."),
     ):
         bar = figure.colorbar(shown, ax=list(half.flat), fraction=0.03, pad=0.01)
-        bar.set_label(f"{name} over the noise", fontsize=style.SMALL)
-        bar.ax.tick_params(labelsize=style.SMALL)
-    figure.suptitle(title, fontsize=style.SMALL + 1)
-    return style.save(figure, path)
+        bar.set_label(f"{name} over the noise", fontsize=layout.SMALL)
+        bar.ax.tick_params(labelsize=layout.SMALL)
+    figure.suptitle(title, fontsize=layout.TITLE, fontweight="bold")
+    return layout.save(figure, path, shades=True)
 
 
 def draw_gif(path: pathlib.Path, images: np.ndarray, maps: np.ndarray) -> pathlib.Path:
-    """The same maps moving: a row for each image, first the image and then its channels, a frame for each sample."""
+    """Animates the maps: a row for each image with the image and its channels, a frame for each noise sample."""
     from PIL import Image
 
     low, high = maps.min((0, 2, 3), keepdims=True), maps.max((0, 2, 3), keepdims=True)
@@ -131,8 +133,8 @@ def enlarged(grey: np.ndarray) -> np.ndarray:
 
 
 def title(config: Config, layer: int, maps: np.ndarray) -> str:
-    """Of a layer's figure."""
-    return f"{config.method}: features of layer {layer} before normalisation, {len(maps)} samples of the noise"
+    """The title of a layer's figure."""
+    return f"{style.name(config.method)}: features of layer {layer} before normalisation, {len(maps)} noise samples"
 
 
 def draw(config: Config, given: set[str] | None = None) -> list[pathlib.Path]:

@@ -1,14 +1,33 @@
-"""The figure of adversarial robustness: accuracy over the attack's radius, a panel for each norm."""
+"""Accuracy over the radius of an attack: a panel for each norm, a row of panels for each number of steps."""
 
-import itertools
 import pathlib
 import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from tf_metadrop.config.config import Config
-from tf_metadrop.figures import style
+from tf_metadrop.figures import layout, style
 
-NORMS = {"l1": r"$\ell_1$", "l2": r"$\ell_2$", "linf": r"$\ell_\infty$"}
 REGULARIZERS = {"maml_manifold_mixup": "mixup", "maml_vib": "vib", "maml_info_dropout": "infodrop"}
+PAPER = "paper"
+
+
+class Attacked(NamedTuple):
+    """An attacked model."""
+
+    method: str  # as Config.method has it
+    note: str  # what distinguishes it from others of its method, or ""
+    rows: list[dict]  # of `attack.attack_model`, of one number of steps
+
+    @property
+    def label(self) -> str:
+        """For the legend."""
+        return style.name(self.method) + (f", {self.note}" if self.note else "")
+
+    @property
+    def steps(self) -> int:
+        """Of the attack."""
+        return self.rows[0]["steps"]
 
 
 def paper_name(method: str) -> str:
@@ -18,38 +37,81 @@ def paper_name(method: str) -> str:
     return REGULARIZERS.get(method, method)
 
 
-def draw(path: pathlib.Path, runs: dict[str, list[dict]], config: Config, paper: dict) -> None:
-    """Draws runs, {label: rows of `attack.attack_model`}, and the paper's curves of the same task, to a PNG.
+def draw(path: pathlib.Path, models: list[Attacked], config: Config, paper: dict) -> pathlib.Path:
+    """Draws attacked models, and the paper's curves of the same methods and task.
 
     Args:
-      config: of the runs' task: dataset, way and shot are read.
+      config: of the models' task: dataset, way and shot are read.
       paper: {norm: {curve: [(radius, accuracy in per cent)]}}, see `analysis.published.robustness`.
     """
-    from matplotlib.figure import Figure  # not pyplot, which keeps state and may open windows
+    found = {row["norm"] for model in models for row in model.rows}
+    norms = [norm for norm in style.NORMS if norm in found] + sorted(found - set(style.NORMS))
+    rows = rows_of(models, paper)
+    figure = layout.new_figure(2 * layout.COLUMN if len(norms) > 1 else layout.COLUMN, 0.7 + 1.95 * len(rows))
+    title = f"{style.task(config.dataset, config.way, config.shot)}: accuracy under attack"
+    figure.suptitle(title, fontsize=layout.TITLE, fontweight="bold")
+    grid = figure.subplots(len(rows), len(norms), sharex="col", sharey=True, squeeze=False)
+    shown: dict[str, Any] = {}
+    lines = lines_of(models)
+    for places, of_row in zip(grid, rows, strict=True):
+        steps = of_row[0].steps
+        for axes, norm in zip(places, norms, strict=True):
+            shown |= draw_panel(axes, norm, of_row, paper.get(norm, {}), lines)
+            name = style.NORMS.get(norm, norm)
+            title = f"{name} attack, {steps} step{'s' * (steps > 1)}"
+            axes.set_title(title, fontsize=layout.SMALL, color=style.INK)
+    for axes, norm in zip(grid[-1], norms, strict=True):
+        axes.set_xlabel(f"Radius of the attack ({style.NORMS.get(norm, norm)})", fontsize=layout.SMALL)
+    figure.supylabel("Accuracy (%)", fontsize=layout.SMALL)
+    ours_first = sorted(shown, key=lambda label: label.endswith(PAPER))
+    layout.legend_below(figure, {label: shown[label] for label in ours_first})
+    return layout.save(figure, path)
 
-    found = {row["norm"] for rows in runs.values() for row in rows}
-    norms = [norm for norm in NORMS if norm in found] + sorted(found - set(NORMS))
-    figure = Figure(figsize=(3.4 * len(norms), 3.4), layout="constrained")
-    panels = figure.subplots(1, len(norms), squeeze=False)
-    runs = {label: runs[label] for label in style.compared_first(runs)}
-    colour_of = style.colours_of(runs)
-    for norm, axes in zip(norms, panels[0], strict=True):
-        for marker, (name, points) in zip(itertools.cycle(style.MARKERS), paper.get(norm, {}).items(), strict=False):
-            colour = next((colour_of[label] for label in runs if paper_name(label.split(" ")[0]) == name), "0.55")
-            look = dict(marker=marker, markersize=4, markerfacecolor="none", linewidth=0.9, color=colour)
-            axes.plot(*zip(*points, strict=True), "--", label=f"paper: {name}", **look)
-        for label, rows in runs.items():
-            of_norm = [row for row in rows if row["norm"] == norm]
-            values = [[row[key] or 0 for row in of_norm] for key in ("epsilon", "accuracy_percent", "ci95")]
-            axes.errorbar(
-                *values, fmt="o-", markersize=3, linewidth=1.3, capsize=2, label=label, color=colour_of[label]
+
+def rows_of(models: list[Attacked], paper: dict) -> list[list[Attacked]]:
+    """Models by the steps of their attack, most steps first; in pieces where a panel would have too many lines."""
+    found = []
+    for steps in sorted({model.steps for model in models}, reverse=True):
+        same = [model for method in style.in_order({model.method for model in models})
+                for model in models if (model.method, model.steps) == (method, steps)]  # fmt: skip
+        beside = {paper_name(model.method) for model in same} & {name for curves in paper.values() for name in curves}
+        most = layout.MOST if len(same) + len(beside) <= layout.MOST else layout.MOST // 2
+        found += [list(piece) for piece in layout.chunks(same, most if beside else layout.MOST)]
+    return found
+
+
+def lines_of(models: list[Attacked]) -> dict[str, Any]:
+    """{label: line}: the first model of each method has a solid one."""
+    found: dict[str, dict[str, Any]] = {}
+    for model in models:
+        of_method = found.setdefault(model.method, {})
+        number = len(of_method)
+        of_method.setdefault(model.label, style.DASHES[0] if number == 0 else style.DASHES[2 + number % 4])
+    return {label: line for of_method in found.values() for label, line in of_method.items()}
+
+
+def draw_panel(
+    axes: Any, norm: str, models: list[Attacked], paper: dict[str, Sequence[tuple]], lines: dict[str, Any]
+) -> dict[str, Any]:
+    """One norm; returns {label: handle}. Radius 0 is the clean accuracy."""
+    shown: dict[str, Any] = {}
+    for method in dict.fromkeys(model.method for model in models):
+        if points := paper.get(paper_name(method)):
+            look = style.look(method) | dict(color=style.pale(style.colour(method)), markerfacecolor=style.PAPER)
+            label = f"{style.name(method)}, {PAPER}"
+            (shown[label],) = axes.plot(
+                *zip(*points, strict=True), linestyle=style.DASHES[1], markersize=3.5, linewidth=1, label=label, **look
             )
-        axes.set(xlabel=f"{NORMS.get(norm, norm)} radius of the attack", ylim=(-2, 102))
-        axes.grid(color="0.9", linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0][0].set_ylabel("accuracy (%)")
-    figure.suptitle(f"{config.dataset} {config.way}-way {config.shot}-shot", fontsize=10)
-    shown = [pair for axes in panels[0] for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
-    handles = {label: handle for handle, label in sorted(shown, key=lambda pair: pair[1].startswith("paper"))}
-    style.legend_below(figure, handles)
-    figure.savefig(path, dpi=200)
+    for model in models:
+        of_norm = [row for row in model.rows if row["norm"] == norm]
+        if not of_norm:
+            continue
+        values = [[row[key] or 0 for row in of_norm] for key in ("epsilon", "accuracy_percent", "ci95")]
+        look = style.look(model.method) | dict(linestyle=lines[model.label], linewidth=1.4, markersize=3.5, capsize=2)
+        shown[model.label] = axes.errorbar(*values, label=model.label, **look)
+    layout.bare(axes)
+    axes.set_ylim(-3, 103)
+    radii = sorted({row["epsilon"] for model in models for row in model.rows if row["norm"] == norm})
+    if radii and radii[0] == 0 and len(radii) <= 7:
+        axes.set_xticks(radii, ["clean", *[f"{radius:g}" for radius in radii[1:]]])
+    return shown
