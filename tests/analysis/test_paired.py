@@ -112,9 +112,20 @@ def test_runs_with_other_coefficients_are_told_apart(tmp_path):
 
 def test_what_two_seeds_show():
     few = np.array([[1.0, 2, 3, 2], [2, 3, 1, 2]])
-    assert [paired.shown(d) for d in (few, -few, few[:1])] == ["yes", "yes", "one seed"]
-    assert paired.shown(few * [[2], [-0.1]]) == "no"  # to both sides
-    assert paired.shown(few - 1.9) == "no"  # zero inside the interval
+    assert [paired.shown(d, 1.9) for d in (few, -few, few[:1])] == ["yes", "yes", "one seed"]
+    assert paired.shown(few * [[2], [-0.1]], 0.1) == "no"  # to both sides
+    assert paired.shown(few, 2.1) == paired.shown(few, None) == "no"  # zero inside the interval, or none
+
+
+def test_differences_have_an_interval_that_knows_of_seeds(tmp_path):
+    base = np.array([0.5, 0.75, 1.0, 0.75])
+    for seed, lift in ((0, 0.125), (1, 0.0)):
+        finished(tmp_path / f"maml{seed}", base - lift, seed=seed, maml=True)
+        finished(tmp_path / f"drop{seed}", base + 0.03 - lift, seed=seed)
+    (row,) = paired.rows(find([tmp_path]))
+    assert row["difference"] == "+3.00 ± 0.00" and row["by seed"] == "+3.00, +3.00"
+    deviation = 12.5 / 2**0.5  # of both, with one degree of freedom each
+    assert float(row["with seeds"]) == pytest.approx(4.3027 * deviation, abs=0.01) and row["shown"] == "no"
 
 
 def test_runs_are_compared_by_normalisation_and_by_precision(tmp_path):

@@ -14,7 +14,7 @@ from tests.helpers.pictures import assert_shows
 from tests.helpers.savedirs import everything
 from tf_metadrop.analysis import report
 from tf_metadrop.cli import report as report_program
-from tf_metadrop.figures import boundary, style
+from tf_metadrop.figures import style
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_page_is_whole_and_needs_nothing_else(page):
     for reference in set(outline.references) - set(pictures):
         assert reference in ("#settings", "#results", "#figures")
     assert "http:" not in text and "https:" not in text
-    both, cost, classes = (style.BLUE, style.VERMILLION), (style.SKY,), boundary.CLASS_COLOURS
+    both, cost, classes = (style.BLUE, style.VERMILLION), (style.SKY,), style.CLASSES
     expected = [both, cost, both] + 2 * report.SHOWN_TASKS * [classes]
     for picture, colours in zip(pictures, expected, strict=True):
         assert_shows(io.BytesIO(base64.b64decode(picture.partition(",")[2])), colours)
@@ -70,7 +70,7 @@ def test_page_says_what_the_runs_are_and_gave(page):
     outline.feed(text)
     for cell in ("inner_lr", "0.4", "maml", "metadrop", "91.25 ± 0.50", "96.63 ± 0.13", "45.00 ± 1.00"):
         assert cell in outline.cells, cell
-    assert re.search(r"The same in all runs:\s+.*way 20", text, re.DOTALL) and "way" not in outline.cells
+    assert re.search(r"Shared by all runs:\s+.*way 20", text, re.DOTALL) and "way" not in outline.cells
 
 
 def test_settings_are_escaped(tmp_path):
@@ -94,7 +94,7 @@ def test_a_run_that_was_killed_at_once_is_shown_without_curves(tmp_path, capsys)
 def test_folders_without_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert report_program.main(["metadrop report", name]) == 2
-    assert re.search("is no folder|holds no savedir", capsys.readouterr().err) and not list(tmp_path.iterdir())
+    assert re.search("is not a folder|holds no savedir", capsys.readouterr().err) and not list(tmp_path.iterdir())
 
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.pictures import assert_shows, curves_of, recorded_figures
 from tests.helpers.savedirs import LOG, attacked, finished
 from tf_metadrop.cli import tables
-from tf_metadrop.figures import style
+from tf_metadrop.figures import layout, style
 from tf_metadrop.runs import record
 
 
@@ -35,23 +35,25 @@ def test_table_sets_runs_beside_the_published_numbers(tmp_path, capsys, monkeypa
     assert float(one["paper"]) > 50 and one["ours"] == "80.00 ± 0.50" and len(rows) == 8
     name = "robustness_omniglot_20way1shot.png"
     check_attacks(figures[name])
-    size = tuple(round(200 * inches) for inches in figures[name].get_size_inches())
+    size = tuple(int(layout.DOTS * inches) for inches in figures[name].get_size_inches())
     assert_shows(tmp_path / "out" / name, [style.BLUE, style.VERMILLION], size)
     assert len((tmp_path / "out" / "accuracy.csv").read_text().splitlines()) >= 15
 
 
 def check_attacks(figure):
-    """A panel for each norm: the two attacked runs, and the paper's curves in the colours of the same methods."""
-    assert figure.get_suptitle() == "omniglot 20-way 1-shot" and len(figure.axes) == 2
+    """A panel for each norm: the two attacked runs, and the paper's curves in paler colours of the same methods."""
+    assert figure.get_suptitle() == "Omniglot 20-way 1-shot: accuracy under attack" and len(figure.axes) == 2
     for axes, radius in zip(figure.axes, (1.0, 0.02), strict=True):
         found = curves_of(axes)
-        for method in ("maml", "metadrop"):
+        assert set(found) == {"MAML", "Meta-dropout", "MAML, paper", "Meta-dropout, paper"}
+        for method in ("MAML", "Meta-dropout"):
             np.testing.assert_allclose(found[method], [[0, 90], [radius, 80]])
         colours = {line.get_label(): line.get_color() for line in axes.lines}
-        assert (colours["paper: maml"], colours["paper: metadrop"]) == (style.BLUE, style.VERMILLION)
-        assert len(found["paper: maml"]) > 3 and all(50 < y <= 100 for _, y in found["paper: maml"][:2])
+        pale = style.pale(style.BLUE), style.pale(style.VERMILLION)
+        assert (colours["MAML, paper"], colours["Meta-dropout, paper"]) == pale
+        assert len(found["MAML, paper"]) > 3 and all(50 < y <= 100 for _, y in found["MAML, paper"][:2])
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels[:2] == ["maml", "metadrop"] and all(label.startswith("paper: ") for label in labels[2:])
+    assert labels == ["MAML", "Meta-dropout", "MAML, paper", "Meta-dropout, paper"]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_table_of_nothing(pattern, content, tmp_path, capsys):
     assert tables.main(["metadrop tables", str(tmp_path)]) == 2
     assert pattern in capsys.readouterr().err
     assert tables.main(["metadrop tables", str(tmp_path / "nowhere")]) == 2
-    assert "nowhere is no folder" in capsys.readouterr().err
+    assert "nowhere is not a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_tables_of_broken_files(name, broken, pattern, tmp_path, capsys):
     assert re.search(pattern, err) and err.count("\n") == 1
 
 
-def test_the_page_has_preface_tables_and_figures(tmp_path, capsys, monkeypatch):
+def test_the_page_has_tables_and_figures(tmp_path, capsys, monkeypatch):
     figures, runs, out = recorded_figures(monkeypatch), tmp_path / "runs", tmp_path / "out"
     finished(runs / "maml", np.full(4, 0.5), maml=True)
     finished(runs / "drop", np.full(4, 0.75))
@@ -98,20 +100,24 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys, monkeypatch):
         "maml,0.1,90,1,91.5,1.25,a\nmaml,0.2,92,1,89,1,b\nadditive,0.2,80,1,79,1,c\n"
     )
     record.Record(runs / "drop", 0, "digest").write(60001, 12_345_678_901)
-    (tmp_path / "learned.md").write_text("# Learned\n")
-    pages = [f"--output={out}", "--page=README.md", f"--preface={tmp_path / 'learned.md'}"]
-    assert tables.main(["metadrop tables", str(runs), *pages]) == 0
-    page = (out / "README.md").read_text()
-    assert page.startswith("# Learned\n") and capsys.readouterr().out.strip() in page
+    assert tables.main(["metadrop tables", str(runs), f"--output={out}"]) == 0
+    page = (out / "tables.md").read_text()
+    assert capsys.readouterr().out.strip() in page
     swept = page.split("## Sweep lr")[1]
     assert re.search(r"\| maml +\| 0.1 +\| 90.00 ± 1.00 +\| 91.50 ± 1.25 +\| +\|", swept)
     assert re.findall(r"\| (\w+) +\| (\S+) +\|.*\| yes", swept) == [("maml", "0.2"), ("additive", "0.2")]
-    drawn = {"gradients": ["maml, exact", "metadrop, exact"], "methods": ["additive", "maml", "metadrop"]}
-    for what, expected in drawn.items():
-        name = f"learning_omniglot_5way1shot_{what}.png"
-        assert f"({name})" in page
-        check_learning(figures[name], expected)
-        assert_shows(out / name, style.COLOURS[: len(expected)])
+    check_learning(figures["learning_omniglot_5way1shot_gradients.png"], ["MAML", "Meta-dropout"], ["exact"])
+    check_learning(
+        figures["learning_omniglot_5way1shot_methods.png"], ["Meta-dropout", "Additive"], ["MAML", "the method"]
+    )
+    for what, colours in (("gradients", [style.BLUE, style.VERMILLION]), ("methods", [style.VERMILLION, style.BROWN])):
+        assert f"(learning_omniglot_5way1shot_{what}.png)" in page
+        assert_shows(out / f"learning_omniglot_5way1shot_{what}.png", colours)
+    assert "(accuracy_omniglot_5way1shot_methods.png)" in page
+    means = [
+        bar.lines[0].get_xdata()[0] for bar in figures["accuracy_omniglot_5way1shot_methods.png"].axes[0].containers
+    ]
+    assert means == [50, 75, 75]
     with open(out / "differences.csv", newline="") as file:
         assert [row["difference"] for row in csv.DictReader(file)] == ["+25.00 ± 0.00"] * 2
     with open(out / "cost.csv", newline="") as file:
@@ -122,20 +128,49 @@ def test_the_page_has_preface_tables_and_figures(tmp_path, capsys, monkeypatch):
         learned = {row["method"]: row for row in csv.DictReader(file)}["metadrop"]
     assert [learned[name] for name in ("half way", "end", "steepest fall", "level")] == ["75.00", "80.00", "0.00", "80"]
     assert learned["iterations"] == "100" and learned["classes"] == "validation"
-    assert tables.main(["metadrop tables", str(runs), f"--preface={tmp_path / 'none.md'}"]) == 2
-    assert "none.md cannot be read" in capsys.readouterr().err
 
 
-def check_learning(figure, labels):
-    """The accuracies of savedirs.LOG over iterations and over hours, a line for each of these."""
-    iterations, hours = figure.axes
-    ours = {label: points for label, points in curves_of(iterations).items() if len(points) == 3}  # not the published
-    assert sorted(ours) == labels
-    for points in ours.values():
-        np.testing.assert_allclose(points, [[0, 70], [50, 75], [100, 80]])
-    assert (iterations.get_xlabel(), hours.get_xlabel()) == ("meta-iteration", "hours")
-    assert iterations.get_ylabel() == "accuracy on validation classes (%)"
-    curves = [line.get_xydata() for line in hours.lines if len(line.get_xydata()) == 3]
-    assert len(curves) == len(labels)
-    for points in curves:
-        np.testing.assert_allclose(points, [[0.9 / 3600, 70], [50.9 / 3600, 75], [100.9 / 3600, 80]])
+def test_pages_are_made_from_templates(tmp_path, capsys):
+    runs, out, templates, readme = (tmp_path / name for name in ("runs", "out", "pages", "README.md"))
+    finished(runs / "drop_seed0", np.full(4, 0.75))
+    templates.mkdir()
+    (templates / "study.md.jinja").write_text("# Study\n\n{% include '_part.md.jinja' %}\n")
+    (templates / "_part.md.jinja").write_text("It has {{ mean('runs/drop') }} %.\n")
+    before, after = "Of ours\n\n<!-- part part: metadrop tables -->\n", "<!-- end -->\nand more\n"
+    readme.write_text(f"{before}old\n{after}")
+    command = ["metadrop tables", str(runs), f"--output={out}", f"--pages={templates}", f"--fill={readme}"]
+    assert tables.main(command) == 0 and capsys.readouterr().out == ""
+    assert (out / "study.md").read_text() == "# Study\n\nIt has 75.00 %.\n"
+    assert readme.read_text() == f"{before}It has 75.00 %.\n{after}"
+    assert {path.name for path in out.glob("*.md")} == {"study.md"} and (out / "accuracy.csv").exists()
+
+    def refused(*changed):
+        assert tables.main([*command[:2], *changed]) == 2
+        return capsys.readouterr().err
+
+    assert "give --output" in refused(f"--pages={templates}") and "give --output" in refused(f"--fill={readme}")
+    assert "none.md cannot be read" in refused(*command[2:4], f"--fill={tmp_path / 'none.md'}")
+    readme.write_text("no part")
+    assert "has no line <!-- part" in refused(*command[2:])
+    for broken, reason in (
+        ("{{ mean('runs/maml') }}", "no folder is named runs/maml"),
+        ("{{ mean('runs/drop' }}", "correct the template"),
+        ("{{ nothing }}", "'nothing' is undefined"),
+        ("{% include '_gone.md.jinja' %}", "_gone.md.jinja is not there"),
+    ):
+        (templates / "study.md.jinja").write_text(broken)
+        (out / "study.md").write_text("kept")
+        assert reason in refused(*command[2:4]) and (out / "study.md").read_text() == "kept"
+
+
+def check_learning(figure, methods, labels):
+    """The accuracies of savedirs.LOG over iterations: a panel for each method, in it a line for each of the labels."""
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.texts[0].get_text() for axes in shown] == methods
+    for axes in shown:
+        found = curves_of(axes)
+        assert list(found) == labels
+        for points in found.values():
+            np.testing.assert_allclose(points, [[0, 70], [50, 75], [100, 80]])
+        assert axes.get_xlabel() == "Meta-iteration"
+    assert figure.get_supylabel() == "Accuracy on validation classes (%)"

@@ -7,13 +7,14 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from tf_metadrop.analysis import seeds
 from tf_metadrop.config import identity
 from tf_metadrop.runs.finished import Run
 from tf_metadrop.util.interval import interval, plus_minus
 
 
 class Kind(NamedTuple):
-    """What two compared runs may differ in, but for the seed."""
+    """What two compared runs may differ in, except the seed."""
 
     method: str  # without the normalisation
     gradient: str
@@ -38,10 +39,11 @@ BySeed: TypeAlias = dict[int | str, np.ndarray]  # accuracies of every task
 OF_TRAINING = tuple(name for name in identity.of_training() if name not in BASES)
 LEGEND = (
     "difference: of the second from the first, task by task, averaged over the training seeds that both have; ± half "
-    "its 95 % interval over tasks, which knows nothing of other training seeds: each seed's own difference stands "
-    "beside it. shown: two training seeds or more, all to the same side, and zero outside the interval. The two had "
-    "the same images (in brackets after the task where most have others), iterations, metabatch and outer rate; where "
-    "they had not the same inner learning rate, lr has both."
+    "its 95 % interval over test tasks. with seeds: half the 95 % interval over test tasks and training seeds, by the "
+    "standard deviation between seeds that all settings of the task have together. shown: two training seeds or more, "
+    "all to the same side, and zero outside the interval with seeds. The two had the same images (in brackets after "
+    "the task where most have others), iterations, metabatch and outer learning rate; where their inner learning rates "
+    "differ, lr has both."
 )
 
 
@@ -109,6 +111,8 @@ def compared(task: str, runs: list[Run]) -> list[dict]:
         normalization, precision = (trained_with.get(name, BASES[name]) for name in ("normalization", "precision"))
         kind = Kind(method(run), run.gradient, normalization, precision, run.rate)
         groups.setdefault(key, {}).setdefault(kind, {}).setdefault(run.seed, each)
+    kinds = [by_seed for group in groups.values() for by_seed in group.values()]
+    between = seeds.spread(np.array([each.mean() for each in by_seed.values()]) for by_seed in kinds)
     found: list[dict] = []
     for _, group in sorted(groups.items(), key=lambda item: str(item[0])):
         for second, tested in group.items():
@@ -116,12 +120,12 @@ def compared(task: str, runs: list[Run]) -> list[dict]:
                 base = second.but_for(**{what: value})
                 for first in group if base != second.but_for() else ():
                     if first.but_for() == base and (what not in SAME_RATE or first.rate == second.rate):
-                        found += row(task, what, first, second, group[first], tested)
+                        found += row(task, what, (first, second), (group[first], tested), between)
     return found
 
 
 def method(run: Run) -> str:
-    """Name of its method but for the normalisation, with those of its coefficients that are not the defaults."""
+    """Name of its method without the normalisation, with those of its coefficients that are not the defaults."""
     coefficients = identity.coefficients_in_force(run.trained_with)
     others = {name: value for name, value in coefficients.items() if value != identity.DEFAULTS[name]}
     return dataclasses.replace(run.config, normalization="batch").method + "".join(
@@ -129,31 +133,37 @@ def method(run: Run) -> str:
     )
 
 
-def shown(differences: np.ndarray) -> str:
-    """What differences [seeds, tasks] show: see LEGEND."""
+def shown(differences: np.ndarray, half: float | None) -> str:
+    """What differences [seeds, tasks] show, given half the interval of their mean: see LEGEND."""
     if len(differences) == 1:
         return "one seed"
-    mean, sides = differences.mean(0), np.sign(differences.mean(1))
-    half = interval(mean)
-    return "yes" if half is not None and abs(mean.mean()) > half and len(set(sides)) == 1 else "no"
+    sides = set(np.sign(differences.mean(1)))
+    return "yes" if half is not None and abs(differences.mean()) > half and len(sides) == 1 else "no"
 
 
-def row(task: str, what: str, first: Kind, second: Kind, runs_1: BySeed, runs_2: BySeed) -> list[dict]:
-    """One row; none if the two have no training seed in common."""
-    seeds = sorted(runs_1.keys() & runs_2.keys(), key=str)
-    if not seeds:
+def row(
+    task: str, what: str, kinds: tuple[Kind, Kind], runs: tuple[BySeed, BySeed], between: seeds.Spread | None
+) -> list[dict]:
+    """One row; none if the two have no training seed in common.
+
+    Args:
+      kinds, runs: the first and the second.
+      between: how far seeds move the accuracies of the task.
+    """
+    common = sorted(runs[0].keys() & runs[1].keys(), key=str)
+    if not common:
         return []
-    seeds_1, seeds_2 = (np.stack([of[seed] for seed in seeds]) for of in (runs_1, runs_2))  # [seeds, tasks]
-    every = seeds_2 - seeds_1
-    mean = every.mean(0)
-    names = [str(first), str(second)]
+    first, second = (np.stack([of[seed] for seed in common]) for of in runs)  # [seeds, tasks]
+    every = second - first
+    mean, half = every.mean(0), seeds.half(every, between, models=2)
     return [
         {
-            "task": task, "of": what, "first": names[0], "second": names[1],
-            "lr": " / ".join(dict.fromkeys(kind.rate for kind in (first, second))),
-            "accuracies": f"{np.mean(seeds_1):.2f}, {np.mean(seeds_2):.2f}",
+            "task": task, "of": what, "first": str(kinds[0]), "second": str(kinds[1]),
+            "lr": " / ".join(dict.fromkeys(kind.rate for kind in kinds)),
+            "accuracies": f"{first.mean():.2f}, {second.mean():.2f}",
             "difference": plus_minus(mean.mean(), interval(mean), "+.2f"),
+            "with seeds": "" if between is None or half is None else f"{half:.2f}",
             "by seed": ", ".join(f"{difference.mean():+.2f}" for difference in every),
-            "tasks": len(mean), "shown": shown(every),
+            "tasks": len(mean), "shown": shown(every, half),
         }
     ]  # fmt: skip

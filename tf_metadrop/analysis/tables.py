@@ -143,17 +143,20 @@ def markdown(found: dict[str, list[dict]]) -> str:
     return "\n".join([*parts, LEGEND + "\n"])
 
 
-def write(output: pathlib.Path, page: str, preface: str, found: dict[str, list[dict]], runs: list[Run]) -> None:
-    """The page, the CSV files and the figures."""
+def write(
+    output: pathlib.Path, found: dict[str, list[dict]], runs: list[Run], pages: dict[pathlib.Path, str] | None = None
+) -> None:
+    """The CSV files, the figures, and the pages {file: text}; tables.md if there are no pages."""
     output.mkdir(parents=True, exist_ok=True)
     figures = table_figures.draw(runs, published.accuracies(), output)
     shown = "".join(f"\n## {title}\n\n![{title}]({path.name})\n" for title, path in figures.items())
-    (output / page).write_text(preface + markdown(found) + shown)
+    for path, text in ({output / "tables.md": markdown(found) + shown} if pages is None else pages).items():
+        path.write_text(text, encoding="utf-8")
     for name, titles in FILES.items():
         rows = [row for title in titles for row in found[title]]
         if rows:
-            text = io.StringIO()
-            writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+            lines = io.StringIO()
+            writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows({tuple(row.items()): row for row in rows}.values())
-            (output / f"{name}.csv").write_text(text.getvalue())
+            (output / f"{name}.csv").write_text(lines.getvalue())

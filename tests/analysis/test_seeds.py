@@ -1,0 +1,32 @@
+"""Intervals over test tasks and training seeds."""
+
+import numpy as np
+import pytest
+
+from tf_metadrop.analysis import seeds
+from tf_metadrop.util.interval import interval
+
+
+def test_the_spread_pools_the_variances_of_settings():
+    assert seeds.spread([np.array([90.0])]) is None and seeds.spread([]) is None
+    found = seeds.spread([np.array([90.0, 92]), np.array([50.0]), np.array([70.0, 73, 76])])
+    assert found == (pytest.approx(np.sqrt((2 * 1 + 3 * 6) / 3)), 3)  # 1 and 2 degrees of freedom
+
+
+def test_the_interval_of_one_seed_is_that_of_its_tasks_and_of_seeds():
+    tasks, between = np.array([[90.0, 92, 94, 96]]), seeds.Spread(0.5, 2)
+    of_tasks = interval(tasks[0])
+    assert seeds.half(tasks, None) == of_tasks  # nothing is known of seeds
+    assert seeds.half(tasks, between) == pytest.approx(np.hypot(of_tasks, 4.3027 * 0.5), rel=1e-4)  # Student's t, 2
+    assert seeds.half(tasks, between, models=2) == pytest.approx(np.hypot(of_tasks, 4.3027 * 0.5 * 2**0.5), rel=1e-4)
+    assert seeds.half(tasks[:, :1], between) is None
+
+
+def test_nineteen_of_twenty_intervals_hold_the_truth():
+    """Models of which each seed is off by a draw of its own, and every task of each by another."""
+    made, held = np.random.RandomState(0), []
+    for _ in range(1000):
+        models = made.randn(6, 2, 1) * 0.7 + made.randn(6, 2, 50) * 3  # six settings, two seeds, tasks
+        between = seeds.spread(models.mean(2))
+        held.append(abs(models[0].mean()) < seeds.half(models[0], between))
+    assert 0.93 < np.mean(held) < 0.99  # a little wide: the spread between seeds holds some of that between tasks
