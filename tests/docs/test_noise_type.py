@@ -1,8 +1,7 @@
-"""CONTRIBUTING.md: its example of a noise type works as it stands there, and is random by its seed alone."""
+"""docs/guides/noise_type.md: its example works as it is written there, and is random by its seed alone."""
 
 import importlib
 import json
-import pathlib
 import re
 import sys
 
@@ -10,9 +9,10 @@ import numpy as np
 import pytest
 
 import tf_metadrop
+from tests.helpers.runs import ROOT
 from tf_metadrop import Config, meta_test, meta_train
 
-TEXT = (pathlib.Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
+TEXT = (ROOT / "docs" / "guides" / "noise_type.md").read_text()
 SMALL = dict(
     noise_type="laplace", dataset="strokes", way=2, metabatch=1, n_steps=1, query=2, n_eval_batches=1, wandb="disabled"
 )
