@@ -1,4 +1,4 @@
-"""Gets a data set ready: see tf_metadrop/cli/get_data.py."""
+"""Prepares a data set: see tf_metadrop/cli/get_data.py."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Meta-trains, meta-tests, exports or attacks, with the flags of the TF1 program: see tf_metadrop/cli/main.py."""
+"""Runs meta-training, meta-testing, exports and attacks with the TF1 program's flags: see tf_metadrop/cli/main.py."""
 
 import sys
 

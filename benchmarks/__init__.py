@@ -1,1 +1,1 @@
-"""Speed and memory: `python -m benchmarks.step` for this project, `python -m benchmarks.peers` for others too."""
+"""Measures speed and memory: `benchmarks.step` of this project, `benchmarks.peers` also of plain implementations."""

@@ -1,4 +1,4 @@
-"""What the files of `metadrop adapt --format` cost: size, time for an image, and what int8 does to accuracy.
+"""Measures the files of `metadrop adapt --format`: their size, the time per image, and the accuracy with int8.
 
 python benchmarks/formats.py --savedir S [--data_dir D] [--tasks 200] --output FORMATS.json
 """
@@ -21,12 +21,12 @@ from tf_metadrop.data import episodes, sources
 from tf_metadrop.util import environment, interval, paths
 from tf_metadrop.util.progress import progress
 
-QUERY, TIMED = 15, 300  # query images of a class; images whose times are taken
+QUERY, TIMED = 15, 300  # query images per class; images that are timed
 ROWS = ("predict", None), ("keras", None), ("savedmodel", None), ("tflite", None), ("tflite", "int8")
 
 
 def runners(folder: pathlib.Path, learner, kind: str, quantize: str | None):
-    """(images [n, ...] in [0, 1] -> probabilities, bytes) of what is written into the folder."""
+    """Writes a file into the folder; returns (a function of images [n, ...] in [0, 1] to probabilities, its bytes)."""
     import tensorflow as tf
 
     from tf_metadrop.modes import formats
@@ -51,7 +51,7 @@ def runners(folder: pathlib.Path, learner, kind: str, quantize: str | None):
 
 
 def milliseconds(run, x: np.ndarray) -> float:
-    """Median time for one image."""
+    """The median time for one image, in milliseconds."""
     for image in x[:20]:
         run(image[None])
     taken = []
@@ -63,7 +63,7 @@ def milliseconds(run, x: np.ndarray) -> float:
 
 
 def measure(args: argparse.Namespace) -> None:
-    """Measures and writes."""
+    """Measures all formats and writes the results."""
     from tf_metadrop import MetaLearner
 
     learner = MetaLearner.load(args.savedir, n_test_mc_samp=args.samples)
@@ -102,10 +102,12 @@ def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, allow_abbrev=False)
     parser.add_argument("--savedir", type=paths.path, required=True, help="a trained run")
-    parser.add_argument("--data_dir", default="data", help="as of metadrop test")
-    parser.add_argument("--tasks", type=int, default=200, help="over which int8 is compared with float32")
-    parser.add_argument("--samples", type=int, default=10, help="of the noise, in adaptation")
-    parser.add_argument("--seed", type=int, default=0, help="of the tasks")
+    parser.add_argument("--data_dir", default="data", help="folder of the data sets, as for metadrop test")
+    parser.add_argument(
+        "--tasks", type=int, default=200, help="number of tasks for the comparison of int8 with float32"
+    )
+    parser.add_argument("--samples", type=int, default=10, help="number of noise samples in adaptation")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the tasks")
     parser.add_argument("--output", type=paths.path, required=True, help="file to write")
     args = parser.parse_args(argv[1:])
     environment.before_tensorflow(-1)

@@ -1,4 +1,4 @@
-"""What a measurement needs to say of itself, and where it is written."""
+"""The origin of a measurement, and the folder for its results."""
 
 import importlib.util
 import os
@@ -15,12 +15,12 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 
 def about(output: pathlib.Path) -> dict:
-    """Commit, machine and versions: measurements for which all of these are equal can be compared."""
+    """Commit, machine and versions: measurements are comparable if all of these are equal."""
     return dict(commit=commit(output), machine=hardware(), versions=versions())
 
 
 def commit(output: pathlib.Path) -> str:
-    """machine.commit(), but the results that a benchmark writes do not make it `-dirty`."""
+    """The commit of this source tree; it is `-dirty` if files differ from it, other than results of benchmarks."""
     found = provenance.commit()
     try:
         written = [os.path.relpath((output / name).resolve(), ROOT) for name in WRITTEN]
@@ -36,15 +36,15 @@ def require(who: str, modules: Iterable[str]) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
-            f"{who} needs {' and '.join(missing)}: python -m pip install -r requirements-benchmarks.txt, or of it the "
-            "line wanted."
+            f"{who} needs {' and '.join(missing)}: python -m pip install -r requirements-benchmarks.txt, or "
+            "install only this package."
         )
 
 
 def folder(output: str) -> pathlib.Path:
-    """The folder of --output, made if it is not there."""
+    """The folder of --output; it is created if it is missing."""
     path = paths.path(output)
     if not output or (path.exists() and not path.is_dir()):
-        raise UsageError(f"--output={output} is not a folder: give one.")
+        raise UsageError(f"--output={output} is not a folder: give a folder.")
     path.mkdir(parents=True, exist_ok=True)
     return path

@@ -1,9 +1,10 @@
-"""Writes generated images of miniImageNet's full size, to try that path with: they are textures, not miniImageNet.
+"""Writes generated images in the size of miniImageNet, to try its settings with: textures, not miniImageNet.
 
   python -m benchmarks.mimgnet_images FOLDER      writes FOLDER/mimgnet/{train,val,test}.npy, 1.3 GB
 
-64, 16 and 20 classes of 600 images, 84 x 84 x 3. A class is a few plane waves with colours of their own; an image of it
-has other phases, strengths and noise. Always the same. Then: main.py --dataset=mimgnet --data_dir=FOLDER ...
+It writes 64, 16 and 20 classes of 600 images, 84 x 84 x 3. A class consists of a few plane waves, each with its colour;
+the phases, the strengths and the noise differ between images. The images are always the same. To use them:
+main.py --dataset=mimgnet --data_dir=FOLDER ...
 """
 
 import argparse
@@ -41,8 +42,10 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.mimgnet_images", description=__doc__, formatter_class=form
     )
-    parser.add_argument("folder", type=paths.path, help="a --data_dir of main.py")
-    parser.add_argument("--instances", type=int, default=get_spec("mimgnet").instances, help="images of a class")
+    parser.add_argument("folder", type=paths.path, help="folder of the data sets: --data_dir of main.py")
+    parser.add_argument(
+        "--instances", type=int, default=get_spec("mimgnet").instances, help="number of images per class"
+    )
     args = parser.parse_args(arguments)
 
     def act():

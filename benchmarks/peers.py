@@ -1,13 +1,14 @@
-"""The same meta-training step here, in plain TensorFlow 2 and in plain PyTorch, measured in turn, and checked to agree.
+"""Compares the meta-training step of this project with the same step in plain TensorFlow 2 and in plain PyTorch.
 
-Here and in PyTorch it is measured in bfloat16 too: by --precision=bfloat16, and under torch.autocast.
+It checks that their results agree, then measures them in turn. This project and PyTorch are also measured in bfloat16:
+with --precision=bfloat16 and with torch.autocast.
 
   python -m benchmarks.peers [--rounds 3] [--iters 3] [--check_only] [--output benchmarks] [flags of main.py]
   python -m benchmarks.peers --mode=meta_test --metabatch=1 --n_test_mc_samp=30 ...    the meta-test step
 
-Each measurement is a process of its own, and the rounds are interleaved, so that a machine that slows down slows all of
-them. Needs PyTorch (requirements-benchmarks.txt). The last line is one JSON object with the
-medians and the ratios of ours to theirs; --output also puts it into PEERS.json and RESULTS.md of that folder.
+Each measurement is a separate process. The rounds are interleaved, so that a machine that slows down slows all of them.
+PyTorch is needed (requirements-benchmarks.txt). The last line is a JSON object with the medians, and the ratios of this
+project's time to the others'. With --output it is also written to PEERS.json and RESULTS.md in that folder.
 """
 
 import dataclasses
@@ -32,15 +33,17 @@ from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import environment
 
-CHECKED = ("ours", "plain_tf", "plain_torch")  # to compute the same, in float64
-IN_BFLOAT16 = ("ours, bfloat16", "plain_torch, autocast")  # by each one's own means
+CHECKED = ("ours", "plain_tf", "plain_torch")  # must compute the same in float64
+IN_BFLOAT16 = ("ours, bfloat16", "plain_torch, autocast")  # each with the means of its framework
 IMPLEMENTATIONS = (*CHECKED, *IN_BFLOAT16)
 
 
 def define_flags(values: flags.FlagValues) -> None:
     absl_flags.define_flags(values)
-    flags.DEFINE_integer("iters", 3, "Steps to time in a process, after two to warm up.", 1, flag_values=values)
-    flags.DEFINE_integer("rounds", 3, "Processes for each implementation.", 1, flag_values=values)
+    flags.DEFINE_integer(
+        "iters", 3, "Number of timed steps per process, after two warm-up steps.", 1, flag_values=values
+    )
+    flags.DEFINE_integer("rounds", 3, "Number of processes for each implementation.", 1, flag_values=values)
     flags.DEFINE_boolean("check_only", False, "Only check that loss and gradient agree.", flag_values=values)
     flags.DEFINE_string("output", None, "Folder to write PEERS.json and RESULTS.md into.", flag_values=values)
     flags.DEFINE_string("only", None, "Internal: measure one implementation in this process.", flag_values=values)
@@ -75,7 +78,7 @@ def indexed(noise, n_samples: int):
 
 
 def gradients(name: str, settings: Config):
-    """(loss, gradients by name) of one implementation in float64, with the same weights, tasks and noise for all."""
+    """(loss, gradients by name) of an implementation in float64; weights, tasks and noise are the same for all."""
     weights, tasks, noise = problem(settings, "float64")
     if name == "plain_torch":
         from benchmarks import plain_torch
@@ -136,7 +139,7 @@ def test_losses(name: str, settings: Config) -> np.ndarray:
 
 
 def check(settings: Config) -> dict:
-    """Largest relative difference from ours, by implementation: of loss and any gradient, or of any meta-test loss."""
+    """Largest relative difference from this project, by implementation, of loss and gradients or of test losses."""
     if settings.mode == "meta_test":
         ours = test_losses("ours", settings)
         return {name: float(np.max(np.abs(test_losses(name, settings) / ours - 1))) for name in CHECKED[1:]}
@@ -193,7 +196,7 @@ def measure(name: str, settings: Config, iters: int) -> dict:
 
 
 def compare(settings: Config, arguments: list[str], rounds: int) -> dict:
-    """Interleaved rounds of all implementations, one process each: medians, and ours relative to the others."""
+    """Runs interleaved rounds of all implementations; returns medians, and the ratios of this project to the others."""
     found = {name: [] for name in IMPLEMENTATIONS}
     for index in range(rounds):
         for name in IMPLEMENTATIONS:
@@ -210,7 +213,7 @@ def compare(settings: Config, arguments: list[str], rounds: int) -> dict:
 
 
 def act(values, arguments: Sequence[str]) -> None:
-    """The whole comparison, or with --only one measurement."""
+    """Runs the whole comparison, or a single measurement with --only."""
     settings = absl_flags.from_flags(values)
     refuse_others(settings)
     machine.require("benchmarks.peers", ["torch"])
@@ -222,7 +225,7 @@ def act(values, arguments: Sequence[str]) -> None:
         print(json.dumps(measure(values.only, settings, values.iters)))
         return
     output = machine.folder(values.output) if values.output is not None else None
-    step.import_quietly()  # not above: the process that measures PyTorch goes without TensorFlow
+    step.import_quietly()  # only here: the process that measures PyTorch must not load TensorFlow
     small = Config(
         mode=settings.mode, dataset=settings.dataset, way=3, shot=1, query=2, metabatch=2, n_steps=2, inner_lr=0.1,
         n_test_mc_samp=3,
@@ -239,19 +242,19 @@ def act(values, arguments: Sequence[str]) -> None:
 
 
 def refuse_others(settings: Config) -> None:
-    """The plain versions are exact Meta-dropout only: anything else would be compared with something it is not."""
+    """Raises UsageError for all settings but exact Meta-dropout, because only this has plain versions."""
     if settings.mode not in ("meta_train", "meta_test"):
         raise UsageError(f"--mode={settings.mode} has no step to time: give meta_train or meta_test.")
     if settings.method != "metadrop":
-        raise UsageError(f"the method {settings.method} has no plain version to compare with: leave its flags out.")
+        raise UsageError(f"the method {settings.method} has no plain version: leave out its flags.")
     if settings.precision != "float32":
-        raise UsageError(f"--precision={settings.precision}: float32 and bfloat16 are compared; leave it out.")
+        raise UsageError(f"--precision={settings.precision}: this compares float32 and bfloat16, so leave it out.")
     if settings.second_order != "exact" and settings.mode == "meta_train":
-        raise UsageError(f"--second_order={settings.second_order} has no plain version to compare with: leave it out.")
+        raise UsageError(f"--second_order={settings.second_order} has no plain version: leave it out.")
 
 
 def record(output: pathlib.Path, result: dict, command: str) -> None:
-    """Puts a comparison into PEERS.json, in the place of its mode, and writes the report anew."""
+    """Writes a comparison to PEERS.json, where it replaces the last one of its mode, and writes the report again."""
     from benchmarks import report, suite
 
     settings = result["settings"]

@@ -1,4 +1,4 @@
-"""The same meta-gradient as one would first write it in TensorFlow 2: tf.map_fn over tasks, basic ops, no tricks."""
+"""The same meta-gradient in simple TensorFlow 2: tf.map_fn over tasks, basic operations, no optimisations."""
 
 import tensorflow as tf
 

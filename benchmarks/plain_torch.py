@@ -5,7 +5,10 @@ import torch.nn.functional as F
 
 
 def parameters(weights):
-    """Our parameters (numpy, kernels [3, 3, in, out], dense after flattening height, width, channels) for PyTorch."""
+    """Converts NumPy parameters of this project to PyTorch.
+
+    Kernels are [3, 3, in, out]; dense weights expect features that are flattened as height, width, channels.
+    """
     made = {}
     for name, w in weights.items():
         t = torch.tensor(w)
@@ -14,7 +17,7 @@ def parameters(weights):
 
 
 def gradient_arrays(params, gradients):
-    """PyTorch gradients by name, as numpy arrays in our layout."""
+    """PyTorch gradients by name, as NumPy arrays in the layout of this project."""
     back = lambda g: (g.permute(2, 3, 1, 0) if g.ndim == 4 else g).detach().numpy()
     return {name: back(g) for name, g in zip(params, gradients, strict=True) if g is not None}
 

@@ -1,6 +1,6 @@
 """The random weights, tasks and noise that `benchmarks.peers` gives to all implementations.
 
-Nothing here loads TensorFlow: the process that measures PyTorch would otherwise be charged with its memory.
+Nothing here loads TensorFlow, because its memory would count in the process that measures PyTorch.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from tf_metadrop.data import DATASETS
 
 
 def shapes(dataset: str, way: int) -> dict[str, tuple[int, ...]]:
-    """What model.shapes says."""
+    """Shapes of the parameters of conv4 with Meta-dropout, by name."""
     spec = DATASETS[dataset]
     height, width, channels = spec.image_shape
     features = (height // 16) * (width // 16) * spec.filters

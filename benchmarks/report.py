@@ -1,4 +1,4 @@
-"""RESULTS.md from RESULTS.json and PEERS.json."""
+"""Writes RESULTS.md from RESULTS.json and PEERS.json."""
 
 import json
 import os
@@ -10,16 +10,16 @@ from tabulate import tabulate
 from tf_metadrop.errors import UsageError
 
 LEGEND = """\
-Each row is a fresh process that times the compiled step of `tf_metadrop.algorithm.steps` on random images. Median and
-spread (slowest minus fastest) are of the timed steps; the first call, which compiles, and one more are not among
-them. Peak is the process's resident memory, TensorFlow's own included. GFLOP/s counts the convolutions and products
-in the step's graph alone (`tf_metadrop/algorithm/flops.py`); peak matmul is that of 2048 x 2048 products in the row's
-precision, in the same process, as many at once as there are noise samples under way. Gap is the median time between
-two steps, in which episodes are drawn, in per cent of the step."""
+Each row is a new process that times the compiled step of `tf_metadrop.algorithm.steps` on random images. Median and
+spread (slowest minus fastest) are over the timed steps, without two warm-up steps, the first of which compiles. Peak is
+the peak resident memory of the process, including TensorFlow. GFLOP/s counts only the convolutions and matrix products
+in the graph of the step (`tf_metadrop/algorithm/flops.py`). Peak matmul is the measured speed of 2048 x 2048 products
+in the same precision and process, with one product per noise sample in parallel. Gap is the median time between two
+steps, in which episodes are drawn, in per cent of the step."""
 
 
 def load(path: pathlib.Path) -> dict:
-    """What a JSON file holds; {} if there is none."""
+    """Reads a JSON file; {} if there is none."""
     try:
         found = json.loads(path.read_text())
     except FileNotFoundError:
@@ -27,12 +27,12 @@ def load(path: pathlib.Path) -> dict:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise UsageError(f"{path} in the folder of --output is not one of ours: remove it.")
+        raise UsageError(f"{path} in the folder of --output was not written by this program: remove it.")
     return found
 
 
 def save(path: pathlib.Path, content: dict) -> None:
-    """Writes JSON so that an interruption leaves the old file or the new one."""
+    """Writes JSON atomically: after an interruption there is the old file or the new one."""
     part = path.with_suffix(".part")
     part.write_text(json.dumps(content, indent=1) + "\n")
     os.replace(part, path)
@@ -44,7 +44,7 @@ def write(output: pathlib.Path) -> None:
 
 
 def markdown(results: dict, peers: dict) -> str:
-    """The report.
+    """The report in Markdown.
 
     Args:
       results: see `suite.run`; {} leaves its part out.
@@ -56,7 +56,7 @@ def markdown(results: dict, peers: dict) -> str:
         for table in results["tables"]:
             parts += [f"## {table['title']}", section(table, results["measurements"])]
     if peers:
-        parts.append("## Beside plain TensorFlow and PyTorch")
+        parts.append("## Comparison with plain TensorFlow and PyTorch")
         parts += [comparison(mode, found) for mode, found in peers.items()]
     return "\n\n".join(parts) + "\n"
 
@@ -77,7 +77,7 @@ def origin(found: dict) -> str:
 
 
 def section(table: dict, measurements: dict) -> str:
-    """One of the suite's tables; below a scaling table, the straight lines."""
+    """A table of the suite; a scaling table is followed by the fitted lines."""
     rows = [{**row["labels"], **cells(measurements.get(row["flags"]))} for row in table["rows"]]
     header = list(dict.fromkeys(name for row in rows for name in row))
     text = _table([[row.get(name, "") for name in header] for row in rows], header)
@@ -85,7 +85,7 @@ def section(table: dict, measurements: dict) -> str:
 
 
 def cells(measured: dict | None) -> dict:
-    """The columns of one measurement; a failed one has its error in the first."""
+    """The columns of one measurement; if it failed, the first column has the error."""
     if measured is None or "error" in measured:
         return {"median s": "not measured yet" if measured is None else measured["error"].replace("|", "/")}
     m = measured
@@ -102,7 +102,7 @@ def cells(measured: dict | None) -> dict:
 
 
 def line(x, y) -> tuple[float, float, float]:
-    """Least-squares straight line: slope, intercept and R^2 (1 where y does not vary at all)."""
+    """Least-squares straight line: slope, intercept and R^2 (1 if y is constant)."""
     x, y = np.asarray(x, float), np.asarray(y, float)
     slope, intercept = np.polyfit(x, y, 1)
     rest, all_of_it = np.sum((y - slope * x - intercept) ** 2), np.sum((y - y.mean()) ** 2)
@@ -110,7 +110,7 @@ def line(x, y) -> tuple[float, float, float]:
 
 
 def scaling(table: dict, measurements: dict) -> str:
-    """Straight lines through the times and the memory of a scaling table."""
+    """Lines fitted to the times and the memory of a scaling table."""
     done = [(row["labels"][table["varied"]], measurements.get(row["flags"])) for row in table["rows"]]
     done = [(x, m) for x, m in done if m and "error" not in m]
     if len(done) < 3:

@@ -1,14 +1,14 @@
-"""Times the real compiled meta-training step, or the real meta-test step, on random images.
+"""Times the compiled meta-training step or the compiled meta-test step on random images.
 
   python -m benchmarks.step --dataset omniglot --way 20 --shot 1 --query 15 --metabatch 4 --second_order exact
   python -m benchmarks.step --mode meta_test --metabatch 1 --n_test_mc_samp 30 ...
   python -m benchmarks.step --suite [--output benchmarks]
 
-Flags: those of main.py, and --iters (default 5). --suite measures the settings of benchmarks/suite.py, a process for
-each, and writes RESULTS.json and RESULTS.md; interrupted, it goes on where it was. A single measurement's last line is
-one JSON object: median_s, spread_s (slowest minus fastest), first_call_s, peak_rss_mb, examples_per_s, gflop,
-gflop_per_s, matmul_gflop_per_s, gap_s (median time that a step waits for its episodes), peak_gpu_mb, execution (how
-the step ran).
+It takes the flags of main.py, and --iters (default 5). --suite measures the settings of benchmarks/suite.py, each in a
+separate process, and writes RESULTS.json and RESULTS.md; after an interruption it resumes. The last line of a single
+measurement is a JSON object: median_s, spread_s (slowest minus fastest), first_call_s, peak_rss_mb, examples_per_s,
+gflop, gflop_per_s, matmul_gflop_per_s, gap_s (median time that a step waits for its episodes), peak_gpu_mb, execution
+(how the step was executed).
 """
 
 import contextlib
@@ -37,13 +37,13 @@ CLASSES, INSTANCES = 40, 40  # of the random images
 
 def define_flags(values: flags.FlagValues) -> None:
     absl_flags.define_flags(values)
-    flags.DEFINE_integer("iters", 5, "Steps to time, after two to warm up.", 1, flag_values=values)
-    flags.DEFINE_boolean("suite", False, "Measure everything and write the report.", flag_values=values)
+    flags.DEFINE_integer("iters", 5, "Number of timed steps, after two warm-up steps.", 1, flag_values=values)
+    flags.DEFINE_boolean("suite", False, "Measure all settings and write the report.", flag_values=values)
     flags.DEFINE_string("output", "benchmarks", "Folder of the suite's report.", flag_values=values)
 
 
 def measure(settings: Config, iters: int) -> dict:
-    """Times `iters` steps of this config; see the module for the numbers."""
+    """Times `iters` steps of this config; the docstring of the module describes the result."""
     import tensorflow as tf
 
     from tf_metadrop.algorithm import flops
@@ -84,7 +84,9 @@ def measure(settings: Config, iters: int) -> dict:
         seconds, gaps, state = timed(run, state, stream, iters, at_once)
     median = statistics.median(seconds)
     memory = dict(peak_rss_mb=machine.peak_mb(), peak_gpu_mb=peak_gpu_mb(tf))
-    gflop = (flops.train_step_flop if training else flops.test_step_flop)(settings) / 1e9  # takes memory, so after that
+    gflop = (flops.train_step_flop if training else flops.test_step_flop)(
+        settings
+    ) / 1e9  # needs memory, so it is computed last
     per_step = settings.metabatch * settings.way * (settings.shot + settings.query)
     return dict(
         median_s=round(median, 5), spread_s=round(max(seconds) - min(seconds), 5),
@@ -96,10 +98,10 @@ def measure(settings: Config, iters: int) -> dict:
 
 
 def timed(run, state, stream, iters: int, at_once: int):
-    """Runs steps as training does: `at_once` of them are handed to the device before it is waited for.
+    """Runs steps as training does: it starts `at_once` steps before it waits for the device.
 
     Returns:
-      (seconds of a step, the mean of every `at_once`; seconds that each waited for its episodes; last state).
+      (seconds per step, a mean for every `at_once` steps; seconds that each step waited for its episodes; last state).
     """
     seconds, gaps = [], []
     for _ in range(iters):
@@ -115,15 +117,15 @@ def timed(run, state, stream, iters: int, at_once: int):
 
 
 def peak_gpu_mb(tf) -> int | None:
-    """Most memory that TensorFlow took of the first GPU; None without one."""
+    """TensorFlow's peak memory on the first GPU, in MiB; None without a GPU."""
     gpus = tf.config.list_logical_devices("GPU")
     return tf.config.experimental.get_memory_info(gpus[0].name)["peak"] >> 20 if gpus else None
 
 
 def matmul_speed(tf, dtype: str, repeats: int = 5) -> float:
-    """The machine's measured peak: GFLOP/s of the fastest large matrix products, in the precision set.
+    """The machine's measured peak: GFLOP/s of the fastest large matrix products, in the given precision.
 
-    Where several samples are under way, each on a thread of its own, as many products are.
+    If several noise samples run in parallel threads, it runs as many products in parallel.
     """
     size = 8192 if tf.config.list_logical_devices("GPU") else 2048
     several = max(1, tf.config.threading.get_inter_op_parallelism_threads())
@@ -140,7 +142,7 @@ def matmul_speed(tf, dtype: str, repeats: int = 5) -> float:
 
 
 def act(values, arguments: Sequence[str]) -> None:
-    """One measurement, printed as JSON; or the suite."""
+    """Prints one measurement as JSON, or runs the suite."""
     settings = absl_flags.from_flags(values)
     if settings.mode not in ("meta_train", "meta_test"):
         raise UsageError(f"--mode={settings.mode} has no step to time: give meta_train or meta_test.")
@@ -154,11 +156,11 @@ def act(values, arguments: Sequence[str]) -> None:
 
 
 def run_suite(values, arguments: Sequence[str]) -> None:
-    """Every measurement of benchmarks/suite.py."""
+    """Makes all measurements of benchmarks/suite.py."""
     if set_by_suite := sorted(absl_flags.given_flags(values) - {"seed"}):
         raise UsageError(f"--suite sets --{set_by_suite[0]} itself: leave it out.")
     output = machine.folder(values.output)
-    import_quietly()  # before anything looks for the commit
+    import_quietly()  # before the commit is determined
     from benchmarks import suite
 
     command = shlex.join(["python", "-m", "benchmarks.step", *arguments])

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.step --suite`: which measurements there are, and running them, each in a process of its own."""
+"""`python -m benchmarks.step --suite`: the list of measurements, and a runner that uses a separate process for each."""
 
 import json
 import pathlib
@@ -25,7 +25,7 @@ PRECISIONS = ("float32", "bfloat16")
 COMMON = dict(query=15, n_steps=5)
 TRAIN = dict(COMMON, mode="meta_train", metabatch=4, second_order="exact")
 TEST = dict(COMMON, mode="meta_test", metabatch=1)
-SCALING = (  # quantity, its values, what stays as it is
+SCALING = (  # quantity, its values, the other settings
     ("metabatch", (1, 2, 4, 8), TRAIN),
     ("n_steps", (1, 3, 5, 10), TRAIN),
     ("way", (5, 10, 20), TRAIN),
@@ -37,9 +37,9 @@ def tables(iters: int = 5, seed: int = 0) -> list[dict]:
     """The tables, each with its rows.
 
     Returns:
-      Dicts with `title`, `varied` (of a scaling table, the flag that varies; else None) and `rows`, dicts with `labels`
-      (column -> value) and `flags` (the measurement's, as one string: it is also the measurement's identity, so what
-      stands in two tables is measured once).
+      Dicts with `title`, `varied` (the flag that varies in a scaling table, otherwise None) and `rows`. Rows are dicts
+      with `labels` (column -> value) and `flags` (one string, which also identifies the measurement, so that a
+      measurement in two tables is made only once).
     """
 
     def row(labels, settings):
@@ -79,7 +79,7 @@ def tables(iters: int = 5, seed: int = 0) -> list[dict]:
 
 
 def run_one(flags: str) -> dict:
-    """One measurement in a fresh process: what it measured, or {"error": one line}."""
+    """Makes one measurement in a new process; returns its result, or {"error": one line}."""
     command = [sys.executable, "-m", "benchmarks.step", *flags.split()]
     done = subprocess.run(command, capture_output=True, text=True, cwd=machine.ROOT)
     if done.returncode < 0:
@@ -102,17 +102,17 @@ def run(
     seed: int = 0,
     runner: Callable[[str], dict] = run_one,
 ) -> dict:
-    """Makes the measurements of the tables that are not in RESULTS.json yet, and writes each at once.
+    """Makes the measurements that are not in RESULTS.json yet, and writes the file after each of them.
 
-    Those of the same commit, machine and versions are kept, unless they failed or the commit does not say which source
-    it was (`-dirty`, `unknown`).
+    Measurements of the same commit, machine and versions are kept, unless they failed or the commit does not identify
+    the source (`-dirty`, `unknown`).
 
     Args:
       about: see `machine.about`.
       to_run: see `tables`.
-      runner: from a measurement's flags to its result.
+      runner: returns the result of a measurement with these flags.
     Returns:
-      What RESULTS.json holds.
+      The content of RESULTS.json.
     """
     path = output / "RESULTS.json"
     before = report.load(path)

@@ -1,25 +1,25 @@
 """Meta Dropout (Lee et al., ICLR 2020) in TensorFlow 2: the same numbers as the TF1 program, and more.
 
-From Python: `Config`, `meta_train`, `meta_test`, `export_features`, `attack_model`, `MetaLearner`, and the registries
-`backbones`, `normalization`, `noise`, `inner`, `regularizer`, `adversary`, `attack`, `meta_optimizer` and `metric`,
-each with `register(name, method)`. They are imported when first used, so that flags, data preparation and errors do not
-wait for TensorFlow. Everything else may move.
+The public names are `Config`, `UsageError`, `MetaLearner`, `meta_train`, `meta_test`, `export_features`,
+`attack_model` and `check_repeatable`, and the registries `backbones`, `normalization`, `noise`, `inner`, `regularizer`,
+`adversary`, `attack`, `meta_optimizer` and `metric`, each with `register(name, method)`. They are imported at their
+first use, so that flags, data preparation and errors do not wait for TensorFlow. All other names may change.
 
-The rooms, from the roof down; each imports from those below it only:
+The package consists of rooms. Each room imports only from the rooms below it:
 
   cli          command lines
-  modes        what one run can be asked to do: train, test, export, attack, compare, replay; and `MetaLearner`
-  experiments  which runs there are: published settings, sweeps
-  analysis     many finished runs to tables and pages
-  figures      arrays to pictures
-  runs         what a savedir holds: its file names and formats
-  algorithm    the paper: inner loop, outer loop, the compiled steps, how they are spread over devices
-  config       settings and their rules; the absl flags made from them
+  modes        the modes of a run: train, test, export, attack, compare, replay; and `MetaLearner`
+  experiments  definitions of runs: published settings, sweeps
+  analysis     tables and pages from many finished runs
+  figures      pictures from arrays
+  runs         the files of a savedir: names and formats
+  algorithm    the paper's algorithm: inner loop, outer loop, compiled steps, several devices
+  config       settings and their rules, and the absl flags made from them
   methods      one file for each value of a method's flag
-  nn           tensors in, tensors out: layers, randomness, backbones, normalisation
-  data         NumPy only: sources, splits, episodes
-  util         knows nothing of meta-learning
-  errors       the ground
+  nn           computations on tensors: layers, random numbers, backbones, normalisations
+  data         data sets, splits and episodes, with NumPy only
+  util         helpers that have nothing to do with meta-learning
+  errors       the error class that all rooms use
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""`python -m tf_metadrop`: the command `metadrop` where it is not installed."""
+"""`python -m tf_metadrop` is the command `metadrop`, for a checkout in which that is not installed."""
 
 import sys
 

@@ -1,9 +1,9 @@
-"""The one error that a user can cause."""
+"""The class of all errors that a user can cause."""
 
 
 class UsageError(ValueError):
-    """A flag, file or value that cannot be used.
+    """Raised if a flag, file or value cannot be used.
 
-    The message is one sentence that names the flag, file or value and says how to mend it. `main.py` and
-    `get_data.py` print it without a traceback and exit with code 2.
+    The message is one sentence, or two short ones, that names the flag, file or value and says how to fix it. The
+    command lines print it without a traceback and exit with code 2.
     """

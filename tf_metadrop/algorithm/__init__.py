@@ -1,4 +1,4 @@
-"""The paper: `inner_loop.py` and `outer_loop.py` are its Algorithm 1; `steps.py` compiles them.
+"""The paper's algorithm: `inner_loop.py` and `outer_loop.py` are Algorithm 1, and `steps.py` compiles them.
 
-The other files say how the steps run, and over which devices.
+The other files decide how the steps run and on which devices.
 """

@@ -1,4 +1,4 @@
-"""How the steps run: tasks in sequence or at once, with XLA or without, and how exact products are."""
+"""How the steps run: tasks sequential or vectorised, with or without XLA, and the precision of matrix products."""
 
 import contextlib
 import functools
@@ -12,35 +12,35 @@ from tf_metadrop.config.config import Config
 from tf_metadrop.util import environment
 from tf_metadrop.util.quiet import quiet
 
-# Triton ends the process on some products ("triton_tiling_propagation", TensorFlow 2.21), and cuBLAS is as fast. With
-# CUDA graphs (command buffers) an omniglot 20-way 1-shot step took 18.8 ms on an H200, without them 17.4 ms.
+# Triton crashes the process on some products ("triton_tiling_propagation", TensorFlow 2.21), and cuBLAS is as fast. An
+# omniglot 20-way 1-shot step took 18.8 ms on an H200 with CUDA graphs (command buffers), and 17.4 ms without them.
 XLA_FLAGS = "--xla_gpu_enable_triton_gemm=false --xla_gpu_enable_command_buffer= --xla_cpu_prefer_vector_width=512"
-MOST_IN_FLIGHT = 4  # each takes memory
-# A pass of TensorFlow's graph optimizer that gains nothing on a CPU here and takes half a second of the first call. The
-# others stay: without "remapping" a later pass ends the process on two devices ("MergeConv2DWithBiasAdd", 2.21).
+MOST_IN_FLIGHT = 4  # each needs memory
+# This pass of TensorFlow's graph optimizer gains nothing here on a CPU and takes half a second of the first call. The
+# others stay on: without "remapping", a later pass crashes the process on two devices ("MergeConv2DWithBiasAdd", 2.21).
 IDLE_PASSES = ("constant_folding",)
 EMULATED = (
-    "--precision=bfloat16: this processor has no instructions for it (AVX512-BF16 or AMX) and emulates them, which "
-    "took twice as long as float32 where it was tried."
+    "--precision=bfloat16: this processor has no instructions for it (AVX512-BF16 or AMX) and emulates them. In our "
+    "measurements that took twice as long as float32."
 )
-SAMPLES_AT_ONCE = 64  # tasks times noise samples, where tasks run at once
+SAMPLES_AT_ONCE = 64  # tasks times noise samples that are vectorised, if the tasks are vectorised
 
 
 class Execution(NamedTuple):
-    """What --tasks and --xla come to on this machine."""
+    """How --tasks and --xla are resolved on this machine."""
 
-    at_once: bool  # all tasks as one batch, memory growing with their number; else one after the other
-    xla: bool  # the whole step compiled by XLA, which takes minutes on a GPU
-    in_flight: int  # tasks, or noise samples of one task, that a test has under way at a time, where not at once
+    at_once: bool  # tasks are vectorised, and memory grows with their number; otherwise they are sequential
+    xla: bool  # the whole step is compiled by XLA, which takes minutes on a GPU
+    in_flight: int  # sequential tasks, or noise samples of one task, that a test computes in parallel
 
     def samples(self, n_tasks: int, n_samples: int) -> int:
-        """Noise samples that go through the network together: a divisor of n_samples."""
+        """The number of noise samples that go through the network as one batch: a divisor of n_samples."""
         most = max(1, SAMPLES_AT_ONCE // n_tasks) if self.at_once else 1
         return next(n for n in range(min(most, n_samples), 0, -1) if n_samples % n == 0)
 
 
 def execution(config: Config) -> Execution:
-    """Where a flag says `auto`: at once and with XLA on a GPU, neither on a CPU (both are slower there)."""
+    """Resolves --tasks and --xla; `auto` is vectorised and XLA on a GPU, neither on a CPU (both are slower there)."""
     gpu = bool(tf.config.get_visible_devices("GPU"))
     at_once = gpu if config.tasks == "auto" else config.tasks == "at_once"
     in_flight = 1 if gpu or config.mode != "meta_test" else min(cores(), MOST_IN_FLIGHT)
@@ -48,19 +48,19 @@ def execution(config: Config) -> Execution:
 
 
 def cores() -> int:
-    """Processor cores that this process may use: no more than OMP_NUM_THREADS says."""
+    """The number of processor cores that this process may use, at most OMP_NUM_THREADS."""
     found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(found, environment.threads(environment.OPENMP) or found)
 
 
 def prepare(config: Config) -> None:
-    """Sets TensorFlow up for this config, before its first operation: memory of GPUs, threads, and --precision."""
+    """Configures TensorFlow before its first operation: memory of GPUs, threads, determinism and --precision."""
     set_threads(execution(config).in_flight)
     gpus = tf.config.get_visible_devices("GPU")
     if not gpus:
         tf.config.optimizer.set_experimental_options(dict.fromkeys(IDLE_PASSES, False))
     for gpu in gpus:
-        with contextlib.suppress(RuntimeError):  # TensorFlow is in use already
+        with contextlib.suppress(RuntimeError):  # TensorFlow has been used already
             tf.config.experimental.set_memory_growth(gpu, True)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -73,18 +73,18 @@ def prepare(config: Config) -> None:
 
 
 def set_threads(in_flight: int) -> None:
-    """So many operations at a time, each with its share of the cores; TensorFlow's own variables come first."""
+    """Sets TensorFlow's threads to `in_flight` operations at a time, unless its environment variables set them."""
     if in_flight == 1 and not environment.threads(environment.OPENMP):
         return
-    with contextlib.suppress(RuntimeError):  # TensorFlow is in use already
-        if in_flight > 1 and not environment.threads("TF_NUM_INTEROP_THREADS"):  # a thread each: none waits for another
+    with contextlib.suppress(RuntimeError):  # TensorFlow has been used already
+        if in_flight > 1 and not environment.threads("TF_NUM_INTEROP_THREADS"):  # one thread for each
             tf.config.threading.set_inter_op_parallelism_threads(in_flight)
         if not environment.threads("TF_NUM_INTRAOP_THREADS"):
             tf.config.threading.set_intra_op_parallelism_threads(max(1, cores() // in_flight))
 
 
 def add_xla_flags(flags: str) -> None:
-    """Before those of the user, who wins by being later; XLA reads them at the first compilation."""
+    """Puts flags before the user's in XLA_FLAGS, so that the user's win; XLA reads them at the first compilation."""
     given = os.environ.get("XLA_FLAGS", "")
     if flags not in given:
         os.environ["XLA_FLAGS"] = f"{flags} {given}".strip()
@@ -92,6 +92,6 @@ def add_xla_flags(flags: str) -> None:
 
 @functools.cache
 def compile_first() -> None:
-    """Compiles something: TensorFlow 2.20 tells of the first time on stderr, whatever its log level."""
+    """Compiles a trivial function quietly: TensorFlow 2.20 logs its first compilation at any log level."""
     with quiet():
         tf.function(lambda: tf.zeros([]), jit_compile=True)()

@@ -1,4 +1,4 @@
-"""How much arithmetic a step is, counted in its graph: convolutions and matrix products, elementwise work left out."""
+"""Counts the floating-point operations of a step in its graph: those of convolutions and matrix products only."""
 
 import dataclasses
 import math
@@ -15,29 +15,29 @@ from tf_metadrop.nn.params import cast
 
 
 class Uncounted(ValueError):
-    """A graph whose arithmetic cannot be counted; the message says why."""
+    """Raised if the operations of a graph cannot be counted; the message says why."""
 
 
 def train_step_flop(config: Config) -> int:
-    """Floating-point operations of a meta-training step, 2 for a multiply-add.
+    """The number of floating-point operations of a meta-training step; a multiply-add counts as 2.
 
-    Of the tasks one after the other, which is also what --tasks=at_once is counted as: it does a little more.
+    The counted step has sequential tasks. --tasks=at_once is counted in the same way, but computes a little more.
 
     Raises:
-      Uncounted: see `flop`; a method of one's own may cause it.
+      Uncounted: see `flop`; a user's own method may cause it.
     """
     return flop(train_step_graph(config))
 
 
 def train_step_graph(config: Config) -> tf.Graph:
-    """The meta-training step, its tasks one after the other, traced."""
+    """The traced graph of the meta-training step with sequential tasks."""
     config = one_after_the_other(config)
     method, state, *episodes, key = arguments(config)
     return make_train_step(config, method).get_concrete_function(state, *episodes, key).graph
 
 
 def test_step_flop(config: Config) -> int:
-    """The same for a meta-test step."""
+    """The number of floating-point operations of a meta-test step; see `train_step_flop`."""
     config = one_after_the_other(config)
     method, state, *episodes, key = arguments(config)
     step = make_test_step(config, method)
@@ -45,12 +45,12 @@ def test_step_flop(config: Config) -> int:
 
 
 def one_after_the_other(config: Config) -> Config:
-    """This config with neither its tasks nor its noise samples batched."""
+    """The config with sequential tasks and noise samples, on one device."""
     return dataclasses.replace(config, tasks="in_sequence", devices=1)
 
 
 def arguments(config: Config) -> tuple:
-    """Method, state, images, support, query and key, of the types and shapes that the steps get."""
+    """Arguments of the types and shapes that the steps get: method, state, images, support, query and key."""
     method, spec, key = load_method(config), config.spec, rng.key(0, 0)
     params = cast(network.initial(method, config.way, key), config.dtype)
     indices = [tf.TensorSpec([config.metabatch, config.way * n], tf.int32) for n in (config.shot, config.query)]
@@ -58,14 +58,14 @@ def arguments(config: Config) -> tuple:
 
 
 def flop(graph: tf.Graph) -> int:
-    """Floating-point operations of what a traced function returns.
+    """The number of floating-point operations that the outputs of a traced function need.
 
-    What a loop holds counts as often as its condition lets a counter from 0 stay below a constant; once where the
-    condition is another one.
+    The body of a loop counts n times if the loop's condition is that a counter from 0 is below the constant n. With any
+    other condition it counts once.
 
     Raises:
-      Uncounted: the size of a convolution or product is not known before it is computed, or this TensorFlow does not
-        tell what a loop holds.
+      Uncounted: the size of a convolution or product is not known before it is computed, or this version of TensorFlow
+        does not give access to the body of a loop.
     """
     total = 0
     for op in needed(graph):
@@ -84,14 +84,14 @@ def flop(graph: tf.Graph) -> int:
 
 
 def shape(tensor: tf.Tensor) -> list[int]:
-    """The shape of a tensor that is not computed yet."""
+    """The static shape of a tensor; raises Uncounted if it is not known."""
     if not tensor.shape.is_fully_defined():
         raise Uncounted(f"the shape of {tensor.name} is not known before it is computed")
     return tensor.shape.as_list()
 
 
 def needed(graph: tf.Graph) -> set[tf.Operation]:
-    """The operations that the graph's outputs depend on: what others compute is never computed."""
+    """The operations that the graph's outputs depend on; no others are ever computed."""
     found: set[tf.Operation] = set()
     left = [tensor.op for tensor in graph.outputs]
     while left:
@@ -103,14 +103,14 @@ def needed(graph: tf.Graph) -> set[tf.Operation]:
 
 
 def turns(condition: tf.Graph) -> int:
-    """The least constant integer that a number is compared with in a loop's condition; 1 without one."""
+    """The smallest constant integer that a loop's condition compares with, by `Less`; 1 if there is none."""
     limits = [op.inputs[1] for op in needed(condition) if op.type == "Less"]
     bounds = [tf.get_static_value(limit) for limit in limits if limit.dtype.is_integer and limit.shape.rank == 0]
     return min((int(bound) for bound in bounds if bound is not None), default=1)
 
 
 def function(op: tf.Operation, name: str) -> tf.Graph:
-    """The graph of the function that this attribute of a call or loop names."""
-    if not hasattr(op.graph, "_get_function"):  # private to TensorFlow; what is public keeps no shapes
-        raise Uncounted(f"TensorFlow {tf.__version__} does not tell what {op.name} holds")
+    """The graph of the function that the attribute `name` of a call or loop refers to."""
+    if not hasattr(op.graph, "_get_function"):  # private to TensorFlow; the public interface loses the shapes
+        raise Uncounted(f"TensorFlow {tf.__version__} does not give access to the graph of {op.name}")
     return op.graph._get_function(op.get_attr(name).name).graph

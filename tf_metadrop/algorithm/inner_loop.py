@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 ZERO = tf.UnconnectedGradients.ZERO
 
-Gradient: TypeAlias = "Callable[..., tuple[Any, tf.Tensor, tf.Tensor]]"  # of noise samples; also loss and logits
-Samples: TypeAlias = tuple[int, int, int]  # how many, together, and groups under way: see `adapt`
+Gradient: TypeAlias = "Callable[..., tuple[Any, tf.Tensor, tf.Tensor]]"  # noise sample -> (gradient, loss, logits)
+Samples: TypeAlias = tuple[int, int, int]  # n_samples, at_once, in_flight: see `adapt`
 
 
 class Adapted(NamedTuple):
-    """What `adapt` returns: the adapted parameters, and what happened on the way."""
+    """The result of `adapt`: the adapted parameters, and the losses and parameters of every step."""
 
     params: Params  # all parameters, theta adapted
     inner_losses: tf.Tensor  # [n_steps, n_samples], before each step, with the regulariser's penalty
     path: list[Params]  # theta after 0..n_steps steps, n_steps + 1 dicts
-    support_logits: list[tf.Tensor]  # n_steps tensors [support, way]; only with one sample
+    support_logits: list[tf.Tensor]  # n_steps tensors [support, way]; empty with more than one sample
 
 
 def adapt(
@@ -42,20 +42,20 @@ def adapt(
     at_once: int = 1,
     in_flight: int = 1,
 ) -> Adapted:
-    """theta_k+1 = theta_k - inner_lr * d/dtheta mean_j CE(support; theta_k, noise_kj), n_steps times.
+    """Adapts theta: theta_k+1 = theta_k - inner_lr * d/dtheta mean_j CE(support; theta_k, noise_kj), n_steps times.
 
-    So with --inner=sgd and without a regulariser or adversary; see `tf_metadrop.methods.method` for these.
+    This is the equation of --inner=sgd without regulariser and adversary; for these see `tf_metadrop.methods.method`.
 
     Args:
-      params: dict of parameters; those under theta/ are adapted, from where they are.
+      params: dict of parameters; those under theta/ are adapted, starting from these values.
       support_x: [way * shot, height, width, channels] in [0, 1]; or [tasks, ...], with tasks in theta/'s shapes too.
       support_y: one-hot, [way * shot, way]; or [tasks, ...].
       config: inner_lr, n_steps and second_order are read.
       method: see `tf_metadrop.methods.method`.
       noise: function (step, sample, layer, shape) -> standard normal noise, see `rng.StandardNormal`.
-      n_samples: Monte Carlo samples of the noise per step; with more than one, no meta-gradient can be taken.
-      at_once: how many of them go through the network together; divides n_samples.
-      in_flight: how many such groups may be under way at a time.
+      n_samples: Monte Carlo samples of the noise per step; with more than one, there is no meta-gradient.
+      at_once: number of samples that go through the network as one group; divides n_samples.
+      in_flight: number of groups that may be computed in parallel.
     Returns:
       Adapted.
     """
@@ -97,7 +97,7 @@ def adapt(
 def through_first_maps(
     support_gradient: Gradient, params: Params, theta: Params, x: tf.Tensor, method: Method, samples: Samples
 ) -> tuple[Params, tf.Tensor]:
-    """`mean_over_samples` where all samples have mu and alpha of the first layer in common: computed once."""
+    """`mean_over_samples` if all samples share mu and alpha of the first layer, which are then computed only once."""
     with tf.GradientTape() as tape:
         tape.watch(theta)
         mu, alpha = method.backbone.first({**params, **theta}, network.as_map(x, method)).maps()
@@ -110,7 +110,7 @@ def through_first_maps(
 def mean_over_samples(
     support_gradient: Gradient, like: Any, n_samples: int, at_once: int, in_flight: int
 ) -> tuple[Any, tf.Tensor]:
-    """Mean gradient over the samples, `at_once` together: memory does not grow with the number of all."""
+    """The mean gradient over the noise samples, in groups of `at_once`; memory does not grow with n_samples."""
     rounds, dtype = n_samples // at_once, tf.nest.flatten(like)[0].dtype
 
     def body(index: tf.Tensor, total: Any, losses: tf.TensorArray) -> tuple[tf.Tensor, Any, tf.TensorArray]:
@@ -125,7 +125,7 @@ def mean_over_samples(
 
 
 def for_each(sample: int | tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Images and labels once for each of several samples, on an axis before the batch's; as they are for one."""
+    """Repeats images and labels for several noise samples, on a new axis before the batch's; one sample needs none."""
     if not isinstance(sample, tf.Tensor) or sample.shape.rank == 0:
         return x, y
     axis, times = x.shape.rank - 4, sample.shape[0]

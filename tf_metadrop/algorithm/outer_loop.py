@@ -1,4 +1,4 @@
-"""The outer loop: query loss, meta-gradient and Adam (Algorithm 1 of the paper, lines 3 to 12)."""
+"""The outer loop: query loss, meta-gradient and optimiser step (Algorithm 1 of the paper, lines 3 to 12)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 GRADIENT_CLIP = 3.0
 
-Gradient: TypeAlias = "tuple[Params, tf.Tensor, tf.Tensor]"  # by name, query cross-entropy, query accuracy
+Gradient: TypeAlias = "tuple[Params, tf.Tensor, tf.Tensor]"  # gradients by name, query cross-entropy, query accuracy
 
 
 class State(NamedTuple):
-    """All that a training step changes."""
+    """The state that a training step changes."""
 
     params: Params  # name -> tensor
-    slots: Slots  # of the outer loop's optimiser: slot -> {name -> tensor}, of the trained parameters
-    iteration: tf.Tensor  # int64 scalar: steps taken
+    slots: Slots  # of the outer loop's optimiser: slot -> {name of a trained parameter -> tensor}
+    iteration: tf.Tensor  # int64 scalar: number of steps taken
 
 
 def initial_state(params: Params, method: Method) -> State:
@@ -48,7 +48,7 @@ def task_loss(
     at_once: int = 1,
     in_flight: int = 1,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Adapted]:
-    """Adapts to the support set under noise, then classifies the query set without.
+    """Adapts to the support set with noise, then classifies the query set without noise.
 
     Returns:
       (query cross-entropy in nats, query accuracy in [0, 1], query logits [way * query, way], Adapted).
@@ -62,7 +62,7 @@ def task_loss(
 def outer_loss(
     params: Params, task: Task, config: Config, method: Method, noise: TaskNoise
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """`task_loss` as training takes it: with the regulariser's penalty, on the adversary's query images.
+    """The loss of a task in training: as `task_loss`, with the regulariser's penalty, on the adversary's query images.
 
     Returns:
       (loss to differentiate, query cross-entropy, query accuracy).
@@ -75,7 +75,7 @@ def outer_loss(
 
 
 def task_gradient(params: Params, task: Task, config: Config, method: Method, noise: TaskNoise) -> Gradient:
-    """Meta-gradient of one task, by name, for the parameters that the method trains.
+    """The meta-gradient of one task, by name, for the parameters that the method trains.
 
     Returns:
       (gradients, query cross-entropy, query accuracy).
@@ -90,9 +90,9 @@ def task_gradient(params: Params, task: Task, config: Config, method: Method, no
 def meta_gradient(
     params: Params, n_tasks: int, get_task: TaskGetter, config: Config, method: Method, get_noise: NoiseGetter
 ) -> Gradient:
-    """Mean meta-gradient over the tasks of a metabatch.
+    """The mean meta-gradient over the tasks of a metabatch, computed sequentially.
 
-    The tasks run one after the other and their gradients are added up, so that memory does not grow with their number.
+    Gradients are added up task by task, so that memory does not grow with the number of tasks.
 
     Args:
       n_tasks: size of the metabatch.
@@ -120,10 +120,10 @@ def meta_gradient(
 def vectorised_gradient(
     params: Params, n_tasks: int, get_task: TaskGetter, config: Config, method: Method, get_noise: NoiseGetter
 ) -> Gradient:
-    """`meta_gradient` with all tasks at once, on a leading axis: for GPUs. Memory grows with their number.
+    """`meta_gradient` with the tasks vectorised on a leading axis, for GPUs; memory grows with the number of tasks.
 
     Args:
-      get_task, get_noise: functions from the tasks' numbers, [n_tasks], to all of them.
+      get_task, get_noise: functions from the numbers of all tasks, [n_tasks], to all tasks and their noise.
     """
     trained = {name: w for name, w in params.items() if method.trained(name)}
     with tf.GradientTape() as tape:
@@ -136,7 +136,7 @@ def vectorised_gradient(
 
 
 def for_each_task(params: Params, n_tasks: int) -> Params:
-    """The parameters with a theta for every task, on a leading axis."""
+    """The parameters with theta repeated for every task, on a leading axis."""
     theta = {name: tf.broadcast_to(w, [n_tasks, *w.shape]) for name, w in of_theta(params).items()}
     return {**params, **theta}
 

@@ -1,4 +1,4 @@
-"""One training step on several devices: which they are, and each one's share of the tasks."""
+"""One training step on several devices: finds the devices, and gives each its share of the tasks."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 def join(config: Config) -> Team:
-    """The devices that --devices and TF_CONFIG ask for; waits until all workers of TF_CONFIG are there.
+    """The devices that --devices and TF_CONFIG ask for; waits for all workers of TF_CONFIG.
 
     Raises:
-      UsageError: there are not as many, TF_CONFIG cannot be used, or they cannot share --metabatch evenly.
+      UsageError: there are fewer devices, TF_CONFIG cannot be used, or --metabatch cannot be shared evenly.
     """
     workers = cluster()
     n_workers = len(workers.addresses) if workers else 1
     if config.metabatch % (config.devices * n_workers):
         raise UsageError(
             f"--metabatch={config.metabatch} cannot be shared evenly by {config.devices * n_workers} devices "
-            f"(--devices={config.devices}, workers: {n_workers}): give a multiple as --metabatch, or other --devices."
+            f"(--devices={config.devices}, workers: {n_workers}): change --metabatch or --devices."
         )
     if not workers and config.devices == 1:
         return Team(None, True, 1, None)
@@ -45,35 +45,36 @@ def join(config: Config) -> Team:
             strategy = tf.distribute.MultiWorkerMirroredStrategy() if workers else tf.distribute.MirroredStrategy(names)
     except (tf.errors.OpError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise UsageError(f"the workers of TF_CONFIG cannot be joined ({reason}): mend the addresses.") from error
+        raise UsageError(f"the workers of TF_CONFIG cannot be joined ({reason}): fix the addresses.") from error
     return Team(strategy, chief, n_workers, adder(strategy) if workers else None)
 
 
 def local_devices(n: int, several_workers: bool) -> list[str]:
-    """Names of n GPUs of this machine or, if it has none, of n logical CPU devices, which are made."""
+    """The names of n GPUs of this machine or, if it has none, of n logical CPU devices that are created."""
     gpus, cpus = tf.config.list_physical_devices("GPU"), tf.config.list_physical_devices("CPU")
     if gpus and len(gpus) < n:
         raise UsageError(
-            f"--devices={n} but from --gpu_id on this machine has {len(gpus)} GPUs: lower --devices, or give "
+            f"--devices={n} but this machine has {len(gpus)} GPUs from --gpu_id on: lower --devices, or give "
             "--gpu_id=-1 for the CPU."
         )
-    if several_workers and n > 1 and not gpus:  # TensorFlow takes one CPU device of each worker
-        raise UsageError(f"--devices={n} needs GPUs where TF_CONFIG names several workers: leave --devices out.")
+    if several_workers and n > 1 and not gpus:  # TensorFlow uses one CPU device of each worker
+        raise UsageError(f"--devices={n} needs GPUs if TF_CONFIG names several workers: leave --devices out.")
     kind = "GPU" if gpus else "CPU"
-    with contextlib.suppress(RuntimeError):  # TensorFlow is in use already, maybe with enough devices
+    with contextlib.suppress(RuntimeError):  # TensorFlow has been used already, perhaps with enough devices
         if gpus:
             tf.config.set_visible_devices(gpus[:n], "GPU")
         else:
             tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * n)
     if not several_workers and len(tf.config.list_logical_devices(kind)) < n:
-        raise UsageError(f"--devices={n} comes after TensorFlow was used: restart Python, and train before all else.")
+        raise UsageError(f"--devices={n} cannot be set after TensorFlow was used: restart Python, and train first.")
     return [f"{kind}:{index}" for index in range(n)]
 
 
 def sharded(strategy: tf.distribute.Strategy | None, config: Config) -> Callable[..., Gradient] | None:
-    """`outer_loop.meta_gradient` with the tasks dealt out: replica r takes tasks r * share to (r + 1) * share - 1.
+    """`outer_loop.meta_gradient` spread over replicas: replica r computes tasks r * share to (r + 1) * share - 1.
 
-    Every replica adds up all replicas' results, so that all go on with the same numbers. strategy None: None.
+    Every replica sums the results of all replicas, so that all continue with the same numbers. Without a strategy,
+    returns None.
     """
     if strategy is None:
         return None
@@ -89,7 +90,7 @@ def sharded(strategy: tf.distribute.Strategy | None, config: Config) -> Callable
         def one_replica(params: Params) -> Gradient:
             context = tf.distribute.get_replica_context()
             number = tf.cast(context.replica_id_in_sync_group, tf.int32)
-            with tf.device(home):  # where the images are: only this replica's own travel
+            with tf.device(home):  # the images are there: only those of this replica are copied
                 tasks = get_task(number * share + tf.range(share))
             task = lambda index: tf.nest.map_structure(lambda part: tf.gather(part, index), tasks)
             noise = lambda index: get_noise(number * share + index)

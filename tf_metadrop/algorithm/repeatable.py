@@ -1,4 +1,4 @@
-"""Whether a method draws from the run's seed alone, so that two runs of one seed are the same."""
+"""Checks that a method draws random numbers only from the run's seed, so that two runs with one seed are equal."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
 
 CALLS = {"PartitionedCall": "f", "StatefulPartitionedCall": "f", "While": "body", "StatelessWhile": "body"}
-ADVICE = "draw from `normal(shape)` or `normal.uniform(shape)`, which follow from the seed"
+ADVICE = "draw from `normal(shape)` or `normal.uniform(shape)`, which depend on the seed only"
 
 
 def check_repeatable(config: Config) -> None:
-    """Computes the meta-gradient of a small task twice, each time traced anew, and compares them bit for bit.
+    """Computes the meta-gradient of a small task twice, with a new trace each time, and compares them bit by bit.
 
-    For a method of your own: it fails where the method draws for itself, by tf.random, NumPy or otherwise, and where
-    its noise does not depend on the seed. On a CPU.
+    Use it for your own method, on a CPU. The check fails if the method draws random numbers by tf.random, NumPy or
+    otherwise, or if its noise does not depend on the seed.
 
     Raises:
-      UsageError: the two differ, or another seed gives the same although the method samples noise.
+      UsageError: the two gradients differ, or another seed gives the same gradient although the method samples noise.
     """
     config = dataclasses.replace(config, way=2, shot=1, query=1, n_steps=2, mode="meta_train")
     method, spec = load_method(config), config.spec
@@ -47,21 +47,22 @@ def check_repeatable(config: Config) -> None:
     same = lambda one, other: all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     first = gradient(0)
     if not same(first, gradient(0)):
-        raise UsageError(f"{config.method} gives another meta-gradient when it is computed again: {ADVICE}.")
+        raise UsageError(f"{config.method} gives a different meta-gradient when it is computed again: {ADVICE}.")
     if method.noise.SAMPLED and same(first, gradient(1)):
         raise UsageError(f"{config.method} gives the same meta-gradient for every seed, but is SAMPLED: {ADVICE}.")
 
 
 def refuse_own_draws(graph: tf.Graph, method: str) -> None:
-    """Raises UsageError where a traced step holds an operation of TensorFlow's that draws other numbers every time."""
+    """Raises UsageError if a traced step has an operation that draws new random numbers in every call."""
     if own := own_draws(graph):
         raise UsageError(
-            f"{method} draws for itself ({', '.join(sorted(own))}), so two runs of one seed would differ: {ADVICE}."
+            f"{method} draws random numbers from TensorFlow ({', '.join(sorted(own))}), so two runs with one seed "
+            f"would differ: {ADVICE}."
         )
 
 
 def own_draws(graph: tf.Graph) -> set[str]:
-    """Kinds of the operations that draw, each time others, in the graph and what it calls."""
+    """Types of the operations, in a graph and the functions it calls, that draw new random numbers in every call."""
     found: set[str] = set()
     for op in flops.needed(graph):
         if draws(op.type):
@@ -69,13 +70,13 @@ def own_draws(graph: tf.Graph) -> set[str]:
         elif op.type in CALLS:
             try:
                 found |= own_draws(flops.function(op, CALLS[op.type]))
-            except flops.Uncounted:  # this TensorFlow does not tell
+            except flops.Uncounted:  # this version of TensorFlow gives no access to it
                 continue
     return found
 
 
 def draws(kind: str) -> bool:
-    """Whether an operation of this kind draws by a state of TensorFlow's: RandomUniform, not StatelessRandom..."""
+    """Whether operations of this type draw from TensorFlow's own state: RandomUniform does, StatelessRandom... not."""
     return kind.startswith(("Random", "Stateful")) and kind != "StatefulPartitionedCall" or kind in (
         "TruncatedNormal", "ParameterizedTruncatedNormal", "Multinomial",
     )  # fmt: skip

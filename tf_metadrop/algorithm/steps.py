@@ -32,13 +32,19 @@ if TYPE_CHECKING:
 def make_train_step(
     config: Config, method: Method, shared_gradient: Callable[..., Gradient] | None = None
 ) -> tf.types.experimental.PolymorphicFunction:
-    """The compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
+    """Makes the compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
 
-    Where the loss, the gradient or the new weights hold a number that is none, the loss is NaN and the state stays as
-    it was but for its iteration, which is Adam's t too: it counts steps that were passed over.
+    If the loss, the gradient or the new weights have a non-finite value, the returned loss is NaN and the state is
+    unchanged except for its iteration. The iteration is also Adam's t, so t counts skipped steps too.
 
-    images as for `gather_task`; support [metabatch, way * shot] and query [metabatch, way * query] are indices; key is
-    the training stream's, into which iteration and task are folded. shared_gradient: see `parallel.sharded`.
+    The step's arguments: images as for `gather_task`; support [metabatch, way * shot] and query
+    [metabatch, way * query] are indices into images; key is the key of the training stream, into which the iteration
+    and the task are folded.
+
+    Args:
+      config: settings of the run.
+      method: see `tf_metadrop.methods.method`.
+      shared_gradient: see `parallel.sharded`; None on one device.
     """
     how = execution(config)
     gradient_of = shared_gradient or (vectorised_gradient if how.at_once else meta_gradient)
@@ -62,15 +68,15 @@ def make_train_step(
 
 
 def are_numbers(tensors: Iterable[tf.Tensor]) -> tf.Tensor:
-    """Whether all numbers are finite, a scalar."""
+    """Whether all values are finite, a boolean scalar."""
     return tf.reduce_all(tf.math.is_finite(tf.concat([tf.reshape(t, [-1]) for t in tensors], 0)))
 
 
 def make_test_step(config: Config, method: Method) -> tf.types.experimental.PolymorphicFunction:
-    """The compiled evaluation step: (params, images, support, query, key, first) -> {metric: [metabatch]}.
+    """Makes the compiled evaluation step: (params, images, support, query, key, first) -> {metric: [metabatch]}.
 
-    n_test_mc_samp noise samples per inner step; no second-order graph is built. Into the key the task's number is
-    folded, counted from `first`, so that the same tasks give the same result however they are batched.
+    It uses n_test_mc_samp noise samples per inner step and builds no second-order graph. The task's number, counted
+    from `first`, is folded into the key, so that the result of a task does not depend on the metabatch.
     """
     how, c = execution(config), config
 

@@ -1,4 +1,4 @@
-"""Episodes as tensors."""
+"""Tasks (episodes) as tensors."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
@@ -17,7 +17,7 @@ class Task(NamedTuple):
     query_y: tf.Tensor  # [way * query, way]
 
 
-TaskGetter: TypeAlias = Callable[[tf.Tensor], Task]  # from a task's number, or several tasks'
+TaskGetter: TypeAlias = Callable[[tf.Tensor], Task]  # from the number of a task, or the numbers of several
 
 
 def gather_task(
@@ -29,12 +29,13 @@ def gather_task(
     n_query: int,
     dtype: tf.DType | str = tf.float32,
 ) -> Task:
-    """Cuts one episode out of a split.
+    """Gathers the images of one task, or of several, from a split.
 
     Args:
       images: [classes * instances, height, width, channels]; uint8 means 0..255, floats are in [0, 1].
       support, query: indices into images, [..., way * shot] and [..., way * n_query], class by class.
-      dtype: of the task's images and labels.
+      way, shot, n_query: sizes of the task.
+      dtype: dtype of the task's images and labels.
     """
 
     def cut(indices: tf.Tensor) -> tf.Tensor:
@@ -51,7 +52,7 @@ def gather_task(
 def task_getter(
     images: tf.Tensor, support: tf.Tensor, query: tf.Tensor, config: Config, dtype: tf.DType | str = tf.float32
 ) -> TaskGetter:
-    """A function from a task's number, or several tasks', to its Task, for the arguments of a step."""
+    """Makes a function from the number of a task, or of several, to the Task; the arguments are those of a step."""
     way, shot, n_query = config.way, config.shot, config.query
     cut = lambda indices, index: tf.gather(indices, index)
     return lambda index: gather_task(images, cut(support, index), cut(query, index), way, shot, n_query, dtype)

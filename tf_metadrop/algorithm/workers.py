@@ -1,4 +1,4 @@
-"""Several processes in one run: who they are (TF_CONFIG), what the chief tells the others, and how one's end shows."""
+"""Several processes in one run: reads TF_CONFIG, sends values from the chief to all, and reports a lost worker."""
 
 import contextlib
 import dataclasses
@@ -22,19 +22,19 @@ class Cluster(NamedTuple):
     """The processes of a run, from TF_CONFIG."""
 
     addresses: list[str]  # host:port, the chief's first
-    number: int  # this process's
+    number: int  # of this process
 
 
 class Team(NamedTuple):
-    """The devices of a run: all of this process's, and those of the other workers."""
+    """The devices of a run: those of this process and of the other workers."""
 
-    strategy: tf.distribute.Strategy | None  # None: one device, without any distribution
-    chief: bool  # whether this process writes
-    workers: int  # processes
+    strategy: tf.distribute.Strategy | None  # None: one device, no distribution
+    chief: bool  # whether this process is the chief, which writes the files
+    workers: int  # number of processes
     total: Callable | None  # see `adder`; None: one process
 
     def from_chief(self, make: Callable[[], Any]) -> Any:
-        """What `make` returns on the chief (anything that can be pickled); only there it is called.
+        """Calls `make` on the chief only, and returns its result (anything that can be pickled) on every worker.
 
         Raises:
           UsageError: on every worker, if `make` raises it.
@@ -56,17 +56,17 @@ class Team(NamedTuple):
         return received
 
     def agree(self, config: Config) -> Config:
-        """This config with the chief's savedir.
+        """The config with the chief's savedir.
 
         Raises:
-          UsageError: this worker's settings describe another run than the chief's.
+          UsageError: this worker's settings describe another run than those of the chief.
         """
         if self.workers == 1:
             return config
         chiefs = self.from_chief(config.as_dict)
         for name in config.differences(chiefs):
             raise UsageError(
-                f"--{name}={config.as_dict()[name]} here, but the chief has --{name}={chiefs[name]}: give all the "
+                f"--{name}={config.as_dict()[name]} here, but the chief has --{name}={chiefs[name]}: give all "
                 "workers of TF_CONFIG the same flags."
             )
         return dataclasses.replace(config, savedir=chiefs["savedir"])
@@ -93,12 +93,12 @@ def cluster() -> Cluster | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(
             'TF_CONFIG does not describe the workers: give {"cluster": {"worker": ["host:port", ...]}, "task": '
-            '{"type": "worker", "index": 0}}, or unset it and give --devices alone.'
+            '{"type": "worker", "index": 0}}, or unset it and give only --devices.'
         ) from None
 
 
 def adder(strategy: tf.distribute.Strategy) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that gives every worker the bytes of the first replica: [n] uint8 -> the same, n equal everywhere."""
+    """A function that sends the first replica's bytes to every worker: [n] uint8 -> [n] uint8, with n equal on all."""
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.float32)])
     def add(values: tf.Tensor) -> tf.Tensor:
@@ -114,7 +114,7 @@ def adder(strategy: tf.distribute.Strategy) -> Callable[[np.ndarray], np.ndarray
 
 @contextlib.contextmanager
 def watch(config: Config) -> Iterator[None]:
-    """Says it in one sentence if another worker stops; TensorFlow notices within about ten seconds."""
+    """Raises UsageError if another worker stops; TensorFlow notices this within about ten seconds."""
     try:
         yield
     except (*LOST, tf.errors.InternalError) as error:

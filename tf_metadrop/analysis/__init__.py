@@ -1,1 +1,1 @@
-"""Many finished runs to tables and pages. `tables.py` puts together what the other files make."""
+"""Makes tables and pages from many finished runs. `tables.py` combines the tables of the other files."""

@@ -1,21 +1,21 @@
-"""What runs cost: time, memory and arithmetic, from their run.json."""
+"""The cost of runs: time, memory and arithmetic, from their run.json."""
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs import record
 from tf_metadrop.runs.finished import Run
 
 LEGEND = (
-    "hours: of training, evaluations and compilation included, on the cores named, whatever ran beside it; memory: "
-    "the largest that the process took; GFLOP: of the convolutions and products in the graph of an iteration "
-    "(tf_metadrop/algorithm/flops.py), TFLOP: of all of them."
+    "hours: the time of the training, with evaluations and compilation, on the named cores; other programs may have "
+    "run at the same time. memory: the peak memory of the process. GFLOP: the arithmetic of convolutions and matrix "
+    "products in the graph of an iteration (tf_metadrop/algorithm/flops.py). TFLOP: the same for all iterations."
 )
 
 
 def rows(runs: list[Run]) -> list[dict]:
-    """Rows of the cost table, for those of the `finished.Run`s that say it.
+    """Rows of the cost table, for each `finished.Run` that has a run.json.
 
     Raises:
-      UsageError: a run.json is not what a training writes.
+      UsageError: a run.json was not written by a training.
     """
     found = []
     for run in runs:
@@ -29,7 +29,7 @@ def rows(runs: list[Run]) -> list[dict]:
 
 
 def row(run: Run, cost: dict) -> dict:
-    """The row of a `finished.Run` that cost this."""
+    """The row of a `finished.Run`; `cost` is the content of its run.json."""
     machines = {f"{p['machine']['cores']} core(s) {p['machine']['cpu']}" for p in cost["parts"]}
     gflop = cost["gflop_per_iteration"]
     gpus = {gpu for part in cost["parts"] for gpu in part["machine"]["gpu"]}

@@ -1,4 +1,4 @@
-"""How runs learned: accuracy on held-out classes half way and at the end, how steadily, and how soon."""
+"""How runs learned: their accuracy on held-out classes half way and at the end, its falls, and the time to a level."""
 
 import math
 
@@ -8,17 +8,17 @@ from tf_metadrop.runs.finished import Run
 
 SPLITS = "meta_val", "meta_test"
 LEGEND = (
-    "Accuracy in per cent on held-out classes, evaluated while training (metabatch times --n_eval_batches tasks, one "
-    "noise sample). steepest fall: between two evaluations in a "
-    "row. level: what every run of its task, method and --n_train_iters that is comparable (same images, episodes and "
-    "the like) reached by the exact and the tf1 gradient, rounded down; after the iterations and hours beside it the "
-    "run was there for the first time."
+    "Accuracy in per cent on held-out classes, evaluated during training (metabatch times --n_eval_batches tasks, one "
+    "noise sample). steepest fall: the largest loss of accuracy between two successive evaluations. level: the "
+    "accuracy, rounded down, that all comparable runs with the exact or the tf1 gradient reached. Comparable runs have "
+    "the same task, method, --n_train_iters, images and episodes. iterations and hours: when the run first reached "
+    "this level."
 )
 HELD_OUT = {"meta_val": "validation", "meta_test": "test"}
 
 
 def rows(runs: list[Run]) -> list[dict]:
-    """Rows of the table, for the `finished.Run`s whose log has evaluations on validation or else test classes."""
+    """Rows of the table, for each `finished.Run` whose log has evaluations on validation classes or test classes."""
     found = []
     for run in runs:
         log = curves.load_any(run.directory)
@@ -31,18 +31,18 @@ def rows(runs: list[Run]) -> list[dict]:
 
 
 def level(run: Run, found: list[tuple[Run, str, dict]]) -> float:
-    """The accuracy, in whole per cent, that all such runs of this method reached, first order aside."""
+    """The accuracy, in whole per cent, that all comparable runs reached; first order counts only without others."""
     kind = lambda r: (r.task, r.config.method, r.trained_with.get("n_train_iters"))
-    alike = [
+    comparable = [
         (r, c) for r, _, c in found if kind(r) == kind(run) and identity.comparable(r.trained_with, run.trained_with)
     ]
-    second_order = [(r, c) for r, c in alike if r.gradient != "first"]
-    reached = min(max(curve["acc"]) for _, curve in second_order or alike)
+    second_order = [(r, c) for r, c in comparable if r.gradient != "first"]
+    reached = min(max(curve["acc"]) for _, curve in second_order or comparable)
     return math.floor(100 * reached + 1e-6)  # 100 * 0.29 is a little less than 29
 
 
 def row(run: Run, split: str, curve: dict, level: float) -> dict:
-    """One row."""
+    """The row of a run."""
     accuracies = [100 * accuracy for accuracy in curve["acc"]]
     falls = [before - after for before, after in zip(accuracies, accuracies[1:], strict=False)]
     first = next((i for i, accuracy in enumerate(accuracies) if accuracy >= level), None)

@@ -1,4 +1,4 @@
-"""What it costs to normalise a test's query images by the support images: `--eval_normalization=support`."""
+"""The accuracy of tests that normalise query images by the support images: `--eval_normalization=support`."""
 
 import json
 import pathlib
@@ -12,9 +12,9 @@ from tf_metadrop.util.interval import interval, plus_minus
 
 FILE = "meta_test_support"
 LEGEND = (
-    "own: query images normalised as in training (batch: by themselves, all of a task together); support: by the "
-    "support images, so that no answer depends on other query images. difference: support less own, task by task on "
-    "the same tasks with the same weights; ± half the 95 % interval over tasks."
+    "own: query images are normalised as in training (batch: by the statistics of all query images of a task). "
+    "support: they are normalised by the support images, so that no answer depends on other query images. difference: "
+    "support minus own, task by task, on the same tasks with the same weights; ± half the 95 % interval over tasks."
 )
 
 
@@ -41,7 +41,7 @@ def rows(runs: list[Run]) -> list[dict]:
 
 
 def tested(directory: pathlib.Path) -> dict[str, Any] | None:
-    """What a test by the support images wrote; None if there was none.
+    """The result of a test that normalises by the support images; None if there is none.
 
     Raises:
       UsageError: the file is broken.

@@ -1,6 +1,6 @@
-"""One page of HTML with everything that a set of runs has: settings, curves, tables beside paper and report, figures.
+"""Makes one page of HTML about a set of runs: settings, curves, tables with the published results, and figures.
 
-Takes every savedir under the folders, finished or not. The page needs no network and no other file.
+It includes every savedir in the folders, finished or not. The page needs no network and no other file.
 """
 
 import base64
@@ -18,8 +18,8 @@ from tf_metadrop.runs import finished
 from tf_metadrop.util import text
 
 TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
-MARKS = curves.LOG, "meta_test.json", "attack.json", "export.pkl"  # what makes a folder a savedir
-SHOWN_TASKS = 3  # whose decision boundaries are shown
+MARKS = curves.LOG, "meta_test.json", "attack.json", "export.pkl"  # a folder with one of these files is a savedir
+SHOWN_TASKS = 3  # number of tasks with a figure of their decision boundary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Shown:
 
 
 def savedirs(folders: list[pathlib.Path]) -> dict[str, pathlib.Path]:
-    """Every savedir under the folders, by a name of its own.
+    """Finds every savedir in the folders and their subfolders; returns {unique name: folder}.
 
     Raises:
-      UsageError: a folder is missing, or there is none.
+      UsageError: a folder is missing, or there is no savedir.
     """
     found = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UsageError(f"{folder} is no folder: give folders of savedirs.")
+            raise UsageError(f"{folder} is not a folder: give folders of savedirs.")
         for directory in sorted({path.parent for mark in MARKS for path in folder.rglob(mark)}):
             found[directory.resolve()] = directory
     if not found:
@@ -52,7 +52,7 @@ def savedirs(folders: list[pathlib.Path]) -> dict[str, pathlib.Path]:
 
 
 def settings(runs: dict[str, pathlib.Path]) -> tuple[list[dict], dict]:
-    """(rows of the settings that differ, a row for each run; those that all runs share)."""
+    """The settings: (a row for each run with those that differ; those that all runs share)."""
     of_run = {}
     for label, directory in runs.items():
         path = directory / curves.LOG
@@ -64,25 +64,27 @@ def settings(runs: dict[str, pathlib.Path]) -> tuple[list[dict], dict]:
             of_run[label] = {name: str(value) for name, value in known.items() if name not in identity.local()}
     names = list(dict.fromkeys([field.name for field in dataclasses.fields(Config)]))
     names = [name for name in names if any(name in values for values in of_run.values())]
-    alike = lambda name: len({values.get(name) for values in of_run.values()}) == 1
-    differing = [name for name in names if not alike(name)]
+    shared = lambda name: len({values.get(name) for values in of_run.values()}) == 1
+    differing = [name for name in names if not shared(name)]
     rows = [{"run": label, **{name: values.get(name, "") for name in differing}} for label, values in of_run.items()]
     first = next(iter(of_run.values()))
-    return rows, {name: first[name] for name in names if alike(name)}
+    return rows, {name: first[name] for name in names if shared(name)}
 
 
 def figures(runs: dict[str, pathlib.Path], tested: list[finished.Run]) -> list[Shown]:
-    """Everything that can be drawn of the runs; in time for the page, not kept as files."""
+    """Draws all figures of the runs for the page; the files are temporary."""
     shown = []
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder)
         logged = curves.load_all(runs)
         if logged:
-            shown.append(read("Training: loss and accuracy", curves.draw(out / "curves.png", logged)))
+            shown.append(
+                read("Training: loss and accuracy", curves.draw(out / "curves.png", logged, curves.methods(runs)))
+            )
             if any(curves.seconds_per_iteration(found) for found in logged.values()):
                 shown.append(read("Cost of training", curves.draw_cost(out / "cost.png", logged)))
-        for path in table_figures.draw_attacks(tested, out):
-            shown.append(read("Robustness", path))
+        for title, path in table_figures.draw_attacks(tested, out).items():
+            shown.append(read(title, path))
         for label, directory in runs.items():
             if (directory / "export.pkl").exists():
                 for number, task in enumerate(boundary.load(directory / "export.pkl")[:SHOWN_TASKS]):
@@ -94,7 +96,7 @@ def figures(runs: dict[str, pathlib.Path], tested: list[finished.Run]) -> list[S
 
 
 def read(title: str, path: pathlib.Path) -> Shown:
-    """A figure from its file."""
+    """Reads a figure from its file."""
     return Shown(title, base64.b64encode(path.read_bytes()).decode(), path.suffix[1:])
 
 

@@ -5,12 +5,12 @@ import pathlib
 
 from tf_metadrop.util.interval import plus_minus
 
-LEGEND = "Chosen: the best on validation classes for each value of the flags that stand before the last one swept."
+LEGEND = "chosen: the best trial on validation classes, among those that differ only in the last flag of the sweep."
 MEASURED = "val_accuracy", "val_interval", "test_accuracy", "test_interval", "savedir"
 
 
 def tables(folders: list[pathlib.Path]) -> dict[str, list[dict]]:
-    """{title: rows} of every sweep under the folders."""
+    """{title: rows} for every sweep in the folders and their subfolders."""
     found = {}
     for path in sorted({path for folder in folders for path in folder.rglob("results.csv")}):
         with open(path, newline="") as file:
@@ -21,7 +21,7 @@ def tables(folders: list[pathlib.Path]) -> dict[str, list[dict]]:
 
 
 def rows(trials: list[dict]) -> list[dict]:
-    """The trials, as the file has them, and which were chosen."""
+    """The trials in the order of the file, with a mark for those that were chosen."""
     swept = [name for name in trials[0] if name not in MEASURED]
     kind = lambda trial: tuple(trial[name] for name in swept[:-1])
     best: dict[tuple, dict] = {}

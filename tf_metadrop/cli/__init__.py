@@ -1,1 +1,4 @@
-"""The command lines: parse, call, say. `command.py` is `metadrop`; every other file but `program.py` a subcommand."""
+"""The command lines: each parses its flags, calls the rooms below and prints what they return.
+
+`command.py` is `metadrop`, `program.py` and `hints.py` are what all share, and every other file is a subcommand.
+"""

@@ -1,10 +1,11 @@
-"""Adapts a trained model to your own classes: a folder of images for each, a few in each.
+"""Adapts a trained model to your own classes, from a few images of each class.
 
 metadrop adapt --savedir S --support FOLDER --out classifier
 metadrop predict classifier IMAGES...
 
-FOLDER holds a folder for each class, named by it, with images of any kind that Pillow reads. --format also writes the
-adapted network for other programs: a SavedModel, a TFLite (LiteRT) or a .keras file (docs/export.md).
+FOLDER holds one folder of images for each class, named after the class. The images may have any format that Pillow
+reads. --format also writes the adapted network for other programs: as a SavedModel, a TFLite (LiteRT) or a .keras file
+(docs/guides/export.md).
 """
 
 import argparse
@@ -20,40 +21,40 @@ from tf_metadrop.util import environment, paths
 from tf_metadrop.util.quiet import importing_tensorflow
 
 SETTINGS = {"n_steps": int, "inner_lr": float, "n_test_mc_samp": int, "seed": int, "weights": str}
-SAMPLES = 10  # of the noise, where there is any
+SAMPLES = 10  # of the noise, for methods that sample it
 INVERT: dict[str, Invert] = {"auto": "auto", "yes": True, "no": False}
-INVERT_HELP = "whether images are inverted; default: drawings that look so (ink must be bright on dark), no photographs"
+INVERT_HELP = "whether to invert images (ink must be bright on dark); default: auto for drawings, no for photographs"
 
 
 def images_by_class(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
-    """The images in the folder of each class, hidden files left out.
+    """The images in the folder of each class, without hidden files.
 
     Raises:
-      UsageError: there are fewer than two classes, one has no image, or two differ in case alone.
+      UsageError: there are fewer than two classes, a class has no image, or two names differ only in case.
     """
     if not folder.is_dir():
-        raise UsageError(f"--support={folder} is not a folder: give one with a folder of images for each class.")
+        raise UsageError(f"--support={folder} is not a folder: give one that holds a folder of images for each class.")
     found = layouts.files_by_folder(folder)
     if len(found) < 2:
         raise UsageError(
-            f"--support={folder} has {len(found)} folders: give one with a folder of images for each of two classes or "
-            "more."
+            f"--support={folder} has {len(found)} folders: give one that holds a folder of images for each of at least "
+            "two classes."
         )
     for name, files in found.items():
         if not files:
             raise UsageError(f"{folder / name} has no images: put some there, or remove it.")
         if twins := [other for other in found if other != name and other.casefold() == name.casefold()]:
-            raise UsageError(f"{folder} has the classes {name} and {twins[0]}, which differ in case alone: rename one.")
+            raise UsageError(f"{folder} has the classes {name} and {twins[0]}, which differ only in case: rename one.")
     return found
 
 
 def inversion(given: str | None, spec: DatasetSpec) -> Invert:
-    """What --invert means; where it is not given, drawings that are dark on bright are inverted."""
+    """The value of --invert for the learner; by default, drawings that are dark on bright are inverted."""
     return INVERT[given or ("auto" if spec.drawings else "no")]
 
 
 def adapt(args: argparse.Namespace) -> None:
-    """Adapts and writes."""
+    """Adapts the model and writes the classifier."""
     if args.out.exists() and not args.overwrite:
         raise UsageError(f"--out={args.out} exists: give another folder, or --overwrite if it is a classifier.")
     classes = images_by_class(args.support)
@@ -86,9 +87,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace the classifier that is there")
     formats = lambda text: tuple(name.strip() for name in text.split(","))
     parser.add_argument("--format", type=formats, default=(), help="savedmodel, tflite, keras, or several with commas")
-    parser.add_argument("--quantize", help="int8: the TFLite file in whole numbers of 8 bits")
+    parser.add_argument("--quantize", help="int8: write the TFLite file with 8-bit integers")
     parser.add_argument("--invert", choices=INVERT, help=INVERT_HELP)
     for name, kind in SETTINGS.items():
-        parser.add_argument(f"--{name}", type=kind, help="as of metadrop test; default: the run's")
+        parser.add_argument(f"--{name}", type=kind, help="as in metadrop test; default: the run's value")
     args = parser.parse_args(argv[1:])
     return program.guard(argv[0], lambda: adapt(args))

@@ -1,4 +1,4 @@
-"""The command `metadrop`: its first word says what to do, the rest is that command line's own."""
+"""The command `metadrop`: its first word names a subcommand, which parses the rest of the command line."""
 
 import importlib
 import os
@@ -16,9 +16,9 @@ class Subcommand(NamedTuple):
     """A word after `metadrop`.
 
     Attributes:
-      module: of tf_metadrop.cli; its `main(argv)` is called.
-      help: a line for `metadrop --help`.
-      flags: put before the user's.
+      module: name of the module of tf_metadrop.cli whose `main(argv)` is called.
+      help: its line in `metadrop --help`.
+      flags: flags that are put before the user's.
     """
 
     module: str
@@ -27,23 +27,23 @@ class Subcommand(NamedTuple):
 
 
 SUBCOMMANDS = {
-    "data": Subcommand("get_data", "get a data set ready: train.npy, val.npy and test.npy"),
+    "data": Subcommand("get_data", "prepare a data set: write train.npy, val.npy and test.npy"),
     "train": Subcommand("main", "meta-train: MAML, Meta-dropout and others", ("--mode=meta_train",)),
-    "test": Subcommand("main", "meta-test a trained model: accuracy with its interval", ("--mode=meta_test",)),
+    "test": Subcommand("main", "meta-test a trained model: accuracy with a confidence interval", ("--mode=meta_test",)),
     "adapt": Subcommand("adapt", "adapt a trained model to your own classes: a folder of images for each"),
-    "predict": Subcommand("predict", "classify your own images, each by itself"),
-    "attack": Subcommand("main", "accuracy under adversarial attacks", ("--mode=attack",)),
-    "export": Subcommand("main", "features along the inner loop, for figures", ("--mode=export",)),
-    "export_tf1": Subcommand("export_tf1", "the weights of a run as the TF1 program restores them"),
-    "replay": Subcommand("replay", "look again at a training step whose numbers were not finite"),
+    "predict": Subcommand("predict", "classify your own images, each independently of the others"),
+    "attack": Subcommand("main", "measure accuracy under adversarial attacks", ("--mode=attack",)),
+    "export": Subcommand("main", "save the features at every inner step, for figures", ("--mode=export",)),
+    "export_tf1": Subcommand("export_tf1", "write the weights of a run as the TF1 program restores them"),
+    "replay": Subcommand("replay", "recompute a training step that had non-finite values (NaN or Inf)"),
     "plot": Subcommand("plot", "draw the figures of runs"),
-    "compare": Subcommand("compare", "two runs, also of the TF1 program, side by side"),
-    "sweep": Subcommand("sweep", "try many settings, on Optuna"),
-    "tables": Subcommand("tables", "tables of finished runs beside the published numbers"),
-    "report": Subcommand("report", "one page of HTML with all that a set of runs has"),
+    "compare": Subcommand("compare", "compare two runs, of this program or of the TF1 program"),
+    "sweep": Subcommand("sweep", "try many settings, with Optuna"),
+    "tables": Subcommand("tables", "make tables of finished runs beside the published numbers"),
+    "report": Subcommand("report", "make one HTML page about a set of runs"),
     "reproduce": Subcommand("reproduce", "train and test the runs behind results/"),
-    "quickstart": Subcommand("quickstart", "MAML and Meta-dropout on generated images, in minutes"),
-    "short_runs": Subcommand("short_runs", "every method for a few iterations"),
+    "quickstart": Subcommand("quickstart", "train and test MAML and Meta-dropout on generated images, in minutes"),
+    "short_runs": Subcommand("short_runs", "train and test every method for a few iterations"),
 }
 
 
@@ -54,12 +54,12 @@ def usage() -> str:
         [
             f"tf_metadrop {tf_metadrop.__version__}: Meta Dropout (Lee et al., ICLR 2020) in TensorFlow 2.",
             "",
-            "usage: metadrop COMMAND [FLAGS]          metadrop COMMAND --help says what a command takes",
+            "usage: metadrop COMMAND [FLAGS]          metadrop COMMAND --help lists the flags of a command",
             "",
             *lines,
             "",
-            "`metadrop --mode=... [FLAGS]` is the TF1 program's command line (python main.py). Where `metadrop` is not",
-            "installed, `python -m tf_metadrop` in the checkout is the same.",
+            "`metadrop --mode=... [FLAGS]` takes the TF1 program's flags, as `python main.py` does. If `metadrop` is",
+            "not installed, use `python -m tf_metadrop` in the checkout.",
         ]
     )
 
@@ -69,15 +69,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         try:
             return dispatch(list(sys.argv if argv is None else argv))
-        finally:  # also where a --help leaves by SystemExit
+        finally:  # also after --help, which raises SystemExit
             sys.stdout.flush()
-    except BrokenPipeError:  # who read stdout is gone, as in metadrop --help | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still flushes at its end
+    except BrokenPipeError:  # the reader of stdout has closed it, as in metadrop --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout once more when it exits
         return 128 + signal.SIGPIPE
 
 
 def dispatch(argv: list[str]) -> int:
-    """Says what can be done, or calls the subcommand that the first word names."""
+    """Prints the help or the version, or calls the subcommand that the first word names."""
     first = argv[1] if len(argv) > 1 else "--help"
     if first in ("--help", "-h", "-help", "help"):
         print(usage())
@@ -94,6 +94,6 @@ def dispatch(argv: list[str]) -> int:
 
 
 def call(subcommand: Subcommand, name: str, arguments: Sequence[str]) -> int:
-    """Calls a subcommand's own main; only now is its module imported."""
+    """Imports a subcommand's module and calls its main."""
     module = importlib.import_module(f"tf_metadrop.cli.{subcommand.module}")
     return module.main([name, *subcommand.flags, *arguments])

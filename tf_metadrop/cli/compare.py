@@ -1,10 +1,10 @@
-"""Compares a run of the TF1 program with one of this program: weights, training curves, and the same test of both.
+"""Compares a run of the TF1 program with one of this program: weights, training curves, and results of the same test.
 
 metadrop compare --tf1_savedir A --savedir B [--out FOLDER] [flags of main.py for the test]
 
 Prints a table of the weights, meta-tests both on the same episodes under the same noise, writes the training curves of
 both (curves.png) and all numbers (comparison.json) to --out (default: plot/ in B), and ends with a verdict in one line.
-Either may be a savedir of either program. Settings of the task and the inner loop that are left out are B's own.
+A and B may each be a savedir of either program. Settings of the task and the inner loop default to those of B.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 def act(values: flags.FlagValues) -> None:
-    """Compares, prints and writes."""
+    """Compares the two runs, prints the comparison and writes its files."""
     if not values.tf1_savedir or not values.savedir:
         raise UsageError("--tf1_savedir and --savedir are both needed: give the folders of two runs.")
     settings = dataclasses.replace(absl_flags.from_flags(values), mode="meta_test")
@@ -54,14 +54,15 @@ def act(values: flags.FlagValues) -> None:
     out.mkdir(parents=True, exist_ok=True)
     about = dict(folders=[str(folder) for folder in folders], config=settings.as_dict(), weights=rows, test=summary)
     (out / "comparison.json").write_text(json.dumps(about, indent=1) + "\n")
-    if logged := curves.load_all(dict(zip(names, folders, strict=True))):
-        curves.draw(out / "curves.png", logged)
+    named = dict(zip(names, folders, strict=True))
+    if logged := curves.load_all(named):
+        curves.draw(out / "curves.png", logged, curves.methods(named))
     print(f"wrote {out / 'comparison.json'}{f' and {out}/curves.png' if logged else ''}")
     print(summary["verdict"])
 
 
 def table(rows: list[dict], names: tuple[str, str]) -> str:
-    """The weights' rows as text."""
+    """The table of the weights as text."""
     from tabulate import tabulate
 
     header = ["parameter", f"norm, {names[0]}", f"norm, {names[1]}", "distance", "distance / norm"]

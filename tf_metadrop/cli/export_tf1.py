@@ -22,8 +22,8 @@ def export(source: pathlib.Path, out: pathlib.Path) -> None:
     for name, usual in dict(backbone="conv4", **backbones.DEFAULTS).items():
         if run.get(name, usual) != usual:
             raise UsageError(
-                f"{source} was trained with --{name}={run[name]}, a network that the TF1 program has not: it restores "
-                "conv4 of the usual size alone."
+                f"{source} was trained with --{name}={run[name]}, which the TF1 program cannot restore: give a run of "
+                "conv4 in its default size."
             )
     if out.exists() and (not out.is_dir() or checkpoint.kind(out)):
         raise UsageError(f"{out} exists and is a file or holds a checkpoint: give another folder.")
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form)
     parser.add_argument("savedir", type=paths.path, help="a run, of this or of the TF1 program")
-    parser.add_argument("out", type=paths.path, help="folder for model.index and the rest")
+    parser.add_argument("out", type=paths.path, help="folder for model.index and the other files")
     args = parser.parse_args(argv[1:])
     environment.before_tensorflow(-1)  # nothing is computed
     return program.guard(argv[0], lambda: export(args.savedir, args.out))

@@ -1,17 +1,18 @@
-"""Gets a data set ready: writes <data_dir>/<dataset>/{train,val,test}.npy and classes.json.
+"""Prepares a data set: writes <data_dir>/<dataset>/{train,val,test}.npy and classes.json.
 
   python get_data.py --dataset omniglot                  download (14 MB) and build, random split of characters
   python get_data.py --dataset omniglot --val            the same with 172 characters held out for validation
-  python get_data.py --dataset omniglot --split vinyals  the split of Vinyals et al., with which results/ were made
+  python get_data.py --dataset omniglot --split vinyals  the split of Vinyals et al., which results/ uses
   python get_data.py --dataset omniglot --preparation original
-                                                         images as the authors had them: one bit a pixel
+                                                         one bit per pixel, as in the authors' images
   python get_data.py --dataset omniglot --source DIR --split_file trainval.txt --split_file test.txt
                                                          build from local zips, with a split of your own
   python get_data.py --dataset mimgnet --source DIR      build from a copy of miniImageNet (npy, pkl or csv + images)
   python get_data.py --source DIR --name NAME            your own images: a folder for each class, or train/, val/ and
-                                                         test/ with those; then --dataset=NAME everywhere
+                                                         test/ with such folders; then use --dataset=NAME
 
-Existing files are never overwritten. Exit code: 0 done, 2 not usable input (one sentence says what and the mend).
+Existing files are never overwritten. Exit code: 0 for success; 2 for unusable input, with one sentence on stderr that
+says what is wrong and how to fix it.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from tf_metadrop.data import description
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import paths
 
-OWN = "size", "channels", "fit", "split_seed"  # flags that need --name
+OWN = "size", "channels", "fit", "split_seed"  # these flags need --name
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -32,33 +33,31 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("dataset", None, "omniglot, mimgnet or strokes.", flag_values=values)
     flags.DEFINE_string("data_dir", "data", "Folder of the data sets.", flag_values=values)
     flags.DEFINE_string("source", None, "Folder with local files to build from.", flag_values=values)
-    flags.DEFINE_string("name", None, "Of a data set of your own: its name.", flag_values=values)
-    flags.DEFINE_integer("size", 84, "Your own: height and width of its images.", flag_values=values)
-    flags.DEFINE_enum("channels", "3", ["1", "3"], "Your own: 1 for grey, 3 for colour.", flag_values=values)
-    flags.DEFINE_enum(
-        "fit", "crop", description.FITS, "Your own: how images of other proportions fit.", flag_values=values
-    )
-    flags.DEFINE_integer("split_seed", 0, "Your own: seed of the split.", 0, 2**32 - 1, flag_values=values)
+    flags.DEFINE_string("name", None, "Own data set: its name.", flag_values=values)
+    flags.DEFINE_integer("size", 84, "Own data set: height and width of its images, in pixels.", flag_values=values)
+    flags.DEFINE_enum("channels", "3", ["1", "3"], "Own data set: 1 for grey, 3 for colour.", flag_values=values)
+    flags.DEFINE_enum("fit", "crop", description.FITS, "Own data set: how to make images square.", flag_values=values)
+    flags.DEFINE_integer("split_seed", 0, "Own data set: seed of the split.", 0, 2**32 - 1, flag_values=values)
     flags.DEFINE_string(
         "split",
         None,
-        "Omniglot: which split of the characters, random (the default) or vinyals. Your own, without train/ and test/ "
-        "folders: shares of the classes, default 0.64,0.16,0.2.",
+        "Omniglot: split of the characters, random (default) or vinyals. Own data set without train/ and test/ "
+        "folders: fractions of the classes for train, val and test, default 0.64,0.16,0.2.",
         flag_values=values,
     )
     flags.DEFINE_multi_string(
         "split_file",
         [],
-        "Omniglot: a split in the form of Vinyals et al.; repeat it, or separate by commas, for train.txt (or "
-        "trainval.txt), val.txt and test.txt. Without it the split is that of --split.",
+        "Omniglot: a file of a split in the format of Vinyals et al. Repeat the flag, or separate files by commas, for "
+        "train.txt (or trainval.txt), val.txt and test.txt. Default: the split of --split.",
         flag_values=values,
     )
     flags.DEFINE_enum(
         "preparation",
         "grey",
         ["grey", "original"],
-        "Omniglot: how drawings are made small: averaged to grey, or, as the authors' images were, by picking single "
-        "pixels of the one-bit drawings.",
+        "Omniglot: how drawings are reduced in size: by averaging to grey, or by picking single pixels of the one-bit "
+        "drawings, as in the authors' images.",
         flag_values=values,
     )
     flags.DEFINE_integer("seed", 0, "Omniglot: seed of the random split.", 0, 2**32 - 1, flag_values=values)
@@ -67,7 +66,7 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def build(values: flags.FlagValues) -> list[str]:
     """Builds the data set that the flags name and returns the lines to print; raises UsageError."""
-    from tf_metadrop.data import spec  # here and below: --help and wrong flags answer without loading Pillow
+    from tf_metadrop.data import spec  # imported here and below, so that --help and wrong flags need not load Pillow
 
     if values.name is not None:
         return build_own(values)
@@ -98,7 +97,7 @@ def build(values: flags.FlagValues) -> list[str]:
         from tf_metadrop.data import mimgnet
 
         return mimgnet.build(folder, values.source)
-    return [f"{values.dataset} is generated by the program itself: there is nothing to get."]
+    return [f"{values.dataset} is generated by the program itself: there is nothing to prepare."]
 
 
 def build_own(values: flags.FlagValues) -> list[str]:
@@ -113,7 +112,7 @@ def build_own(values: flags.FlagValues) -> list[str]:
         with contextlib.suppress(ValueError):
             given = [float(part) for part in values.split.split(",")]
         if len(given) != 3:
-            raise UsageError(f"--split={values.split} is not three shares: give those of train, val and test.")
+            raise UsageError(f"--split={values.split} is not three fractions: give those of train, val and test.")
     parts = {"parts": (given[0], given[1], given[2])} if given else {}
     wish = own.Wish(values.name, values.size, int(values.channels), seed=values.split_seed, fit=values.fit, **parts)
     return own.build(paths.path(values.data_dir) / values.name, values.source, wish)

@@ -1,6 +1,6 @@
 """Meta-trains, meta-tests, exports or attacks Meta-dropout, MAML and others, with the flags of the TF1 program.
 
-metadrop train, test, export and attack are this program with --mode given.
+metadrop train, test, export and attack call this program with --mode set.
 
 python main.py --mode=meta_train --dataset=strokes --way=5 --savedir=checkpoints/try
 python main.py --mode=meta_test --savedir=checkpoints/try --metabatch=1 --n_test_mc_samp=30
@@ -36,9 +36,9 @@ def act(values: flags.FlagValues) -> None:
         from tf_metadrop.modes import attack, evaluate, export, replay, train
 
         gpus = tf.config.list_physical_devices("GPU")
-    gc.freeze()  # what was imported stays: looking through it for garbage would take a tenth of the first step's time
+    gc.freeze()  # imported objects stay alive: searching them for garbage would take a tenth of the first step's time
     several = workers.cluster() if settings.mode == "meta_train" else None
-    if not several or several.number == 0:  # the chief speaks for all
+    if not several or several.number == 0:  # only the chief prints
         print(f"TensorFlow {tf.__version__} on {place(bool(gpus))}")
     try:
         if settings.replay:
@@ -53,7 +53,7 @@ def act(values: flags.FlagValues) -> None:
 
 
 def place(gpu: bool) -> str:
-    """Where TensorFlow computes, for the first line."""
+    """The device that TensorFlow uses, for the first line of the output."""
     if gpu:
         return f"GPU {os.environ[environment.GPUS]}"
     limit = environment.threads(environment.OPENMP)
@@ -61,7 +61,7 @@ def place(gpu: bool) -> str:
 
 
 def in_sweep(settings: Config) -> Config:
-    """Under an agent of W&B's sweeps, which starts all runs with one --savedir, each has a folder of its own in it."""
+    """The settings; a W&B sweep agent starts all runs with one --savedir, so each run gets its own folder there."""
     if not os.environ.get("WANDB_SWEEP_ID") or not os.environ.get("WANDB_RUN_ID"):
         return settings
     return dataclasses.replace(settings, savedir=str(settings.directory / os.environ["WANDB_RUN_ID"]))

@@ -1,4 +1,4 @@
-"""Draws the figures of runs, from what their savedirs hold.
+"""Draws figures of runs from the files in their savedirs.
 
 python plot.py --savedir checkpoints/try
 python plot.py --savedir checkpoints/maml --savedir checkpoints/metadrop --figure=curves --out=figures
@@ -8,11 +8,11 @@ python plot.py --savedir checkpoints/maml --savedir checkpoints/metadrop --figur
   noise       features under repeated noise: plot/noise/layer{1,2}.png and .gif in the savedir
   curves      loss and accuracy over iterations and time, all runs in one figure: curves.png
   cost        seconds per iteration of each run: cost.png
-  robustness  accuracy over the attack's radius beside the paper's curves: robustness_<task>.png
+  robustness  accuracy against the radius of the attack, with the paper's curves: robustness_<task>.png
 
-Without --figure: every one for which there is something in the savedirs, but noise, which needs the dataset. Where the
-training was tracked by W&B or TensorBoard, the figures go there too (--wandb); those of several runs into the first
-one's.
+Without --figure it draws every figure for which the savedirs have files, except noise, which needs the data set. If W&B
+or TensorBoard tracked the training, the figures are logged there too (--wandb); a figure of several runs is logged to
+the first run.
 """
 
 import pathlib
@@ -42,11 +42,11 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_enum("figure", [], KINDS, "What to draw; may be given several times.", flag_values=values)
     out = "Folder of curves, cost and robustness; default: plot/ in the first savedir."
     flags.DEFINE_string("out", None, out, flag_values=values)
-    data_dir = "Folder of the datasets, for noise; default: the run's."
+    data_dir = "Folder of the data sets, for noise; default: the run's."
     flags.DEFINE_string("data_dir", config.Config().data_dir, data_dir, flag_values=values)
     modes = "auto", "online", "offline", "disabled"
-    flags.DEFINE_enum("wandb", "auto", modes, "W&B, for runs that it tracks.", flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Of t-SNE and of the noise.", 0, 2**32 - 1, flag_values=values)
+    flags.DEFINE_enum("wandb", "auto", modes, "W&B mode, for runs that W&B tracked.", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Seed of t-SNE and of the noise.", 0, 2**32 - 1, flag_values=values)
 
 
 def act(values: flags.FlagValues) -> None:
@@ -56,7 +56,7 @@ def act(values: flags.FlagValues) -> None:
         raise UsageError("--savedir is missing: give the folder of a run.")
     for folder in folders:
         if not folder.is_dir():
-            raise UsageError(f"--savedir={folder} is no folder: give the folder of a run.")
+            raise UsageError(f"--savedir={folder} is not a folder: give the folder of a run.")
     runs = dict(zip(labels(folders), folders, strict=True))
     having = lambda kind: {label: folder for label, folder in runs.items() if (folder / NEEDS[kind]).exists()}
     kinds = list(dict.fromkeys(values.figure)) or [kind for kind in NEEDS if having(kind)]
@@ -76,23 +76,23 @@ def act(values: flags.FlagValues) -> None:
 
 
 def labels(folders: list[pathlib.Path]) -> list[str]:
-    """The folders' names; their whole paths where two have the same."""
+    """The folders' names, or the whole path where two folders have the same name."""
     names = [folder.resolve().name for folder in folders]
     return [str(folder) if names.count(name) > 1 else name for folder, name in zip(folders, names, strict=True)]
 
 
 class Drawn(NamedTuple):
-    """Figures, and where they belong."""
+    """Figures that were drawn, and the savedir that they belong to."""
 
     folder: pathlib.Path  # the savedir whose W&B run takes them
-    paths: list[pathlib.Path]  # those to show there
-    said: list[Any]  # what the terminal hears of them
+    paths: list[pathlib.Path]  # the figures to log there
+    said: list[Any]  # the lines to print about them
 
 
 def draw(
     kind: str, runs: dict[str, pathlib.Path], logged: dict, out: pathlib.Path, values: flags.FlagValues
 ) -> Iterator[Drawn]:
-    """Draws one kind of figure; curves and cost, where no figure was asked for, of what is `logged`."""
+    """Draws one kind of figure; without --figure, curves and cost are drawn from what was read before, `logged`."""
     if kind in ("boundary", "noise"):
         of_one = draw_boundaries if kind == "boundary" else draw_noise
         yield from (of_one(folder, values) for folder in runs.values())
@@ -107,12 +107,13 @@ def draw(
             loaded, enough = logged, bool if kind == "curves" else curves.seconds_per_iteration
             if not any(map(enough, loaded.values())):
                 return
-        paths = [of_all(out / f"{kind}.png", loaded)]
+        named = (curves.methods(runs),) if kind == "curves" else ()
+        paths = [of_all(out / f"{kind}.png", loaded, *named)]
     yield Drawn(next(iter(runs.values())), paths, paths)
 
 
 def track(drawn: Drawn, mode: str) -> None:
-    """Logs the figures into the W&B run of the savedir and its files for TensorBoard, where it has these."""
+    """Logs the figures to the W&B run and to the TensorBoard files of the savedir, if it has them."""
     kept, events = (drawn.folder / Wandb.KEPT).exists(), (drawn.folder / "tensorboard").is_dir()
     if not (kept or events):
         return
@@ -130,14 +131,14 @@ def track(drawn: Drawn, mode: str) -> None:
 
 
 def draw_boundaries(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
-    """See boundary.py."""
+    """Draws the decision boundaries of a run: see boundary.py."""
     paths = boundary.draw(folder, values.seed, lambda tasks: progress(tasks, "task"))
     rows = [path for path in paths if path.parent.name == "steps"]
     return Drawn(folder, rows, [f"{len(paths) - len(rows)} figures and {len(rows)} rows to {folder / 'plot'}"])
 
 
 def draw_noise(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
-    """See noise_maps.py."""
+    """Draws the features of a run under repeated noise: see noise_maps.py."""
     environment.before_tensorflow(-1)  # a few small images
     with importing_tensorflow():
         import tensorflow  # noqa: F401
@@ -150,13 +151,13 @@ def draw_noise(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
 
 
 def draw_robustness(folders: Collection[pathlib.Path], out: pathlib.Path) -> list[pathlib.Path]:
-    """A figure for each task that was attacked."""
+    """Draws one figure for each task that was attacked."""
     for folder in folders:
         if not (folder / NEEDS["robustness"]).exists():
             raise UsageError(f"{folder} was not attacked: run main.py --mode=attack --savedir={folder}.")
     found = [finished.load(folder) for folder in folders]
     out.mkdir(parents=True, exist_ok=True)
-    return table_figures.draw_attacks(found, out)
+    return list(table_figures.draw_attacks(found, out).values())
 
 
 def main(argv: Sequence[str]) -> int:

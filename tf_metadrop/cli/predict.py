@@ -1,8 +1,8 @@
-"""Classifies images, each by itself, with what `metadrop adapt` wrote.
+"""Classifies images, each independently of the others, with a classifier that `metadrop adapt` wrote.
 
 metadrop predict classifier IMAGES... [--csv F] [--html F] [--reject_below 0.6]
 
-IMAGES are files, or folders of them. Prints file, class and probability; --html makes a contact sheet.
+IMAGES are files, or folders of them. It prints file, class and probability; --html writes a contact sheet.
 """
 
 import argparse
@@ -37,7 +37,7 @@ NONE = "none of these"
 
 
 def files_of(given: list[pathlib.Path]) -> list[pathlib.Path]:
-    """The files that are named, and those in the folders that are."""
+    """The named files, and all files in the named folders."""
     found = []
     for path in given:
         if not path.exists():
@@ -49,10 +49,12 @@ def files_of(given: list[pathlib.Path]) -> list[pathlib.Path]:
 
 
 def predict(args: argparse.Namespace) -> None:
-    """Classifies, prints and writes."""
+    """Classifies the images, prints the classes and writes the files that were asked for."""
     files = files_of(args.images)
     if not 0 <= args.reject_below <= 1:
-        raise UsageError(f"--reject_below={args.reject_below} is no probability: give a number from 0 to 1.")
+        raise UsageError(f"--reject_below={args.reject_below} is not a probability: give a number from 0 to 1.")
+    if not args.classifier.is_dir():
+        raise UsageError(f"{args.classifier} is not a folder: give the folder that `metadrop adapt` wrote.")
     environment.before_tensorflow(-1)
     with importing_tensorflow():
         from tf_metadrop.modes.learner import MetaLearner
@@ -77,7 +79,7 @@ def predict(args: argparse.Namespace) -> None:
 
 
 def page(classifier: pathlib.Path, rows: list[dict]) -> str:
-    """The contact sheet."""
+    """The contact sheet as HTML."""
     import jinja2
 
     pictured = [
@@ -112,6 +114,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--csv", type=paths.path, help="file for a table")
     parser.add_argument("--html", type=paths.path, help="file for a contact sheet")
     parser.add_argument("--invert", choices=INVERT, help=INVERT_HELP)
-    parser.add_argument("--reject_below", type=float, default=0.0, help=f"probability below which it is {NONE!r}")
+    parser.add_argument(
+        "--reject_below", type=float, default=0.0, help=f"probability below which the answer is {NONE!r}"
+    )
     args = parser.parse_args(argv[1:])
     return program.guard(argv[0], lambda: predict(args))

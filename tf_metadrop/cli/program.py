@@ -1,4 +1,4 @@
-"""What the programs share: flags in, one sentence and exit code 2 when they cannot be used."""
+"""What all programs share: they parse flags, and report unusable input in one sentence with exit code 2."""
 
 import os
 import signal
@@ -12,21 +12,22 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.experiments import flag_files
 from tf_metadrop.util import signals
 
-HELP = ("--helpfull", "--helpshort", "-help", "-?")  # absl's other names for it
+HELP = ("--helpfull", "--helpshort", "-help", "-?")  # absl's other names for --help
 
 
 def run(
     argv: Sequence[str], doc: str, define: Callable[[flags.FlagValues], None], act: Callable[[flags.FlagValues], None]
 ) -> int:
-    """Parses `argv` (argv[0] is the program's name) and acts.
+    """Parses a command line and does the program's work.
 
     Args:
+      argv: the command line; argv[0] is the program's name.
       doc: printed by --help, above the flags.
       define: declares the program's flags.
       act: does the work; may raise UsageError.
     Returns:
-      The exit code: 0 done, 2 not usable input (one sentence on stderr says what, and the mend), 130 interrupted,
-        143 terminated, 141 nobody reads stdout.
+      The exit code: 0 for success; 2 for unusable input, with one sentence on stderr that says what is wrong and how to
+        fix it; 130 if interrupted; 143 if terminated; 141 if nobody reads stdout.
     """
     program = argv[0].rsplit("/", 1)[-1]
     values = flags.FlagValues()
@@ -50,32 +51,31 @@ def run(
 
 
 def guard(program: str, act: Callable[[], None]) -> int:
-    """Calls `act` and returns the exit code; what a user can cause is said in one sentence on stderr."""
+    """Calls `act` and returns the exit code; an error that a user can cause becomes one sentence on stderr."""
     try:
         with signals.watched():
             act()
             sys.stdout.flush()
         return 0
-    except BrokenPipeError:  # who read stdout is gone, as in main.py --help | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still flushes at its end
+    except BrokenPipeError:  # the reader of stdout has closed it, as in main.py --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout once more when it exits
         return 128 + signal.SIGPIPE
     except flags.Error as error:
-        sentence = f"{' '.join(str(error).split()).rstrip('.')}: see {program} --help for the flags."
+        sentence = f"{hints.of_value(error)}: see {program} --help for the flags."
     except UsageError as error:
         sentence = str(error)
     except ModuleNotFoundError as error:
         if (error.name or "tf_metadrop").startswith("tf_metadrop"):  # a mistake in the code
             raise
         sentence = (
-            f"the package {error.name} is not installed in {sys.prefix}: install as the README says, or take .venv's "
-            "python, which `make env` sets up."
+            f"the package {error.name} is not installed in {sys.prefix}: install it as the README says, or use the "
+            "Python of .venv, which `make env` sets up."
         )
     except MemoryError:
-        sentence = "the memory is not enough: lower --metabatch, --way, --shot or --query."
-    except OSError as error:  # a folder that may not be looked into, a full disk, and the like
-        sentence = (
-            f"{error.filename or 'a file'} cannot be used ({error.strerror or error}): mend it or give another one."
-        )
+        sentence = "there is not enough memory: lower --metabatch, --way, --shot or --query."
+    except OSError as error:  # as a folder without read permission, or a full disk
+        reason = error.strerror or error
+        sentence = f"{error.filename or 'a file'} cannot be used ({reason}): fix it, or give another file or folder."
     except signals.Terminated:
         print(f"{program}: terminated.", file=sys.stderr)
         return 143

@@ -1,6 +1,8 @@
 """Meta-trains MAML and Meta-dropout on generated strokes, meta-tests both on the same tasks and prints the comparison.
 
-metadrop quickstart [--out FOLDER] [FLAGS OF metadrop train]     settings: flags/quickstart.flags, which FLAGS replace
+metadrop quickstart [--out FOLDER] [FLAGS OF metadrop train]
+
+The settings are those of flags/quickstart.flags, unless FLAGS change them.
 """
 
 import argparse
@@ -17,7 +19,7 @@ from tf_metadrop.experiments import published_runs
 from tf_metadrop.util import paths, signals, subprocesses
 from tf_metadrop.util.interval import interval, plus_minus
 
-METHODS = {  # each with the inner learning rate that was chosen for it on validation classes: results/sweeps
+METHODS = {  # their inner learning rates were chosen on validation classes: results/sweeps
     "MAML": ["--maml", "--inner_lr=0.1"],
     "Meta-dropout": ["--nomaml", "--inner_lr=0.05"],
 }
@@ -25,7 +27,7 @@ TEST = ["--n_test_mc_samp=10", "--n_test_iters=200"]
 
 
 def run(arguments: list[str]) -> None:
-    """Runs a mode in a process of its own, showing the command line; leaves with its exit code if it fails."""
+    """Runs a mode in its own process and shows the command line; exits with the process's code if it fails."""
     print(f"\n$ metadrop {' '.join(arguments)}", flush=True)
     process = subprocess.Popen(**subprocesses.command(arguments))
     try:
@@ -33,14 +35,14 @@ def run(arguments: list[str]) -> None:
     except KeyboardInterrupt as error:
         if isinstance(error, signals.Terminated):  # Ctrl-C reaches it too
             process.terminate()
-        process.wait()  # it saves what it has reached
+        process.wait()  # the process saves its state first
         raise
     if code:
         sys.exit(code)
 
 
 def compare(out: pathlib.Path, flags: list[str]) -> None:
-    """Trains and tests both; prints the comparison."""
+    """Trains and tests both methods, and prints the comparison."""
     lines, found = [], []
     for name, method in METHODS.items():
         savedir = out / name.lower()
@@ -61,9 +63,9 @@ def compare(out: pathlib.Path, flags: list[str]) -> None:
 
 
 def difference(paired_by_task: np.ndarray) -> str:
-    """Meta-dropout's lead over MAML, on the same tasks."""
+    """The line with the accuracy of Meta-dropout minus that of MAML, paired over the same tasks."""
     mean, half = paired_by_task.mean(), interval(paired_by_task)
-    shown = "" if half is not None and abs(mean) > half else ": none is shown by these tasks"
+    shown = "" if half is not None and abs(mean) > half else ": these tasks show no difference"
     return f"{'difference':14s} {plus_minus(mean, half, '+.2f', '+-')}, paired{shown}"
 
 

@@ -1,4 +1,4 @@
-"""Looks again at a training step whose numbers were not finite: each task as it was trained, and in float64.
+"""Recomputes a training step that had non-finite values (NaN or Inf): each task as it was trained, and in float64.
 
 metadrop replay S/fault_17.npz
 """

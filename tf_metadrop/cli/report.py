@@ -1,8 +1,8 @@
-"""One page of HTML with everything that a set of runs has: settings, curves, tables beside paper and report, figures.
+"""Writes one HTML page about a set of runs: settings, curves, tables beside the published numbers, and figures.
 
 metadrop report DIR ... [--output report.html]
 
-Takes every savedir under the folders, finished or not. The page needs no network and no other file.
+It reads every savedir under the folders, finished or not. The page needs no network and no other file.
 """
 
 import argparse
@@ -16,8 +16,8 @@ def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form)
-    parser.add_argument("folders", nargs="+", type=paths.path, help="folders of savedirs, however deep")
-    parser.add_argument("--output", type=paths.path, default="report.html", help="default: report.html")
+    parser.add_argument("folders", nargs="+", type=paths.path, help="folders that contain savedirs, at any depth")
+    parser.add_argument("--output", type=paths.path, default="report.html", help="file to write; default: report.html")
     args = parser.parse_args(argv[1:])
 
     def act() -> None:

@@ -1,14 +1,14 @@
-"""Trains and tests the runs behind results/, several at a time; started again, it goes on where it was.
+"""Trains and tests the runs behind results/, several at a time; started again, it resumes where it stopped.
 
-metadrop reproduce [--workers N] [--out FOLDER] [--list] [PATTERN ...]     PATTERN: of names, as 'omniglot_5way1shot/*'
+metadrop reproduce [--workers N] [--out FOLDER] [--list] [PATTERN ...]     PATTERN: run names, as 'omniglot_5way1shot/*'
 metadrop reproduce --queue ...                     the long trainings of flags/results/queue.yaml instead
-metadrop reproduce --queue --keep_unfinished       copies the state of unfinished ones to checkpoints/unfinished
+metadrop reproduce --queue --keep_unfinished       copies the states of unfinished runs to checkpoints/unfinished
 
-Every run is an ordinary savedir in --out (default checkpoints/results). What is small of a finished one is copied to
-results/ here, from which the command on results/README.md makes that page; the weights of some to
-checkpoints/trained/, as the TF1 program reads them. Each of N workers has its share of the cores: two runs on a core
-each take less time than one after the other. A run that another machine left unfinished goes on from its state in
-checkpoints/unfinished.
+Every run is an ordinary savedir in --out (default checkpoints/results). When a run is finished, its small files are
+copied to results/; `metadrop tables` makes the pages there from them. The weights of some runs are copied to
+checkpoints/trained/, in the TF1 program's format. Each of N workers has its share of the cores: two runs at the same
+time, each on one core, take less time than one after the other on two cores. A run that another machine left unfinished
+resumes from its state in checkpoints/unfinished.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from tf_metadrop.experiments import published_runs
 from tf_metadrop.runs import tf1_checkpoint
 from tf_metadrop.util import paths, subprocesses
 
-ROOT = pathlib.Path()  # the current folder, that of a checkout
+ROOT = pathlib.Path()  # the current folder, which must be a checkout
 KEPT = "meta_train.log", "metrics.jsonl", "timing.jsonl", "run.json"
 TESTS = "meta_test", "meta_test_best", "meta_test_support", "meta_val", "attack"
 KEPT_IF_THERE = [f"{stem}{suffix}" for stem in TESTS for suffix in (".json", ".csv")]
@@ -38,12 +38,12 @@ LOOK = 30  # seconds between two looks at how far the trainings are
 
 
 class Jobs:
-    """Runs that wait, and the processes of those under way; attacks come last, each after its run's training and test.
+    """A queue of runs, and the processes of those in progress; a run is attacked after all trainings and tests.
 
     Args:
-      runs: in order.
+      runs: the runs, in the order in which they start.
       out: folder of the savedirs.
-      bar: a tqdm, to write beside.
+      bar: a tqdm progress bar, whose `write` prints messages.
     """
 
     def __init__(self, runs: list[published_runs.Run], out: pathlib.Path, bar: Any):
@@ -54,7 +54,7 @@ class Jobs:
         self.failed: list[str] = []
 
     def work(self, cores: set[int]) -> None:
-        """Performs jobs until none are left, on these cores."""
+        """Performs jobs on these cores until none is left."""
         while True:
             try:
                 run, attack = self._waiting.popleft()
@@ -66,13 +66,13 @@ class Jobs:
                 said = run.summary(self._out / run.name)
                 if run.attacked and not attack:
                     self._waiting.append((run, True))
-            except Exception as error:  # whatever it is, as a full disk: the other runs are not to be lost with it
+            except Exception as error:  # any error, as a full disk: it must not stop the other runs
                 self.failed.append(run.name)
                 said = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
             self._bar.write(f"{run.name}: {said}", file=sys.stdout)
 
     def _perform(self, run: published_runs.Run, attack: bool, cores: set[int]) -> None:
-        """Trains and tests, or attacks what was trained; what was done already is left out."""
+        """Trains and tests a run, or attacks the trained model; steps that are done are skipped."""
         savedir = self._out / run.name
         savedir.mkdir(parents=True, exist_ok=True)
         left = unfinished(run)
@@ -83,7 +83,7 @@ class Jobs:
         pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
         for made, flags in run.steps(attack):
             if self._stopped:
-                raise UsageError("stopped; the same command goes on from here.")
+                raise UsageError("stopped; the same command resumes from here.")
             if made is None or not published_runs.has_made(savedir / made, [*common, *flags]):
                 process = self._processes[run.name, attack] = subprocesses.start([*common, *flags], savedir, pin)
                 subprocesses.finish(process, savedir)
@@ -93,20 +93,20 @@ class Jobs:
             publish_weights(savedir, ROOT / "checkpoints" / "trained" / run.name)
 
     def stop(self) -> None:
-        """Starts no more, and lets those under way save what they have reached."""
+        """Starts no more jobs, and terminates those in progress, which save their states."""
         self._stopped = True
         self._waiting.clear()
         for process in [*self._processes.values()]:
-            process.terminate()  # nothing where it has ended
+            process.terminate()  # has no effect on a process that has ended
 
 
 def publish(savedir: pathlib.Path, folder: pathlib.Path) -> None:
-    """Copies what is small."""
+    """Copies the small files of a run."""
     copy(savedir, folder, ("run.flags", *KEPT, *KEPT_IF_THERE))
 
 
 def copy(source: pathlib.Path, folder: pathlib.Path, names: Iterable[str]) -> None:
-    """Copies those of these files that are there."""
+    """Copies the files of these names that exist."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         if (source / name).exists():
@@ -114,12 +114,12 @@ def copy(source: pathlib.Path, folder: pathlib.Path, names: Iterable[str]) -> No
 
 
 def unfinished(run: published_runs.Run) -> pathlib.Path:
-    """Where the repository keeps the state of a run that is not done."""
+    """The folder in which the repository keeps the state of an unfinished run."""
     return ROOT / "checkpoints" / "unfinished" / run.name
 
 
 def keep_unfinished(runs: list[published_runs.Run], out: pathlib.Path) -> None:
-    """Copies what an unfinished training has reached to `unfinished`, in the place of what is there."""
+    """Copies the states of unfinished trainings to their `unfinished` folders, and replaces what is there."""
     for run in runs:
         savedir = out / run.name
         if (savedir / "state.npz").exists() and run.state(savedir) != "done":
@@ -128,7 +128,7 @@ def keep_unfinished(runs: list[published_runs.Run], out: pathlib.Path) -> None:
 
 
 def publish_weights(savedir: pathlib.Path, folder: pathlib.Path) -> None:
-    """Copies the weights, and the log that says what they are."""
+    """Copies the weights of a run, and the log with its settings."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (
         "meta_train.log",
@@ -146,10 +146,10 @@ def shares(workers: int) -> list[set[int]]:
 
 
 def perform(runs: list[published_runs.Run], out: pathlib.Path, workers: int) -> None:
-    """Performs all of these runs.
+    """Performs all these runs.
 
     Raises:
-      UsageError: some failed.
+      UsageError: a run failed.
     """
     from tqdm import tqdm
 
@@ -174,7 +174,7 @@ def perform(runs: list[published_runs.Run], out: pathlib.Path, workers: int) -> 
 
 
 def line(run: published_runs.Run, out: pathlib.Path) -> str:
-    """A run in the list: its name, of a long one expected hours and state, and its command."""
+    """The line of a run in --list: its name, the expected hours and the state of a long run, and its command."""
     about = f" ({run.hours:g} h, {run.state(out / run.name)})" if run.hours else ""
     return f"{run.name}{about}: python main.py {' '.join(run.flags)}"
 
@@ -183,14 +183,14 @@ def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
-    parser.add_argument("patterns", nargs="*", default=["*"], help="which runs; default: all")
+    parser.add_argument("patterns", nargs="*", default=["*"], help="patterns of run names; default: all runs")
     parser.add_argument("--out", default="checkpoints/results", type=paths.path, help="folder of the savedirs")
-    parser.add_argument("--workers", default=1, type=int, help="runs at a time")
+    parser.add_argument("--workers", default=1, type=int, help="number of runs at a time")
     parser.add_argument("--queue", action="store_true", help="the long trainings of flags/results/queue.yaml")
     parser.add_argument(
         "--keep_unfinished", action="store_true", help="copy states to checkpoints/unfinished, and do nothing else"
     )
-    parser.add_argument("--list", action="store_true", help="print the runs and their commands, and do nothing")
+    parser.add_argument("--list", action="store_true", help="print the runs and their commands, and do nothing else")
     args = parser.parse_args(argv[1:])
 
     def act() -> None:

@@ -2,7 +2,7 @@
 
 metadrop short_runs [--out FOLDER] [--methods NAME ...] [-- FLAGS OF metadrop train]     settings: flags/short.flags
 
-Then: metadrop tables FOLDER. Started again, it goes on where it was.
+Then: metadrop tables FOLDER. Started again, it resumes where it stopped.
 """
 
 import argparse
@@ -34,9 +34,9 @@ ATTACKED = "maml", "metadrop", "maml_adv_inner_linf_0.02", "maml_adv_query_linf_
 
 
 def train_and_test(name: str, savedir: pathlib.Path, flags: list[str]) -> None:
-    """Trains, tests and perhaps attacks with one method; what was done with the same flags is not done again."""
+    """Trains and tests one method, and attacks it if it is one of ATTACKED; skips steps done with the same flags."""
     common = ["--flagfile=flags/short.flags", *METHODS[name], f"--savedir={savedir}", *flags]
-    run(common)  # which knows itself how far it is
+    run(common)  # resumes by itself
     split = published_runs.settings(common)[0].eval_split
     steps = {f"meta_{split}.json": [*common, "--mode=meta_test", *TEST]}
     if name in ATTACKED:
@@ -51,7 +51,9 @@ def main(argv: list[str]) -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("--out", default="checkpoints/short", type=paths.path, help="folder of the savedirs")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="default: all")
+    every = list(METHODS)
+    named = f"methods, default: all ({', '.join(every)})"
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=every, metavar="NAME", help=named)
     parser.add_argument("flags", nargs="*", help="flags of main.py, after --; they replace those of flags/short.flags")
     args = parser.parse_args(argv[1:])
 

@@ -1,14 +1,14 @@
-"""Runs a sweep on Optuna: each trial is an ordinary run with its savedir, chosen on val, reported on test.
+"""Runs a sweep with Optuna: each trial is an ordinary run with its own savedir.
 
 metadrop sweep flags/sweeps/omniglot_inner_lr.yaml
 metadrop sweep FILE --storage=postgresql://user@host/db     on any number of machines that share the checkpoints folder
 
-FILE is a sweep definition of W&B (method grid, random or bayes; `wandb sweep FILE` takes the same). Interrupted or
-started again it goes on where it was, and tries what failed once more; started several times at once, the processes
-share the trials. Trials that do worse than the median of the others at the same iteration are stopped (--no_pruning
-lets them run). Models are compared by their accuracy on validation classes (--eval_split=val); the figure and the last
-line show that on the test classes. Writes results.csv, sweep.png and the trials' savedirs into --out (default
-checkpoints/sweeps/<name of FILE>).
+FILE is a sweep definition of W&B (method grid, random or bayes; `wandb sweep FILE` takes the same file). Started again,
+the sweep resumes where it stopped, and retries once what failed. Several processes of the same sweep share the trials.
+A trial that is worse than the median of the others at the same iteration is stopped (--no_pruning lets it run). The
+best trial is chosen by the accuracy on validation classes (--eval_split=val); the figure and the last line of the
+output also show its accuracy on test classes. The sweep writes results.csv, sweep.png and the trials' savedirs to --out
+(default checkpoints/sweeps/<name of FILE>).
 """
 
 import argparse
@@ -26,14 +26,14 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("file", type=paths.path, help="sweep definition (YAML)")
     parser.add_argument("--out", type=paths.path, help="folder of the results and the savedirs")
-    parser.add_argument("--storage", help="of the study, a database URL; default: study.db (SQLite) in --out")
+    parser.add_argument("--storage", help="database URL of the study; default: study.db (SQLite) in --out")
     parser.add_argument(
-        "--n_trials", type=int, help="at most so many new ones; default: the whole grid, 20 in all otherwise"
+        "--n_trials", type=int, help="maximum number of new trials; default: the whole grid, otherwise 20 in all"
     )
     parser.add_argument("--no_pruning", action="store_true", help="train every trial to its end")
-    parser.add_argument("--seed", type=int, default=0, help="of the random and the TPE sampler")
-    parser.epilog = "Flags of metadrop train for every trial: at the end, after --"
-    end = argv.index("--") if "--" in argv else len(argv)  # argparse takes none after -- once options came between
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random and the TPE sampler")
+    parser.epilog = "Give flags of metadrop train for every trial at the end, after --"
+    end = argv.index("--") if "--" in argv else len(argv)  # argparse accepts no words after -- if options came before
     args, flags = parser.parse_args(argv[1:end]), argv[end + 1 :]
     out = args.out or pathlib.Path("checkpoints/sweeps") / args.file.stem
 

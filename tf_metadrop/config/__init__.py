@@ -1,1 +1,1 @@
-"""Settings: `config.py` declares them, `setting.py` says what a setting is, `identity.py` what sets two runs apart."""
+"""Settings: `config.py` declares them, `setting.py` defines a setting, `identity.py` compares the settings of runs."""

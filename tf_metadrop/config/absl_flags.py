@@ -9,7 +9,7 @@ from tf_metadrop.errors import UsageError
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    """Declares one absl flag for each setting. Values are checked by Config, in one sentence each."""
+    """Declares one absl flag for each setting; the values are checked by Config."""
     define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]
@@ -22,7 +22,7 @@ def from_flags(flag_values: flags.FlagValues) -> Config:
     """The Config that the parsed flags describe.
 
     Raises:
-      UsageError: if a value is impossible, or --maml and --noise_type contradict each other.
+      UsageError: a value is impossible, or --maml and --noise_type contradict each other.
     """
     values = {field.name: flag_values[field.name].value for field in dataclasses.fields(Config)}
     given = given_flags(flag_values)
@@ -34,5 +34,5 @@ def from_flags(flag_values: flags.FlagValues) -> Config:
 
 
 def given_flags(flag_values: flags.FlagValues) -> set[str]:
-    """Names of the settings that stand on the command line or in a flag file."""
+    """Names of the settings that the command line or a flag file gives."""
     return {field.name for field in dataclasses.fields(Config) if flag_values[field.name].present}

@@ -9,20 +9,20 @@ from tf_metadrop.errors import UsageError
 
 
 class Role(enum.Enum):
-    """What a setting is for; `tf_metadrop.config.identity` says what follows from it."""
+    """The role of a setting; `tf_metadrop.config.identity` derives from it what may differ between runs."""
 
-    TASK = "what is to be learned: data set, way, shot"
-    MODEL = "what the weights are: they fit no other value"
-    ADAPTATION = "how a task is adapted to and asked about: in training, and in a test unless it is given there"
-    TRAINING = "how the weights came about, besides"
-    EVALUATION = "how a run is looked at while it trains"
-    LOCAL = "where and how this process works; nothing of the result"
+    TASK = "the task: data set, way, shot"
+    MODEL = "the model: weights fit no other value"
+    ADAPTATION = "adaptation and queries of a task: in training, and in a test unless it gives another value"
+    TRAINING = "everything else that the weights depend on"
+    EVALUATION = "evaluation of a run while it trains"
+    LOCAL = "this process: the result does not depend on it"
 
 
-LARGE = 2**32  # also what the legacy NumPy generator takes as a seed
+LARGE = 2**32  # also the limit of a seed of the legacy NumPy generator
 FLOAT32_MAX = 3e38
 
-Choices: TypeAlias = tuple[str, ...] | Callable[[], tuple[str, ...]]  # the values, or what names them
+Choices: TypeAlias = tuple[str, ...] | Callable[[], tuple[str, ...]]  # the values, or a function that returns them
 
 
 def setting(
@@ -36,12 +36,17 @@ def setting(
     part_of: tuple[str, str | None] | None = None,
     path: bool = False,
 ) -> Any:
-    """A field of Config.
+    """Declares a field of Config.
 
     Args:
-      part_of: (setting, value) that this one is a coefficient of, value None: of any but the default; else it has no
-        effect.
-      path: whether it is one, in which ~ stands for the user's folder.
+      default: its default value.
+      help: its line in --help.
+      role: its role.
+      choices: the values that are allowed.
+      minimum, above, below: limits of a number: value >= minimum, value > above, value < below.
+      part_of: (setting, value): this setting has an effect only if that setting has that value; a value of None stands
+        for any value but the default.
+      path: whether it is a path, in which ~ is the user's home folder.
     """
     metadata = dict(
         help=help, role=role, choices=choices, minimum=minimum, above=above, below=below, part_of=part_of, path=path
@@ -82,5 +87,5 @@ def check(field: dataclasses.Field, value: Any) -> None:
 
 
 def scalar_type(field: dataclasses.Field) -> type:
-    """int, float, bool or str, also for `str | None`."""
+    """The type of a field: int, float, bool or str; str for `str | None`."""
     return str if field.default is None else type(field.default)

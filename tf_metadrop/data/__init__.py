@@ -1,4 +1,4 @@
-"""Data sets, their files and the episodes drawn from them: NumPy only, so that nothing here loads TensorFlow."""
+"""Data sets, their files, and the episodes drawn from them; with NumPy only, so that nothing loads TensorFlow."""
 
 from tf_metadrop.data.episodes import draw
 from tf_metadrop.data.fingerprint import fingerprint

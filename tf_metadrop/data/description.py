@@ -1,4 +1,4 @@
-"""dataset.json: what a data set is that a user made, beside its arrays, in a savedir and in a classifier's folder."""
+"""dataset.json: the description of a user's data set, beside its arrays, in a savedir and in a classifier's folder."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ FILE = "dataset.json"
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 FITS = "crop", "pad", "stretch"
-KEPT = "name", "height", "width", "channels", "filters", "drawings", "fit"  # of a DatasetSpec
-_seen: dict[str, DatasetSpec] = {}  # where neither folder has one, as for a classifier that came by pickle
+KEPT = "name", "height", "width", "channels", "filters", "drawings", "fit"  # fields of a DatasetSpec in the file
+_seen: dict[str, DatasetSpec] = {}  # used if no folder has a dataset.json, as for a pickled classifier
 
 
 def find_spec(name: str, *folders: pathlib.Path) -> DatasetSpec:
-    """The data set of this name: one of the program's own, or one that a dataset.json in these folders describes.
+    """Finds the data set of this name: one of the program's own, or one that a dataset.json in these folders describes.
 
     Raises:
-      UsageError: there is none, or the file is broken.
+      UsageError: there is no such data set, or the file is broken.
     """
     if name in DATASETS:
         return DATASETS[name]
@@ -35,44 +35,44 @@ def find_spec(name: str, *folders: pathlib.Path) -> DatasetSpec:
     if name in _seen:
         return _seen[name]
     raise UsageError(
-        f"--dataset={name} is not known: choose one of {', '.join(DATASETS)}, or make it by `metadrop data "
+        f"--dataset={name} is not known: choose one of {', '.join(DATASETS)}, or make it with `metadrop data "
         f"--source=DIR --name={name}` ({folders[-1] / FILE} is missing)."
     )
 
 
 def remember(spec: DatasetSpec) -> DatasetSpec:
-    """Lets `find_spec` find it in this process where no folder has it."""
+    """Lets `find_spec` find a data set in this process even if no folder has a dataset.json; returns the data set."""
     if spec.own:
         _seen[spec.name] = spec
     return spec
 
 
 def read(path: pathlib.Path) -> DatasetSpec:
-    """The data set that this file describes.
+    """Reads the data set that a file describes.
 
     Raises:
-      UsageError: it is broken, or of another version.
+      UsageError: the file is broken, or another version wrote it.
     """
     return described(content(path), path)
 
 
 def content(path: pathlib.Path) -> dict[str, Any]:
-    """What the file holds.
+    """Reads the content of a file.
 
     Raises:
-      UsageError: it is broken, or of another version.
+      UsageError: the file is broken, or another version wrote it.
     """
     try:
         found = json.loads(text.read(path))
         if found["format"] != FORMAT:
-            raise UsageError(f"{path} has the format {found['format']}, this version reads {FORMAT}: make it again.")
+            raise UsageError(f"{path} has format {found['format']}, but this version reads {FORMAT}: make it again.")
         return found
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is no description of a data set ({error!r}): make it again.") from error
+        raise UsageError(f"{path} is not a description of a data set ({error!r}): make it again.") from error
 
 
 def described(found: dict[str, Any], path: pathlib.Path) -> DatasetSpec:
-    """The data set of a dataset.json's content."""
+    """The data set that the content of a dataset.json describes; raises UsageError if it is not usable."""
     values: dict[str, Any] = {name: found.get(name) for name in KEPT}
     sizes = [values[name] for name in ("height", "width", "channels", "filters")]
     usable = isinstance(values["name"], str) and NAME.fullmatch(values["name"]) and values["fit"] in FITS
@@ -84,6 +84,6 @@ def described(found: dict[str, Any], path: pathlib.Path) -> DatasetSpec:
 
 
 def write(folder: pathlib.Path, spec: DatasetSpec, **more: Any) -> None:
-    """Writes <folder>/dataset.json; `more`: what else is to be said of it."""
+    """Writes <folder>/dataset.json; `more` has additional entries."""
     found = {"format": FORMAT, **{name: getattr(spec, name) for name in KEPT}, **more}
     (folder / FILE).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

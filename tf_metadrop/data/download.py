@@ -1,4 +1,4 @@
-"""Download of a file with a progress bar and a checksum."""
+"""Downloads a file with a progress bar and a checksum."""
 
 import contextlib
 import hashlib
@@ -21,14 +21,14 @@ def md5_of(path: pathlib.Path) -> str:
 
 
 def fetch(url: str, path: pathlib.Path, md5: str) -> pathlib.Path:
-    """Downloads `url` to `path`, unless it is there already, and checks it.
+    """Downloads `url` to `path`, unless the file exists already, and checks it.
 
-    The file appears under its name only when complete and correct. One with another checksum is kept as
-    <name>.bad, for a look at it.
+    The file gets its name only when it is complete and correct. A file with another checksum is kept as <name>.bad for
+    inspection.
 
     Args:
       url: http(s) or file address.
-      path: where to; its folder is created.
+      path: the file to write; its folder is created.
       md5: expected hexadecimal MD5.
 
     Returns:
@@ -56,20 +56,20 @@ def fetch(url: str, path: pathlib.Path, md5: str) -> pathlib.Path:
     except (OSError, http.client.HTTPException) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(
-            f"{url} cannot be downloaded to {path} ({reason}): try again, or fetch it by hand and give its folder "
+            f"{url} cannot be downloaded to {path} ({reason}): try again, or download it by hand and give its folder "
             "with --source."
         ) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     raise UsageError(
-        f"{url} arrived with md5 {found} instead of {md5} (kept as {path}.bad): try again, or fetch the file "
+        f"{url} arrived with md5 {found} instead of {md5} (kept as {path}.bad): try again, or download the file "
         "elsewhere and give its folder with --source."
     )
 
 
 def _copy(url: str, part: pathlib.Path) -> None:
-    """Writes what `url` answers to the file `part`, showing progress on a terminal."""
+    """Writes the content of `url` to the file `part`, with a progress bar on a terminal."""
     with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, open(part, "wb") as file:
         length = answer.headers.get("Content-Length", "")
         total = int(length) if length.isdigit() else None
@@ -77,6 +77,6 @@ def _copy(url: str, part: pathlib.Path) -> None:
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
-        # Read in pieces, an answer that breaks off looks like one that ends. (bar.n stays 0 off a terminal.)
+        # Read in pieces, an interrupted download looks like a complete one. (bar.n stays 0 without a terminal.)
         if total is not None and file.tell() < total:
-            raise OSError(f"it broke off after {file.tell()} of {total} bytes")
+            raise OSError(f"it ended after {file.tell()} of {total} bytes")

@@ -1,4 +1,4 @@
-"""Drawing of few-shot episodes, number for number as the original program draws them."""
+"""Draws few-shot episodes, with exactly the random numbers of the original program."""
 
 from collections.abc import Sequence
 
@@ -22,28 +22,28 @@ def draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws the images of `metabatch` episodes.
 
-    For each episode `way` classes are drawn without replacement, then for each of them, in that order, shot + query
-    instances without replacement: the first `shot` are support, the rest query. Rows are ordered class by class, so
-    the labels are repeat(arange(way), shot) and repeat(arange(way), query).
+    For each episode, `way` classes are drawn without replacement. Then, for each class in that order, shot + query
+    instances are drawn without replacement: the first `shot` are support images, the rest query images. Rows are
+    ordered class by class, so the labels are repeat(arange(way), shot) and repeat(arange(way), query).
 
-    The original program draws from NumPy's legacy generator (MT19937), whose stream NumPy keeps frozen: the same
-    RandomState gives the same episodes as that program and on every machine.
+    The original program draws from NumPy's legacy generator (MT19937), whose stream NumPy keeps frozen. The same
+    RandomState therefore gives the episodes of that program, on every machine.
 
     Args:
-      rng: legacy generator; its state moves on.
-      n_classes: of the split.
-      n_instances: images of a class; or of each class.
+      rng: legacy generator; its state advances.
+      n_classes: number of classes of the split.
+      n_instances: number of images of every class, or a list with the number for each class.
       way, shot, query, metabatch: the flags of these names.
-      episodes: "independent" draws classes anew for each episode (paper, Algorithm 1); "shared_classes" draws them
+      episodes: "independent" draws new classes for each episode (paper, Algorithm 1); "shared_classes" draws them
         once per call for the whole metabatch, as the 2020 release of the authors' program does.
-      starts: place of each class's first image; None: each begins where the one before ends.
+      starts: index of the first image of each class; None: each class starts where the previous one ends.
 
     Returns:
       (support, query): int32 arrays [metabatch, way * shot] and [metabatch, way * query] of flat indices
       start + instance.
 
     Raises:
-      UsageError: a count is below 1, or the split is too small for it, or `episodes` is not known.
+      UsageError: a count is below 1, the split is too small, or `episodes` is not known.
     """
     counts = np.broadcast_to(n_instances, n_classes)
     starts = np.cumsum(counts) - counts if starts is None else starts

@@ -1,4 +1,4 @@
-"""Which images a run was trained on: it goes on with the same, and is tested on classes that are not among them."""
+"""Fingerprints of training images: a run resumes with the same images, and is tested on classes not among them."""
 
 import pathlib
 
@@ -13,15 +13,17 @@ IMAGES = "images"  # name of a fingerprint among a run's settings
 
 
 def fingerprint(images: np.ndarray) -> str:
-    """16 hexadecimal digits that stand for these images, in this order."""
+    """A digest of these images in this order, 16 hexadecimal digits."""
     return split.of_array(images).fingerprint()
 
 
 def training_images(run: dict, spec: DatasetSpec, data_dir: str) -> str | None:
-    """Fingerprint of the training images in data_dir, held out as for a run; None where there are none to be read.
+    """The fingerprint of the training images in data_dir, without held-out classes; None if they cannot be read.
 
     Args:
-      run: settings of the run.
+      run: settings of the run, which decide whether classes are held out.
+      spec: the data set.
+      data_dir: root folder of the data sets.
     """
     if spec.generated or not (pathlib.Path(data_dir) / spec.name / "train.npy").exists():
         return None
@@ -32,13 +34,15 @@ def training_images(run: dict, spec: DatasetSpec, data_dir: str) -> str | None:
 
 
 def how_to_get(run: dict) -> str:
-    """What to do to have the images of a run, as the end of a sentence.
+    """How to get the images of a run, as the end of a sentence.
 
     Args:
       run: its settings and, as `images`, the fingerprint of its training images if it is known.
     """
     if made := known_images.command(run.get(IMAGES)):
-        return f"build those that it was trained with by `{made} --data_dir NEW`, and test with --data_dir=NEW"
+        return f"build the images of its training with `{made} --data_dir NEW`, and test with --data_dir=NEW"
     if IMAGES in run:
-        return f"give the --data_dir that it was trained with, it was {run.get('data_dir')}"
-    return "give the --data_dir that it was trained with: of another split, test classes may be among its training ones"
+        return f"give the --data_dir of its training, which was {run.get('data_dir')}"
+    return (
+        "give the --data_dir of its training, because another split may have its training classes among the test ones"
+    )

@@ -1,4 +1,4 @@
-"""Validation classes held out from the training classes, characters with all their rotations."""
+"""Holds out validation classes from the training classes; a character is held out with all its rotations."""
 
 import json
 import pathlib
@@ -10,7 +10,7 @@ import numpy as np
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import text
 
-# Of the 1200 training characters of Omniglot, 172 are validation in the split of Vinyals et al. (arXiv:1606.04080).
+# In the split of Vinyals et al. (arXiv:1606.04080), 172 of Omniglot's 1200 training characters are for validation.
 VAL_FRACTION = 172 / 1200
 # Fixed, not the run's seed: runs with different seeds must be compared on the same validation classes.
 HOLD_OUT_SEED = 0
@@ -22,10 +22,10 @@ def character_of(name: str) -> str:
 
 
 def hold_out(names: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Splits training classes into those to train on and those to validate on.
+    """Splits the training classes into classes for training and classes for validation.
 
-    172 of 1200 groups (rounded; at least one on either side) are held out, drawn by a fixed seed. A group is a
-    character: its rotations stay together, or validation would show turned copies of what was trained on.
+    A fraction of 172 / 1200 of the groups (rounded, at least one on either side) is held out, drawn with a fixed seed.
+    A group is a character with its rotations: otherwise validation would use rotated copies of training classes.
 
     Args:
       names: class names in the order of train.npy.
@@ -38,7 +38,7 @@ def hold_out(names: Sequence[str]) -> tuple[list[int], list[int]]:
     """
     groups = list(dict.fromkeys(character_of(name) for name in names))
     if len(groups) < 2:
-        raise UsageError("The train classes are too few to hold out some for validation: give at least two.")
+        raise UsageError("there are too few train classes to hold out some for validation: give at least two.")
     count = min(max(1, round(len(groups) * VAL_FRACTION)), len(groups) - 1)
     order = np.random.RandomState(HOLD_OUT_SEED).permutation(len(groups))
     held_out = {groups[index] for index in order[:count]}
@@ -48,7 +48,7 @@ def hold_out(names: Sequence[str]) -> tuple[list[int], list[int]]:
 
 
 def train_names(folder: pathlib.Path, n_classes: int) -> list[str]:
-    """Names of the classes in <folder>/train.npy, from classes.json, or their numbers where there is no such file.
+    """Names of the classes in <folder>/train.npy, from classes.json, or their numbers if there is no such file.
 
     Raises:
       UsageError: classes.json is not readable or does not fit the n_classes classes of train.npy.

@@ -1,10 +1,10 @@
-"""The training images that get_data.py makes, by their fingerprint: how to get those again that a run had."""
+"""Fingerprints of the training images that get_data.py makes, and the commands that make these images again."""
 
 from __future__ import annotations
 
 OMNIGLOT = "python get_data.py --dataset omniglot"
 PREPARATIONS = "grey", "original"
-DIGESTS = {  # of the whole training split, and of what is left where validation classes are held out of it
+DIGESTS = {  # of the whole training split, and of the rest after validation classes are held out
     "random": (("ae076c4ada3c6c74", "fa58070b64a38dc8"), ("5fec14c77b538899", "65d7049fcdb5be39")),
     "vinyals": (("9ef864bcb4d612bd", "a377a03f56302d3b"), ("c0d05548d3269271", "7d622fc7f046af12")),
 }

@@ -1,7 +1,7 @@
-"""Building of miniImageNet's train.npy, val.npy and test.npy from the forms in which it travels.
+"""Builds miniImageNet's train.npy, val.npy and test.npy from the formats in which it is distributed.
 
-The images are ImageNet's, so there is no official download. Split: Ravi and Larochelle, "Optimization as a model for
-few-shot learning", ICLR 2017.
+The images are from ImageNet, so there is no official download. The split is that of Ravi and Larochelle, "Optimization
+as a model for few-shot learning", ICLR 2017.
 """
 
 import pathlib
@@ -28,24 +28,27 @@ def build(folder: pathlib.Path, source: str | None) -> list[str]:
     """Builds uint8 train.npy, test.npy and, if the source has it, val.npy [classes, instances, 84, 84, 3].
 
     Args:
-      folder: <data_dir>/mimgnet, where they and classes.json (if the source names the classes) go.
-      source: folder with one of these, looked for in this order:
+      folder: <data_dir>/mimgnet, to which the arrays are written, and classes.json if the source names the classes.
+      source: folder with one of these formats, which are tried in this order:
         train.npy, test.npy[, val.npy]: [K, N, 21168] or [K, N, 84, 84, 3] of any dtype that `load_split` reads;
           floats are rounded to 8 bits.
         mini-imagenet-cache-train.pkl, -test.pkl[, -val.pkl or -validation.pkl].
-        images/ and train.csv, test.csv[, val.csv]: resized to 84x84.
-        train/, test/[, val/ or validation/] with a folder for each class, or one for each of the 100 classes: the same.
-        It may be a level above these, or below.
+        images/ and train.csv, test.csv[, val.csv]; images are resized to 84x84.
+        train/, test/[, val/ or validation/] with a folder for each class, or a folder for each of the 100 classes;
+          images are resized to 84x84.
+        The folder above or below the right one will do too.
 
     Returns:
       One line per file written.
 
     Raises:
-      UsageError: no source, outputs exist, or the source is not usable: not 64/16/20 classes, or classes of
-        different size, or a class in two splits.
+      UsageError: there is no source, outputs exist, or the source is not usable: it does not have 64/16/20 classes,
+        classes differ in size, or a class is in two splits.
     """
     if source is not None and paths.path(source).resolve() == folder.resolve() and (folder / "train.npy").exists():
-        raise UsageError(f"--source={source} is where the files go: what is there is used as it is, nothing is to do.")
+        raise UsageError(
+            f"--source={source} is the folder of the output, whose files are used as they are: nothing to do."
+        )
     outputs.check_free(folder)
     if source is None:
         raise UsageError(
@@ -57,7 +60,7 @@ def build(folder: pathlib.Path, source: str | None) -> list[str]:
     names: dict[str, list[str]] = {}
     lines = []
     with outputs.staged(folder) as stage:
-        # One split is open at a time: a pickle of the train images alone takes gigabytes while it loads.
+        # Only one split is open at a time: a pickle of the train images needs gigabytes while it loads.
         for split, opener in openers.items():
             opened = opener()
             shape = _check(split, opened, names)
@@ -72,21 +75,21 @@ def build(folder: pathlib.Path, source: str | None) -> list[str]:
 
 
 def _find(source: pathlib.Path) -> dict[str, Opener]:
-    """For each split, what opens it, in the form in which `source` or a folder beside it has it."""
+    """For each split, a function that opens it, for the first format found in `source` or near it."""
     if not source.is_dir():
         raise UsageError(f"--source {source} is not a folder: give the folder that holds miniImageNet.")
     found = layouts.first(source, _splits)
     if found is None:
         raise UsageError(
             f"--source {source} holds neither train.npy and test.npy, nor mini-imagenet-cache-train.pkl and -test.pkl, "
-            "nor images/ with train.csv and test.csv, nor train/ and test/ with a folder for each class, nor one for "
-            "each of the 100 classes: give the folder that holds one of these."
+            "nor images/ with train.csv and test.csv, nor train/ and test/ with a folder for each class, nor a folder "
+            "for each of the 100 classes: give the folder that holds one of these."
         )
     return found
 
 
 def _splits(folder: pathlib.Path) -> dict[str, Opener] | None:
-    """The splits that are in this very folder, train and test among them."""
+    """The splits in this folder itself; None unless it has train and test."""
     forms: list[tuple[Callable[[pathlib.Path], Split], dict[str, list[str]]]] = [
         (_open_npy, {split: [f"{split}.npy"] for split in SPLITS}),
         (_open_pickle, {split: [f"mini-imagenet-cache-{word}.pkl" for word in PICKLES[split]] for split in SPLITS}),
@@ -114,10 +117,10 @@ def _check(split: str, opened: Split, earlier: dict[str, list[str]]) -> tuple[in
         raise UsageError(f"{opened.path} has {found} classes instead of {expected}: get the 64/16/20 split.")
     if len(set(opened.instances)) > 1:
         low, high = min(opened.instances), max(opened.instances)
-        raise UsageError(f"{opened.path} has classes of {low} to {high} images: give all of them the same number.")
+        raise UsageError(f"{opened.path} has classes with {low} to {high} images: give all classes the same number.")
     for other, names in earlier.items():
         if both := set(names) & set(opened.names or []):
-            raise UsageError(f"{opened.path} has class {min(both)}, which {other} has too: get the 64/16/20 split.")
+            raise UsageError(f"{opened.path} has class {min(both)}, which is in {other} too: get the 64/16/20 split.")
     return found, opened.instances[0], *spec.image_shape
 
 
@@ -127,9 +130,9 @@ def _note(shape: tuple[int, ...]) -> str:
 
 
 def _open_npy(path: pathlib.Path) -> Split:
-    array = arrays.open_array(path, get_spec("mimgnet"), mend="give a correct copy of it")
+    array = arrays.open_array(path, get_spec("mimgnet"), fix="give a correct copy of it")
     stored = arrays.find_conversion(array, path)
-    # Images are written with 8 bits, as they were before someone scaled them.
+    # Images are written with 8 bits, as they were before they were scaled.
     to_bytes = arrays.Conversion("uint8", stored.factor * 255 if stored.dtype == "float32" else stored.factor)
 
     def blocks() -> Iterator[np.ndarray]:
@@ -147,7 +150,7 @@ def _open_pickle(path: pathlib.Path) -> Split:
 def _open_csv(path: pathlib.Path) -> Split:
     classes = mimgnet_csv.read_list(path)
     images = path.parent / "images"
-    # All files are looked for before the first is read: a missing one must not show up after an hour.
+    # All files are searched for before the first is read, so that a missing one is reported at once.
     files = {label: [mimgnet_csv.find_image(images, label, name) for name in names] for label, names in classes.items()}
 
     def blocks() -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Which classes of miniImageNet are whose: the split of Ravi and Larochelle (ICLR 2017), by ImageNet's wnids."""
+"""The classes of miniImageNet in the split of Ravi and Larochelle (ICLR 2017), by ImageNet's wnids."""
 
 CLASSES: dict[str, list[str]] = {
     "train": (

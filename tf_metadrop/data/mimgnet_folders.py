@@ -1,4 +1,4 @@
-"""miniImageNet from a folder for each class, named by its wnid."""
+"""Reads miniImageNet from a folder for each class, named after its wnid."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tf_metadrop.data.mimgnet_classes import CLASSES
 
 
 class Split(NamedTuple):
-    """One split, not yet read in full.
+    """One split, whose images have not been read yet.
 
     Attributes:
-      names: class names (wnids); None where the form has no names.
-      instances: images per class; one number each.
-      blocks: gives the classes one by one, each uint8 [instances, 84, 84, 3].
-      path: of its file or list, for messages.
+      names: class names (wnids); None if the format has no names.
+      instances: number of images of each class.
+      blocks: yields the classes one by one, each uint8 [instances, 84, 84, 3].
+      path: path of its file or list, for messages.
     """
 
     names: list[str] | None
@@ -30,12 +30,12 @@ class Split(NamedTuple):
 
 
 def open_split(path: pathlib.Path) -> Split:
-    """The classes in the folders of this folder."""
+    """The split whose classes are the folders in this folder."""
     return of_folders(layouts.folders(path), path)
 
 
 def of_one_folder(path: pathlib.Path) -> dict[str, Callable[[], Split]] | None:
-    """The splits of Ravi and Larochelle, where this folder has one for each of their 100 classes; else None."""
+    """The splits of Ravi and Larochelle if this folder has a folder for each of their 100 classes; otherwise None."""
     names = {folder.name for folder in layouts.folders(path)}
     if not names.issuperset(name for of_split in CLASSES.values() for name in of_split):
         return None
@@ -43,7 +43,7 @@ def of_one_folder(path: pathlib.Path) -> dict[str, Callable[[], Split]] | None:
 
 
 def of_folders(folders: list[pathlib.Path], path: pathlib.Path) -> Split:
-    """A split of these classes, their images by name."""
+    """A split with these folders as classes; images are sorted by name."""
     files = [layouts.files(folder) for folder in folders]
 
     def blocks() -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Building of Omniglot's train.npy, val.npy and test.npy."""
+"""Builds Omniglot's train.npy, val.npy and test.npy."""
 
 import pathlib
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ def build(
 ) -> list[str]:
     """Builds the files from the two official zips.
 
-    Classes are characters and their copies turned counter-clockwise by 90, 180 and 270 degrees (numpy.rot90), named
+    Classes are characters and their copies rotated counter-clockwise by 90, 180 and 270 degrees (numpy.rot90), named
     `Alphabet/characterNN/rotDDD`.
 
     Args:
-      folder: <data_dir>/omniglot, where train.npy, test.npy, perhaps val.npy (uint8 [classes, 20, 28, 28, 1], ink =
-        255) and classes.json go.
+      folder: <data_dir>/omniglot, to which classes.json, train.npy, test.npy and perhaps val.npy are written (uint8
+        [classes, 20, 28, 28, 1], ink = 255).
       source: folder with the zips or their unpacked folders; None downloads the zips into <folder>/raw.
-      split_files: see `omniglot_splits.read_files`; none makes the split `named`.
-      seed: of the random split; not used with another.
-      val: also hold out validation characters from the train ones.
+      split_files: see `omniglot_splits.read_files`; if it is empty, the split is `named`.
+      seed: seed of the random split; other splits do not use it.
+      val: whether to hold out validation characters from the train characters.
       named: "random" or "vinyals".
       preparation: see `omniglot_images.read_characters`.
 
@@ -41,7 +41,7 @@ def build(
       UsageError: outputs exist, or the source or the split files are not usable.
     """
     outputs.check_free(folder)
-    # Split files are read before the download: a typo in them must not cost the wait.
+    # Split files are read before the download, so that a typo in them is reported at once.
     split = vinyals.split() if named == "vinyals" else None
     if split_files:
         split = omniglot_splits.read_files(split_files)
@@ -70,6 +70,6 @@ def _write(folder: pathlib.Path, split: dict[str, list[str]], characters: dict[s
 
 
 def turned(label: str, characters: dict[str, np.ndarray]) -> np.ndarray:
-    """Images [20, 28, 28, 1] of the class `Alphabet/characterNN/rotDDD`, turned counter-clockwise by DDD degrees."""
+    """Images [20, 28, 28, 1] of the class `Alphabet/characterNN/rotDDD`, rotated counter-clockwise by DDD degrees."""
     character, rotation = label.rsplit("/rot", 1)
     return np.rot90(characters[character], int(rotation) // 90, axes=(1, 2))

@@ -1,4 +1,4 @@
-"""Which classes of Omniglot go to which split: from split files, or at random."""
+"""Splits the classes of Omniglot, by split files or at random."""
 
 import pathlib
 import re
@@ -18,16 +18,16 @@ _CLASS = re.compile(r"[^/\s]+/character\d+/rot(?:" + "|".join(ROTATIONS) + ")")
 
 
 def read_files(paths: Sequence[str]) -> dict[str, list[str]]:
-    """Reads split files in the form of Vinyals et al.: one class `Alphabet/characterNN/rotDDD` per line.
+    """Reads split files in the format of Vinyals et al.: one class `Alphabet/characterNN/rotDDD` per line.
 
     Args:
-      paths: the files; a file's name says its split: train.txt or trainval.txt (train), val.txt, test.txt.
+      paths: the files; the name of a file gives its split: train.txt or trainval.txt (train), val.txt, test.txt.
 
     Returns:
       {"train": classes, "test": classes} and "val" if given, in the order of the files.
 
     Raises:
-      UsageError: a file is not readable or not of this form, a split is given twice, train or test is missing, or a
+      UsageError: a file is not readable or has another format, a split is given twice, train or test is missing, or a
         class occurs twice.
     """
     split: dict[str, list[str]] = {}
@@ -41,11 +41,11 @@ def read_files(paths: Sequence[str]) -> dict[str, list[str]]:
         split[name] = _read_file(path)
         for label in split[name]:
             if label in owner:
-                raise UsageError(f"--split_file {path} has {label}, which {owner[label]} has already: remove one.")
+                raise UsageError(f"--split_file {path} has {label}, which is in {owner[label]} already: remove one.")
             owner[label] = str(path)
     for name in ("train", "test"):
         if name not in split:
-            raise UsageError(f"--split_file gives no {name} classes: give also a --split_file {name}.txt.")
+            raise UsageError(f"--split_file gives no {name} classes: give a --split_file {name}.txt too.")
     return {name: split[name] for name in ("train", "val", "test") if name in split}
 
 
@@ -68,18 +68,18 @@ def check_known(split: dict[str, list[str]], characters: Collection[str]) -> Non
     for name, labels in split.items():
         for label in labels:
             if label.rsplit("/", 1)[0] not in characters:
-                raise UsageError(f"The --split_file for {name} has {label}, which Omniglot does not: correct its name.")
+                raise UsageError(f"the --split_file for {name} has {label}, which Omniglot does not: correct its name.")
 
 
 def random_split(characters: Sequence[str], seed: int) -> dict[str, list[str]]:
-    """Draws 1200 characters for train and leaves the rest for test; all four rotations of one go together.
+    """Draws 1200 characters for train and leaves the rest for test; the four rotations of a character stay together.
 
     Args:
       characters: all character names, sorted.
-      seed: of the legacy generator, so that the split is the same with every NumPy.
+      seed: seed of the legacy generator, so that the split is the same with every version of NumPy.
 
     Returns:
-      {"train": classes, "test": classes}: characters by name, each followed by its rotations.
+      {"train": classes, "test": classes}: characters sorted by name, each with its rotations.
     """
     order = np.random.RandomState(seed).permutation(len(characters))
     chosen = {"train": sorted(order[:TRAIN_CHARACTERS]), "test": sorted(order[TRAIN_CHARACTERS:])}
@@ -87,12 +87,12 @@ def random_split(characters: Sequence[str], seed: int) -> dict[str, list[str]]:
 
 
 def with_rotations(characters: Sequence[str]) -> list[str]:
-    """The classes of these characters: each turned four times."""
+    """The classes of these characters: each in four rotations."""
     return [f"{character}/rot{rotation}" for character in characters for rotation in ROTATIONS]
 
 
 def with_val(split: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Moves validation characters (172 of 1200) from train to val: the ones that `load_split` would hold out."""
+    """Moves validation characters (172 of 1200) from train to val: those that `load_split` would hold out."""
     train, val = hold_out(split["train"])
     names = split["train"]
     return {"train": [names[index] for index in train], "val": [names[index] for index in val], "test": split["test"]}

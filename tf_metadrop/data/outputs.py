@@ -1,4 +1,4 @@
-"""Writing of a data set's files all at once or not at all."""
+"""Writes the files of a data set: all of them, or none."""
 
 import contextlib
 import json
@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from tf_metadrop.errors import UsageError
 
 NAMES = ("train.npy", "val.npy", "test.npy", "classes.json", "dataset.json")
-LEFT = 3600  # seconds
+LEFT = 3600  # seconds without a write after which a staging folder counts as left over
 
 
 def check_free(folder: pathlib.Path) -> None:
-    """Raises UsageError if `folder` already holds an output: before the long work, so that nothing is overwritten.
+    """Raises UsageError if `folder` already holds an output; call it before the long work.
 
-    Any of them counts: an old val.npy beside a new train.npy would validate on training classes.
+    Every output counts: with an old val.npy beside a new train.npy, validation would use training classes.
     """
     for name in NAMES:
         if os.path.lexists(folder / name):
@@ -25,15 +25,15 @@ def check_free(folder: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def staged(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a new folder inside `folder` to write outputs in; at the end moves them into `folder`.
+    """A context manager that gives a new staging folder inside `folder`, and at its end moves the outputs to `folder`.
 
-    If the block raises, `folder` is left as it was.
+    If the block raises an exception, `folder` is unchanged.
 
     Args:
-      folder: created if missing.
+      folder: is created if it is missing.
 
     Raises:
-      UsageError: a file could not be written, or an output of the same name came into being meanwhile.
+      UsageError: a file could not be written, or an output of the same name was created meanwhile.
     """
     check_free(folder)
     stage = folder / f".building-{os.getpid()}"
@@ -53,22 +53,22 @@ def staged(folder: pathlib.Path) -> Iterator[pathlib.Path]:
             raise UsageError(f"{error.filename} cannot be read ({reason}): give another --source.") from error
         raise UsageError(f"cannot write {folder} ({reason}): make room for it or give another --data_dir.") from error
     finally:
-        # The stage may not exist, or its disk may be gone; what matters is the error already on its way.
+        # The stage may not exist, or its disk may be gone; an earlier error must not be hidden.
         with contextlib.suppress(OSError):
             for name in NAMES:
                 (stage / name).unlink(missing_ok=True)
             stage.rmdir()
             if created:
-                folder.rmdir()  # does nothing unless it is empty
+                folder.rmdir()  # fails silently unless it is empty
 
 
 def is_ours(path: pathlib.Path, folder: pathlib.Path) -> bool:
-    """Whether a path is in the folder, or above it where the folder was to be made: not of the source."""
+    """Whether a path belongs to the output (the folder, or a folder above or in it) and not to the source."""
     return path == folder or folder in path.parents or path in folder.parents
 
 
 def remove_left(folder: pathlib.Path) -> None:
-    """Removes the stages of processes that were killed: of those that have not written for an hour."""
+    """Removes staging folders of killed processes: those without a write for an hour."""
     for stage in folder.glob(".building-*"):
         with contextlib.suppress(OSError):
             files = [*stage.iterdir()]
@@ -79,6 +79,6 @@ def remove_left(folder: pathlib.Path) -> None:
 
 
 def write_classes(stage: pathlib.Path, names: Mapping[str, Sequence[str]]) -> None:
-    """Writes classes.json: for each split the class names in the order of its array."""
+    """Writes classes.json: for each split, the class names in the order of its array."""
     text = json.dumps({split: list(classes) for split, classes in names.items()}, indent=0)
     (stage / "classes.json").write_text(text + "\n", encoding="utf-8")

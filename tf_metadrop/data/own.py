@@ -1,4 +1,4 @@
-"""A data set from a user's folder of images: `metadrop data --source DIR --name NAME`."""
+"""Builds a data set from a user's folder of images: `metadrop data --source DIR --name NAME`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tf_metadrop.util import paths
 
 FOLDERS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 SMALLEST, LARGEST = 16, 1024  # pixels: conv4 halves an image four times
-WIDE_UP_TO = 32  # pixels: conv4 has 64 filters for smaller images and 32 for larger ones, as the paper's two have
+WIDE_UP_TO = 32  # pixels: conv4 has 64 filters up to this size and 32 above it, as for the paper's two data sets
 TOGETHER = 64  # images that are read at a time
-NAMED = 3  # files or classes in a sentence
+NAMED = 3  # largest number of files or classes that a message names
 RESIZED = {
     "crop": "the shorter side made to fit, the middle taken",
     "pad": "the longer side made to fit, black beside it",
@@ -33,13 +33,14 @@ Classes: TypeAlias = dict[str, list[pathlib.Path]]
 
 
 class Wish(NamedTuple):
-    """What the data set is to be.
+    """The properties of the data set to build.
 
     Attributes:
-      size: height and width, pixels.
+      name: value of --dataset.
+      size: height and width of the images, in pixels.
       channels: 1 (grey) or 3 (RGB).
-      parts: shares of the classes for train, val and test, where the source has no such folders.
-      seed: of that split.
+      parts: fractions of the classes for train, val and test, used if the source has no such folders.
+      seed: seed of that split.
       fit: see `DatasetSpec`.
     """
 
@@ -51,11 +52,11 @@ class Wish(NamedTuple):
     fit: str = "crop"
 
     def spec(self) -> DatasetSpec:
-        """Its description; raises UsageError if it cannot be."""
+        """The description of the data set; raises UsageError if its name or size cannot be used."""
         if not description.NAME.fullmatch(self.name) or self.name in DATASETS:
             raise UsageError(
-                f"--name={self.name} cannot be the name of a data set of yours: give letters, digits, _ and -, a "
-                f"letter first, and none of {', '.join(DATASETS)}."
+                f"--name={self.name} cannot be the name of your data set: give letters, digits, _ and -, with a letter "
+                f"first, and none of {', '.join(DATASETS)}."
             )
         if not SMALLEST <= self.size <= LARGEST:
             raise UsageError(f"--size={self.size} is out of range: give {SMALLEST} to {LARGEST} pixels.")
@@ -67,9 +68,11 @@ def build(folder: pathlib.Path, source: str | None, wish: Wish) -> list[str]:
     """Writes uint8 train.npy, val.npy, test.npy [images, height, width, channels] and dataset.json.
 
     Args:
-      folder: <data_dir>/<name>, where they go.
-      source: a folder with one of these, or one that holds such a folder:
-        a folder of images for each class; train/, test/[, val/] with those; images/ and train.csv, test.csv[, val.csv].
+      folder: <data_dir>/<name>, to which they are written.
+      source: a folder with one of these, or a folder that holds such a folder:
+        a folder of images for each class; train/, test/[, val/] with such folders; images/ and train.csv, test.csv
+        [, val.csv].
+      wish: the properties of the data set.
 
     Returns:
       Lines to print.
@@ -93,7 +96,7 @@ def build(folder: pathlib.Path, source: str | None, wish: Wish) -> list[str]:
         few = [split for split, of in written.items() if len(of["classes"]) < 2]
         if few:
             raise UsageError(
-                f"{few[0]} has {len(written[few[0]]['classes'])} classes with usable images, and a task needs two: "
+                f"{few[0]} has {len(written[few[0]]['classes'])} classes with usable images, but a task needs two: "
                 "give more classes, or another --split."
             )
         how = dict(source=str(place.resolve()), resized=RESIZED[wish.fit] + "; Lanczos", skipped=sorted(writer.skipped))
@@ -102,21 +105,21 @@ def build(folder: pathlib.Path, source: str | None, wish: Wish) -> list[str]:
 
 
 def find(source: pathlib.Path, wish: Wish) -> dict[str, Classes]:
-    """The image files of every class of every split, in the folder or in one of its folders."""
+    """Finds the image files of every class of every split, in the folder or in one of its folders."""
     for place in (source, *layouts.folders(source)):
         found = from_lists(place) or from_split_folders(place) or from_class_folders(place, wish)
         if found:
             if place != source:
-                print(f"--source={source}: taken from {place}")
+                print(f"--source={source}: using {place}")
             return found
     raise UsageError(
-        f"--source={source} has no folder of images for each class, no train/ and test/ with those, and no images/ "
-        "with train.csv and test.csv: give a folder that has."
+        f"--source={source} has no folder of images for each class, no train/ and test/ with such folders, and no "
+        "images/ with train.csv and test.csv: give a folder that has one of these."
     )
 
 
 def from_class_folders(place: pathlib.Path, wish: Wish) -> dict[str, Classes] | None:
-    """Splits made of the folders here that have files in them; None where fewer than two have."""
+    """Splits made from the folders in `place` that have files; None if there are fewer than two."""
     classes = files_of(place)
     if len(classes) < 2:
         return None
@@ -124,7 +127,7 @@ def from_class_folders(place: pathlib.Path, wish: Wish) -> dict[str, Classes] | 
 
 
 def from_split_folders(place: pathlib.Path) -> dict[str, Classes] | None:
-    """The splits that are folders here; None where train or test is missing."""
+    """The splits that are folders in `place`; None if train or test is missing."""
     names = {split: [name for name in of if (place / name).is_dir()] for split, of in FOLDERS.items()}
     if not (names["train"] and names["test"]) or not files_of(place / names["train"][0]):
         return None
@@ -132,7 +135,7 @@ def from_split_folders(place: pathlib.Path) -> dict[str, Classes] | None:
 
 
 def from_lists(place: pathlib.Path) -> dict[str, Classes] | None:
-    """The splits that lists of miniImageNet's form name; None where there are none."""
+    """The splits that lists in miniImageNet's format define; None if there are no such lists."""
     images, lists = place / "images", {split: place / f"{split}.csv" for split in SPLITS}
     if not (images.is_dir() and lists["train"].is_file() and lists["test"].is_file()):
         return None
@@ -144,24 +147,24 @@ def from_lists(place: pathlib.Path) -> dict[str, Classes] | None:
 
 
 def files_of(place: pathlib.Path) -> Classes:
-    """The files of each folder here that has some, by name."""
+    """The files of each folder in `place` that has files, by the name of the folder."""
     return {name: files for name, files in layouts.files_by_folder(place).items() if files}
 
 
 def divided(classes: Classes, wish: Wish) -> dict[str, Classes]:
-    """The classes split at random by the wish's parts and seed."""
+    """Splits the classes at random, by the parts and the seed of the wish."""
     train, val, test = wish.parts
     if min(wish.parts) < 0 or abs(sum(wish.parts) - 1) > 1e-6 or not (train and test):
         raise UsageError(
-            f"--split={train:g},{val:g},{test:g} are no shares of train, val and test: give three that add up to 1, as "
-            "0.64,0.16,0.2; val may be 0."
+            f"--split={train:g},{val:g},{test:g} are not fractions for train, val and test: give three that add up to "
+            "1, as 0.64,0.16,0.2; val may be 0."
         )
     names, order = list(classes), np.random.RandomState(wish.seed).permutation(len(classes))
     n_test, n_val = (max(2, round(part * len(names))) if part else 0 for part in (test, val))
     ends = {"test": n_test, "val": n_test + n_val, "train": len(names)}
     if ends["train"] - ends["val"] < 2:
         raise UsageError(
-            f"{len(names)} classes are too few to split into train, val and test with two each: give more, or "
+            f"{len(names)} classes are too few for train, val and test with two classes each: give more classes, or "
             "train/ and test/ folders."
         )
     starts = {"test": 0, "val": n_test, "train": ends["val"]}
@@ -170,22 +173,22 @@ def divided(classes: Classes, wish: Wish) -> dict[str, Classes]:
 
 
 def check_names(splits: dict[str, Classes]) -> None:
-    """Raises UsageError where two classes have one name, or differ in case alone."""
+    """Raises UsageError if two classes have the same name, or names that differ only in case."""
     seen: dict[str, tuple[str, str]] = {}
     for split, classes in splits.items():
         for name in classes:
             if twin := seen.get(name.casefold()):
                 where = f"{twin[1]} in {twin[0]} and {name} in {split}"
-                raise UsageError(f"two classes have the same name but for case ({where}): rename one or merge them.")
+                raise UsageError(f"two classes have the same name except for case ({where}): rename one or merge them.")
             seen[name.casefold()] = split, name
 
 
 class Writer:
-    """Writes splits, and counts what it had to leave out."""
+    """Writes splits, and counts the files and classes that it leaves out."""
 
     def __init__(self, stage: pathlib.Path, spec: DatasetSpec):
         self._stage, self._spec = stage, spec
-        self.skipped: list[str] = []  # files that are no usable images
+        self.skipped: list[str] = []  # files that are not usable images
         self.empty: list[str] = []  # classes without a usable image
         self._where: dict[bytes, tuple[str, str]] = {}  # digest of an image -> its first split and class
         self._twins: collections.Counter[tuple[str, str]] = collections.Counter()
@@ -230,26 +233,26 @@ class Writer:
             self._twins["/".join(first), f"{split}/{name}"] += 1
 
     def notes(self) -> list[str]:
-        """What is to be known of the source."""
+        """Notes on the source: skipped files, empty classes, and images that are in two classes."""
         found = []
         if self.skipped:
-            found.append(f"skipped {len(self.skipped)} files that are no usable images: {some(sorted(self.skipped))}.")
+            found.append(f"skipped {len(self.skipped)} files that are not usable images: {some(sorted(self.skipped))}.")
         if self.empty:
             found.append(f"left out {len(self.empty)} classes without a usable image: {some(self.empty)}.")
         if self._twins:
             pairs = [f"{one} and {other} ({count})" for (one, other), count in self._twins.items()]
             number = sum(self._twins.values())
-            found.append(f"note: {number} images are in two classes, pixel for pixel: {some(pairs)}.")
+            found.append(f"note: {number} images are in two classes, with identical pixels: {some(pairs)}.")
         return found
 
 
 def some(names: list[str]) -> str:
-    """The first few of them."""
+    """The first few names, separated by commas."""
     return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def lines(folder: pathlib.Path, written: dict[str, dict], spec: DatasetSpec) -> list[str]:
-    """A line for each file."""
+    """A line for each file that was written."""
     size = "x".join(map(str, spec.image_shape))
     found = []
     for split, of in written.items():
@@ -262,7 +265,7 @@ def lines(folder: pathlib.Path, written: dict[str, dict], spec: DatasetSpec) -> 
 
 
 def next_command(spec: DatasetSpec, written: dict[str, dict]) -> str:
-    """How to train on it: as many classes at a time as every split has, five at most, and a rate that learns."""
+    """The command that trains on the data set, with a way of at most 5 that every split has, and a suitable rate."""
     rate = 0.01 if spec.height > WIDE_UP_TO else 0.05
     way = min(5, *(len(of["classes"]) for of in written.values()))
     split = " --eval_split=val" if "val" in written else ""

@@ -1,4 +1,4 @@
-"""Pillow's images, whatever their bit depth and size, as a data set has them."""
+"""Converts Pillow's images of any bit depth and size to the form of a data set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tf_metadrop.data.spec import DatasetSpec
 
 WHITE_16 = 65535
-LEAST = 8  # pixels of a side: of fewer nothing can be seen, and it is a mistake
+LEAST = 8  # pixels of a side: a smaller image is most likely a mistake
 FITS: dict[str, Callable[..., Image.Image]] = {
     "stretch": Image.Image.resize,
     "crop": ImageOps.fit,
@@ -26,29 +26,29 @@ FITS: dict[str, Callable[..., Image.Image]] = {
 
 
 def converted(image: Image.Image, mode: str, name: str) -> Image.Image:
-    """`image` in the mode "L" or "RGB".
+    """Converts an image to the mode "L" or "RGB".
 
-    Pillow's own `convert` cuts 16-bit grey off at 255, which makes nearly all of it white.
+    Pillow's own `convert` clips 16-bit grey at 255, which makes nearly all of it white.
 
     Raises:
-      UsageError: its numbers are of no known scale (32-bit floats, or more than 16 bits); `name` is named.
+      UsageError: the scale of its pixels is not known (32-bit floats, or more than 16 bits); the message has `name`.
     """
     if not image.mode.startswith(("I", "F")):
         return image.convert(mode)
     pixels = np.asarray(image)
     low, high = pixels.min(), pixels.max()
     if image.mode.startswith("F") or low < 0 or high > WHITE_16:
-        raise UsageError(f"{name} has pixels from {low:g} to {high:g}, of no known scale: save it with 8 or 16 bits.")
-    if image.mode.startswith("I;16") or high > 255:  # mode I holds 16-bit files too, and 8-bit numbers
+        raise UsageError(f"{name} has pixels from {low:g} to {high:g}, an unknown scale: save it with 8 or 16 bits.")
+    if image.mode.startswith("I;16") or high > 255:  # mode I is also used for 16-bit files and 8-bit values
         pixels = np.rint(pixels / (WHITE_16 / 255))
     return Image.fromarray(pixels.astype(np.uint8)).convert(mode)
 
 
 def read(source: str | os.PathLike, spec: DatasetSpec) -> np.ndarray:
-    """The image in a file, as `fitted` gives it.
+    """Reads an image file and converts it as `fitted` does.
 
     Raises:
-      UsageError: it is missing, or no image that Pillow can read.
+      UsageError: the file is missing, or is not an image that Pillow can read.
     """
     path = paths.path(source)
     try:
@@ -57,21 +57,21 @@ def read(source: str | os.PathLike, spec: DatasetSpec) -> np.ndarray:
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: give the path of an image.") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UsageError(f"{path} is not a readable image ({error}): give another one.") from error
+        raise UsageError(f"{path} is not a readable image ({error}): remove it, or give another image.") from error
 
 
 def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
-    """An image as the data set has them: uint8 [height, width, channels].
+    """Converts an image to the form of the data set: uint8 [height, width, channels].
 
-    Turned as its EXIF data says, transparent parts on white, and where it has another size resized, by Pillow's Lanczos
-    filter as the data set was: see `DatasetSpec.fit`.
+    It is rotated by its EXIF data, and transparent parts become white. If it has another size, it is resized by
+    Pillow's Lanczos filter in the same way as the data set: see `DatasetSpec.fit`.
 
     Raises:
-      UsageError: it has a side below LEAST, or is of no known scale.
+      UsageError: a side is shorter than LEAST, or the scale of its pixels is not known.
     """
     if min(image.size) < min(LEAST, spec.width, spec.height):
         raise UsageError(
-            f"{name} has {image.width}x{image.height} pixels only: give an image of at least {LEAST}x{LEAST}."
+            f"{name} has only {image.width}x{image.height} pixels: give an image of at least {LEAST}x{LEAST}."
         )
     image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
@@ -84,5 +84,5 @@ def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
 
 
 def is_path(x: object) -> bool:
-    """Whether this is the path of a file."""
+    """Whether x is a path: a text or a pathlib path."""
     return isinstance(x, (str, pathlib.PurePath))

@@ -1,4 +1,4 @@
-"""Loading of one split of a data set."""
+"""Loads one split of a data set."""
 
 import pathlib
 import sys
@@ -12,19 +12,19 @@ from tf_metadrop.data.split import Split, of_array
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import paths
 
-MAPPED = 1 << 27  # bytes; arrays of at least this size stay in their file where they can be used as they are
+MAPPED = 1 << 27  # bytes; arrays of at least this size stay in their file if they need no conversion
 
 
 def load_split(dataset: str, data_dir: str, split: str, hold_out_val: bool = False) -> np.ndarray:
-    """The images of one split as one array, where the classes have equally many; see `open_split`.
+    """Loads the images of one split as one array; the classes must have equally many images. See `open_split`.
 
     Args:
       dataset: a key of `spec.DATASETS`, or the name of a user's data set in data_dir.
       data_dir, split, hold_out_val: see `open_split`.
 
     Returns:
-      [classes, instances, height, width, channels], C-contiguous; uint8 of 0..255 wherever that loses nothing,
-      float32 of [0, 1] otherwise. A numpy.memmap, read-only, where the file is mapped.
+      [classes, instances, height, width, channels], C-contiguous; uint8 in 0..255 if that loses nothing, otherwise
+      float32 in [0, 1]. If the file is mapped, it is a read-only numpy.memmap.
 
     Raises:
       UsageError: see `open_split`.
@@ -36,24 +36,26 @@ def load_split(dataset: str, data_dir: str, split: str, hold_out_val: bool = Fal
 def open_split(spec: DatasetSpec, data_dir: str, split: str, hold_out_val: bool = False) -> Split:
     """Loads one split into memory; a large uint8 file stays on disk and is mapped (`MAPPED`).
 
-    The files are <data_dir>/<dataset>/{train,val,test}.npy, as `get_data.py` writes them or as the authors gave them
-    out: [K, N, H*W*C], [K, N, H, W, C] or [K, N, H, W] (one channel); uint8 (other integers and bools too) of 0..255
-    or 0/1 ink, or floats of [0, 1] or 0..255. `strokes` is computed and needs no files.
+    The files are <data_dir>/<dataset>/{train,val,test}.npy, as `get_data.py` writes them or as the authors published
+    them: [K, N, H*W*C], [K, N, H, W, C] or [K, N, H, W] (one channel); uint8 (or other integers, or bools) in 0..255
+    or 0/1 ink, or floats in [0, 1] or 0..255. `strokes` is computed and needs no files.
 
-    Validation classes: if val.npy exists it is the split "val", and "train" is the whole of train.npy. If it does
-    not, `hold_out_val` takes about one in seven characters (172 of 1200) of train.npy for "val" and leaves the rest
-    for "train". The choice is fixed and does not depend on the run's seed. Rotations of a character stay together
-    if classes.json, written by get_data.py, names the classes; without it each class counts by itself.
+    Validation classes: if val.npy exists, it is the split "val", and "train" is all of train.npy. If it does not
+    exist, `hold_out_val` takes about one in seven characters (172 of 1200) of train.npy for "val" and leaves the rest
+    for "train". The choice is fixed and does not depend on the run's seed. The rotations of a character stay together
+    if classes.json, which get_data.py writes, names the classes; without this file, each class is on its own.
 
-    A user's data set has [images, H, W, C] there, class by class, and the number of each class in dataset.json.
+    The files of a user's data set are [images, H, W, C], class by class; dataset.json has the number of images of each
+    class.
 
     Args:
+      spec: the data set.
       data_dir: root folder of the data sets.
       split: "train", "val" or "test".
-      hold_out_val: see above; give the same value for "train" and "val", or the two overlap.
+      hold_out_val: see above; give the same value for "train" and "val", otherwise the two overlap.
 
     Raises:
-      UsageError: the split is not known, or a file is missing, broken or of another shape or scale.
+      UsageError: the split is not known, or a file is missing, is broken, or has another shape or scale.
     """
     if split not in SPLITS:
         raise UsageError(f"split {split} is not known: give one of {', '.join(SPLITS)}.")
@@ -63,7 +65,7 @@ def open_split(spec: DatasetSpec, data_dir: str, split: str, hold_out_val: bool 
     holding_out = split != "test" and hold_out_val and not (folder / "val.npy").exists()
     if split == "val" and not holding_out and not (folder / "val.npy").exists():
         raise UsageError(
-            f"{folder / 'val.npy'} is missing and no train classes are held out in its place: build it with "
+            f"{folder / 'val.npy'} is missing and no train classes are held out instead: build it with "
             f"`{spec.get_data_command}{' --val' if spec.name == 'omniglot' else ''}`, or give --eval_split test."
         )
     if spec.own:
@@ -78,8 +80,8 @@ def open_split(spec: DatasetSpec, data_dir: str, split: str, hold_out_val: bool 
     if holding_out:
         if split == "val" and spec.name == "omniglot" and not (folder / "classes.json").exists():
             print(
-                f"{folder} has no classes.json to say what is a rotation of what: validation classes may be rotations "
-                f"of training classes. `{spec.get_data_command}` makes it.",
+                f"{folder} has no classes.json with the names of the classes, so validation classes may be rotations "
+                f"of training classes. `{spec.get_data_command}` writes it.",
                 file=sys.stderr,
             )
         train, val = holdout.hold_out(holdout.train_names(folder, len(array)))
@@ -88,7 +90,7 @@ def open_split(spec: DatasetSpec, data_dir: str, split: str, hold_out_val: bool 
 
 
 def own_split(folder: pathlib.Path, spec: DatasetSpec, split: str, holding_out: bool) -> Split:
-    """A split of a user's data set, from the files that `data.own` wrote."""
+    """Loads a split of a user's data set, from the files that `data.own` wrote."""
     path, listed = folder / ("train.npy" if holding_out else f"{split}.npy"), folder / description.FILE
     found = description.content(listed)["splits"].get(path.stem)
     if found is None:

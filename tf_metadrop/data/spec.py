@@ -1,4 +1,4 @@
-"""What is fixed per data set: the image shape and the width of the paper's network for it."""
+"""The properties of each data set: its image shape, and the width of the paper's network for it."""
 
 import dataclasses
 
@@ -12,16 +12,16 @@ class DatasetSpec:
     """One data set.
 
     Attributes:
-      name: value of `--dataset`, and the folder's name under `--data_dir`.
+      name: value of `--dataset`, and name of the folder in `--data_dir`.
       height, width: image size in pixels.
       channels: 1 (ink, 255 = full ink) or 3 (RGB).
       filters: channels of each hidden convolution in the paper's four-layer network.
       classes: number of classes per split in the usual preparation, {"train": ..., "val": ..., "test": ...}; files
-        with other counts load all the same. Where "val" is 0 it is not a file but held out from "train".
-      instances: images per class in the usual preparation.
+        with other counts can be loaded too. If "val" is 0, there is no file, and it is held out from "train".
+      instances: number of images per class in the usual preparation.
       generated: True if the images are computed and need no files.
-      drawings: True if the images are ink (1) on paper (0), so that one with a mean above a half is inverted.
-      fit: how an image of another shape is made to fit: "stretch", "crop" (its middle) or "pad" (with black).
+      drawings: True if the images are ink (1) on paper (0), so that an image with a mean above 0.5 looks inverted.
+      fit: how an image of another shape is fitted: "stretch", "crop" (to its centre) or "pad" (with black).
     """
 
     name: str
@@ -37,7 +37,7 @@ class DatasetSpec:
 
     @property
     def own(self) -> bool:
-        """Whether it is a user's, described by a dataset.json."""
+        """Whether it is a user's data set, described by a dataset.json."""
         return self.name not in DATASETS
 
     @property
@@ -47,7 +47,7 @@ class DatasetSpec:
 
     @property
     def pixels(self) -> int:
-        """Numbers per image: height * width * channels."""
+        """The number of values per image: height * width * channels."""
         return self.height * self.width * self.channels
 
     @property
@@ -72,7 +72,7 @@ DATASETS: dict[str, DatasetSpec] = {
 
 
 def get_spec(dataset: str) -> DatasetSpec:
-    """Returns the spec called `dataset`; raises UsageError if there is none."""
+    """The spec of a data set of the program; raises UsageError if there is none of this name."""
     if dataset not in DATASETS:
         raise UsageError(f"--dataset {dataset} is not known: give one of {', '.join(DATASETS)}.")
     return DATASETS[dataset]

@@ -1,4 +1,4 @@
-"""The images of one split: classes one after the other, each with as many as it has."""
+"""The images of one split: classes one after the other, which may differ in size."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tf_metadrop.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Class i has the images flat[starts[i] : starts[i] + counts[i]].
+    """A split; class i has the images flat[starts[i] : starts[i] + counts[i]].
 
     Attributes:
-      flat: [images, height, width, channels], uint8 of 0..255 or float32 in [0, 1]; a numpy.memmap where they stay in
-        their file.
-      starts, counts: [classes].
-      names: of the classes, where they have names.
-      known: what `fingerprint` is made of in the place of the images, where their file's digest is known.
+      flat: [images, height, width, channels], uint8 in 0..255 or float32 in [0, 1]; a numpy.memmap if the images stay
+        in their file.
+      starts, counts: index of the first image, and number of images, of each class: [classes].
+      names: names of the classes, if they have names.
+      known: digest of the file, if it is known; `fingerprint` then uses it instead of the images.
     """
 
     flat: np.ndarray
@@ -36,29 +36,29 @@ class Split:
         return len(self.counts)
 
     def of_class(self, label: int) -> np.ndarray:
-        """Its images."""
+        """The images of a class."""
         return self.flat[self.starts[label] : self.starts[label] + self.counts[label]]
 
     def take(self, classes: Sequence[int] | np.ndarray) -> Split:
-        """Some of the classes, in this order; no image is copied."""
+        """A split with some of the classes, in this order; no image is copied."""
         classes = np.asarray(classes, int)
         names = None if self.names is None else tuple(self.names[label] for label in classes)
         return dataclasses.replace(self, starts=self.starts[classes], counts=self.counts[classes], names=names)
 
     def array(self) -> np.ndarray:
-        """[classes, instances, height, width, channels].
+        """The images as one array [classes, instances, height, width, channels].
 
         Raises:
-          UsageError: the classes are of different size.
+          UsageError: the classes differ in size.
         """
         if len(set(self.counts)) > 1:
-            raise UsageError("the classes have different numbers of images: they are no one array.")
+            raise UsageError("the classes have different numbers of images, so they are not one array: use open_split.")
         shape = self.n_classes, int(self.counts[0]), *self.flat.shape[1:]
         whole = self.n_classes * self.counts[0] == len(self.flat) and (np.diff(self.starts) == self.counts[0]).all()
         return self.flat.reshape(shape) if whole else np.stack([self.of_class(i) for i in range(self.n_classes)])
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that stand for these images, in this order."""
+        """A digest of these images in this order, 16 hexadecimal digits."""
         equal = len(set(self.counts)) == 1
         shape = (self.n_classes, int(self.counts[0]), *self.flat.shape[1:]) if equal else self.counts.tolist()
         digest = hashlib.blake2b(f"{self.flat.dtype} {shape}".encode(), digest_size=8)
@@ -72,7 +72,7 @@ class Split:
 
 
 def of_array(images: np.ndarray) -> Split:
-    """A split from [classes, instances, height, width, channels]."""
+    """Makes a split from an array [classes, instances, height, width, channels]."""
     n_classes, n_instances = images.shape[:2]
     counts = np.full(n_classes, n_instances)
     return Split(images.reshape(-1, *images.shape[2:]), np.arange(n_classes) * n_instances, counts)

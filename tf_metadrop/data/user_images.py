@@ -1,4 +1,4 @@
-"""Images and labels as a user has them in hand, made into what the network takes. Nothing here loads TensorFlow."""
+"""Converts a user's images and labels to inputs of the network. Nothing here loads TensorFlow."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ Invert: TypeAlias = 'bool | Literal["auto"]'
 
 
 def batch(x: Any, spec: DatasetSpec, name: str, invert: Invert = False) -> np.ndarray:
-    """Images [n, height, width, channels], float32 in [0, 1].
+    """Converts images to [n, height, width, channels], float32 in [0, 1].
 
     Args:
-      x: n images or a single one: an array (of NumPy, TensorFlow, PyTorch ...) [n, height, width, channels] or [height,
-        width, channels], also with the channels before height, and without that axis where there is one; the path of a
-        file or a PIL image, which are resized and converted as the data set was; or a list of these. uint8 of 0..255
-        (or 0/1 ink), or floats in [0, 1].
+      x: n images or a single one. Arrays (of NumPy, TensorFlow, PyTorch ...) have the shape [n, height, width,
+        channels] or [height, width, channels]; the channels may also come before the height, and may be missing if
+        there is only one. Paths of files, and PIL images, are resized and converted in the same way as the data set. A
+        list of these will do too. Values are uint8 in 0..255 (or 0/1 ink), or floats in [0, 1].
       spec: gives height, width and channels.
-      name: of the argument, for messages.
-      invert: True: every image is inverted (1 - x); "auto": each that is more bright than dark, of drawings alone.
-        With False a warning says how many these are.
+      name: name of the argument, for messages.
+      invert: True inverts every image (1 - x). "auto" inverts those drawings that are more bright than dark. With
+        False, a warning says how many there are of these.
     Raises:
-      UsageError: these are no such images.
+      UsageError: x is something else.
     """
     if invert not in (True, False, "auto"):
         raise UsageError(f'invert={invert!r} is not known: give True, False or "auto".')
-    invert = invert if invert == "auto" else bool(invert)  # NumPy's too
+    invert = invert if invert == "auto" else bool(invert)  # NumPy's booleans too
     images = numbers(stacked(x, spec, name), name)
     if invert is True:
         return 1 - images
     if not spec.drawings:
         if invert == "auto":
             raise UsageError(
-                f'invert="auto" cannot tell which way round the images of {spec.name} are: give True or False.'
+                f'invert="auto" is only for drawings, which the images of {spec.name} are not: give True or False.'
             )
         return images
     bright = images.mean((1, 2, 3)) > 0.5  # ink covers less than half of a drawing
@@ -50,15 +50,15 @@ def batch(x: Any, spec: DatasetSpec, name: str, invert: Invert = False) -> np.nd
         return np.where(bright[:, None, None, None], 1 - images, images)
     if bright.any():
         warnings.warn(
-            f"{bright.sum()} of the {len(images)} images of {name} look inverted: the model knows {spec.name}, where "
-            'ink is 1 and paper 0. Give invert=True (all of them) or invert="auto" (those that look so).',
+            f"{bright.sum()} of the {len(images)} images of {name} look inverted: in {spec.name}, ink is 1 and paper "
+            'is 0. Give invert=True (for all images) or invert="auto" (for those that look inverted).',
             stacklevel=4,
         )
     return images
 
 
 def stacked(x: Any, spec: DatasetSpec, name: str) -> np.ndarray:
-    """x as an array [n, height, width, channels], of whatever dtype it has."""
+    """Converts x to an array [n, height, width, channels] of its own dtype."""
     if isinstance(x, Sequence) and not pictures.is_path(x):
         x = [array_of(image, spec, name) for image in x]
         shapes = {image.shape for image in x}
@@ -80,7 +80,7 @@ def stacked(x: Any, spec: DatasetSpec, name: str) -> np.ndarray:
 
 
 def array_of(x: Any, spec: DatasetSpec, name: str) -> np.ndarray:
-    """A path or an image of Pillow's, float32 in [0, 1], or whatever NumPy takes for an array, as one."""
+    """Converts x to an array; the result is float32 in [0, 1] if x is a path or an image of Pillow."""
     if pictures.is_path(x):
         return pictures.read(x, spec) / np.float32(255)
     if hasattr(x, "convert"):
@@ -88,34 +88,36 @@ def array_of(x: Any, spec: DatasetSpec, name: str) -> np.ndarray:
     try:
         return np.asarray(on_cpu(x))
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{name} holds no arrays of one shape ({error}): give images of one size.") from error
+        raise UsageError(
+            f"{name} does not hold arrays of the same shape ({error}): give images of one size."
+        ) from error
 
 
 def on_cpu(x: Any) -> Any:
-    """A tensor of PyTorch's without its gradient, where NumPy can read it; anything else as it is."""
+    """Moves a PyTorch tensor to the CPU without its gradient, so that NumPy can read it; returns others unchanged."""
     return x.detach().cpu() if hasattr(x, "detach") else x
 
 
 def numbers(x: np.ndarray, name: str) -> np.ndarray:
-    """float32 in [0, 1] of x."""
+    """Converts the values of x to float32 in [0, 1]."""
     if x.dtype == np.uint8:
         x = x / np.float32(255 if x.max() > 1 else 1)  # 0/1 ink, as for files: see sources.load_split
     try:
         x = x.astype(np.float32)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{name} holds other things than numbers ({error}): give images.") from error
+        raise UsageError(f"{name} holds values that are not numbers ({error}): give images.") from error
     if not np.isfinite(x).all():
-        raise UsageError(f"{name} has values that are no numbers (NaN or infinity): mend the images.")
+        raise UsageError(f"{name} has non-finite values (NaN or Inf): fix the images.")
     if not (x.min() >= 0 and x.max() <= 1):
-        raise UsageError(f"{name} has values outside [0, 1]: divide by 255 if they are of 0..255, or give uint8.")
+        raise UsageError(f"{name} has values outside [0, 1]: divide by 255 if they are in 0..255, or give uint8.")
     return x
 
 
 def numbered(labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """(the different labels, sorted if they can be; the place of each label among them).
+    """Numbers labels: returns (the distinct labels, sorted if they can be; the index of each label among them).
 
     Raises:
-      UsageError: they are no labels.
+      UsageError: labels is not a list of labels.
     """
     labels = on_cpu(labels)
     if hasattr(labels, "__array__") and (array := np.asarray(labels)).dtype != object:
@@ -124,8 +126,8 @@ def numbered(labels: Any) -> tuple[np.ndarray, np.ndarray]:
         labels = [plain(label) for label in labels]
         classes = list(dict.fromkeys(labels))
     except TypeError as error:
-        raise UsageError(f"support_y holds no labels ({error}): give a list of numbers or texts.") from error
-    with contextlib.suppress(TypeError):  # of several kinds: as they come
+        raise UsageError(f"support_y is not a list of labels ({error}): give numbers or texts.") from error
+    with contextlib.suppress(TypeError):  # labels of several types keep their order
         classes.sort()
     place = {label: index for index, label in enumerate(classes)}
     simple = len({type(label) for label in classes}) == 1 and isinstance(classes[0], (bool, int, float, str))
@@ -135,15 +137,16 @@ def numbered(labels: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def plain(label: Any) -> Any:
-    """A label without the array or tensor around it, which would be another key for every image."""
+    """A label without the array or tensor around it, which would be a different key for every image."""
     label = on_cpu(label)
     return label.item() if hasattr(label, "item") and getattr(label, "ndim", 0) == 0 else label
 
 
 def balanced(indices: np.ndarray) -> np.ndarray:
-    """Places among `indices`, of classes 0..n-1, such that each class has as many: its images in turn, over again.
+    """Positions in `indices` (of classes 0..n-1) such that all classes occur equally often.
 
-    Where all have as many as they are, that is every place, in order.
+    The images of a smaller class are repeated in turn. If the classes have the same size, every position occurs once,
+    in order.
     """
     counts = np.bincount(indices)
     if len(set(counts)) <= 1:

@@ -1,11 +1,12 @@
 """The split of Omniglot by Vinyals et al., "Matching Networks for One Shot Learning" (arXiv:1606.04080).
 
-Whole alphabets, but for one that is divided: its first 41 characters are for training, the other 4 for testing.
+It assigns whole alphabets, except one that is divided: its first 41 characters are for training, the other 4 for
+testing.
 """
 
 from tf_metadrop.data.omniglot_splits import with_rotations
 
-# {alphabet: its last character that belongs there}, in the order of the split's files, on which episodes depend.
+# {alphabet: number of its last character in this split}, in the order of the split's files: episodes depend on it.
 TRAIN = {
     "Angelic": 20, "Grantha": 43, "N_Ko": 33, "Aurek-Besh": 26, "Japanese_(hiragana)": 52, "Malay_(Jawi_-_Arabic)": 40,
     "Asomtavruli_(Georgian)": 40, "Sanskrit": 42, "Ojibwe_(Canadian_Aboriginal_Syllabics)": 14, "Korean": 40,

@@ -1,1 +1,1 @@
-"""Which runs there are: the published ones, and sweeps; and where their flag files are."""
+"""Definitions of runs: the published ones, and sweeps; and the folder of their flag files."""

@@ -1,4 +1,4 @@
-"""The runs whose results are published in results/: names, settings, and what is done with each."""
+"""The runs whose results are published in results/: names, settings, and the steps of each run."""
 
 import dataclasses
 import functools
@@ -27,24 +27,24 @@ INNER_LR = {  # chosen on validation classes after 300 iterations: results/sweep
     ("maml", "first"): 0.05,
 }
 NOISE = "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive"
-SAMPLES = 10  # of the noise in a test, where there is any that is sampled
-RELEASE_SAMPLES = 30  # in the tests of the queue, which are the 2020 release's
+SAMPLES = 10  # of the noise in a test, for methods that sample it
+RELEASE_SAMPLES = 30  # in the tests of the queue, as in the 2020 release
 QUEUE = "queue.yaml"
 NOT_SAMPLED = "maml", "deterministic"
-NORMALIZATIONS = "support", "tasknorm", "instance", "layer"  # besides batch
+NORMALIZATIONS = "support", "tasknorm", "instance", "layer"  # all but batch
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run, its test and perhaps its attack.
+    """A run with its test and, for some runs, its attack.
 
     Args:
       task: name of its flag file in flags/results, without the suffix.
-      label: its own name.
-      method: flags besides the file's.
+      label: name of the run in its task.
+      method: flags in addition to those of the file.
       attacked: whether its robustness is measured.
       weights: whether its weights are published.
-      hours: what its training is expected to take on 2 cores; None: it is not in the queue of long trainings.
+      hours: expected time of its training on 2 cores; None: it is not in the queue of long trainings.
     """
 
     task: str
@@ -56,27 +56,30 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Name of its folder: task/label."""
+        """The name of its folder: task/label."""
         return f"{self.task}/{self.label}"
 
     @property
     def flags(self) -> list[str]:
-        """All flags of main.py that define it."""
+        """All flags of main.py that define the run."""
         return [f"--flagfile=flags/results/{self.task}.flags", *self.method]
 
     @property
     def config(self) -> Config:
-        """Its Config."""
+        """The Config of the run."""
         return settings([f"--flagfile={FLAGS / self.task}.flags", *self.method])[0]
 
     def flag_file(self) -> str:
-        """The flag file's own lines and `method`: everything in one file."""
+        """The content of a single flag file with all flags of the run."""
         head = f"# {self.name}: python main.py --flagfile=results/{self.name}/run.flags --savedir=...\n"
         lines = (FLAGS / f"{self.task}.flags").read_text().splitlines()
         return head + "\n".join([*[line for line in lines if line.startswith("--")], *self.method]) + "\n"
 
     def steps(self, attack: bool = False) -> list[tuple[str | None, list[str]]]:
-        """(file that it makes, or None: it knows itself; its flags) of each step: training and test, or the attack."""
+        """The steps of the run, or of its attack: (the file that a step makes, its flags). The training's file is None.
+
+        Whether a training is done is found by the training itself.
+        """
         sampled = SAMPLES if self.hours is None else RELEASE_SAMPLES
         samples = 1 if self.config.noise_name in NOT_SAMPLED else sampled
         once = ["--metabatch=1", f"--n_test_mc_samp={samples}", "--seed=0"]  # the same tasks for every run
@@ -90,18 +93,18 @@ class Run:
         return steps
 
     def n_images(self) -> int:
-        """How many images its training sends through the network, those of an inner step and of the query set."""
+        """The number of images that its training sends through the network: support images per step, and queries."""
         return (self.config.n_train_iters + 1) * self._images_per_iteration()
 
     def n_images_so_far(self, savedir: pathlib.Path) -> int:
-        """How many of them a training has done, as far as it has logged or saved."""
+        """The number of these images so far, from the log or the last checkpoint of a training."""
         path = savedir / "timing.jsonl"
-        whole = path.read_text().split("\n")[:-1] if path.exists() else []  # a line that is being written waits
+        whole = path.read_text().split("\n")[:-1] if path.exists() else []  # without a line that is being written
         logged = json.loads(whole[-1])["iter"] + 1 if whole else 0
         return max(logged, record.read(savedir).get("iterations", 0)) * self._images_per_iteration()
 
     def state(self, savedir: pathlib.Path) -> str:
-        """How far it is, for a list: done, waiting, or the iterations that are saved."""
+        """The state of a run, for a list: done, trained, waiting, or the number of saved iterations."""
         saved, wanted = record.read(savedir).get("iterations", 0), self.config.n_train_iters + 1
         if saved < wanted:
             return f"{saved} of {wanted} iterations" if saved else "waiting"
@@ -113,16 +116,16 @@ class Run:
         return c.metabatch * c.way * (c.n_steps * c.shot + c.query)
 
     def summary(self, savedir: pathlib.Path) -> str:
-        """One line about its test."""
+        """The accuracy of its test with the interval, as text."""
         found = json.loads((savedir / "meta_test.json").read_text())
         return plus_minus(found["accuracy"], found["interval"], sign="+-")
 
 
 def settings(arguments: list[str]) -> tuple[Config, set[str]]:
-    """What these flags of main.py come to, and the names of those given.
+    """The Config of these flags of main.py, and the names of the given flags.
 
     Raises:
-      UsageError, absl.flags.Error: they cannot be used.
+      UsageError, absl.flags.Error: the flags cannot be used.
     """
     from absl import flags
 
@@ -133,9 +136,9 @@ def settings(arguments: list[str]) -> tuple[Config, set[str]]:
 
 
 def has_made(path: pathlib.Path, arguments: list[str]) -> bool:
-    """Whether this JSON file is of a step with these flags of main.py, taken with the weights of the last iteration.
+    """Whether a step with these flags of main.py made this JSON file, with the weights of the last iteration.
 
-    Of the best weights it is not known which iteration they are of: those of the last training are.
+    For --weights=best the iteration is not checked, because it can be any.
     """
     config, given = settings(arguments)
     try:
@@ -151,7 +154,7 @@ def has_made(path: pathlib.Path, arguments: list[str]) -> bool:
 
 
 def gradients(task: str, seed: int) -> list[Run]:
-    """MAML and Meta-dropout by each meta-gradient."""
+    """Runs of MAML and Meta-dropout with each meta-gradient."""
     found = []
     for gradient in GRADIENTS:
         for noise in ("metadrop", "maml"):
@@ -163,7 +166,7 @@ def gradients(task: str, seed: int) -> list[Run]:
 
 
 def rounded(task: str, seed: int) -> list[Run]:
-    """MAML and Meta-dropout with feature maps in bfloat16."""
+    """Runs of MAML and Meta-dropout with feature maps in bfloat16."""
     return [
         Run(task, f"{noise}_{gradient}_bfloat16_seed{seed}", flags(noise, gradient, seed, "--precision=bfloat16"))
         for gradient in ("exact", "tf1")
@@ -172,7 +175,7 @@ def rounded(task: str, seed: int) -> list[Run]:
 
 
 def normalised(task: str, seed: int) -> list[Run]:
-    """MAML and Meta-dropout with every other normalisation."""
+    """Runs of MAML and Meta-dropout with every normalisation but batch."""
     return [
         Run(task, f"{noise}_{name}_seed{seed}", flags(noise, "exact", seed, f"--normalization={name}"))
         for name in NORMALIZATIONS
@@ -183,7 +186,7 @@ def normalised(task: str, seed: int) -> list[Run]:
 def flags(
     noise: str, gradient: str = "exact", seed: int = 0, *more: str, inner_lr: float | None = None
 ) -> tuple[str, ...]:
-    """Flags of a run; its inner learning rate is that of Meta-dropout where noise is learned from the features."""
+    """The flags of a run; if its noise depends on the features, it has Meta-dropout's inner learning rate."""
     kind = "metadrop" if noise in ("metadrop", "additive", "deterministic") else "maml"
     rate = f"--inner_lr={inner_lr or INNER_LR[kind, gradient]}"
     return (f"--noise_type={noise}", f"--second_order={gradient}", rate, f"--seed={seed}", *more)
@@ -191,13 +194,13 @@ def flags(
 
 @functools.cache
 def queue() -> tuple[Run, ...]:
-    """The long trainings, in the order of flags/results/queue.yaml, whose head describes it."""
+    """The long trainings, in the order of flags/results/queue.yaml, which describes the format."""
     entries = yaml.safe_load(text.read(FLAGS / QUEUE))
     return tuple(Run(method=tuple(entry.pop("flags")), **entry) for entry in entries)
 
 
 def all_runs() -> list[Run]:
-    """Every run, in the order in which they are performed."""
+    """All runs, in the order in which they are performed."""
     one, five, long = "omniglot_5way1shot", "omniglot_5way5shot", "omniglot_20way1shot"
     runs = [run for seed in SEEDS for run in gradients(one, seed)]
     for gradient in ("exact", "tf1"):  # with the published inner learning rate
@@ -214,7 +217,7 @@ def all_runs() -> list[Run]:
     for where in ("inner", "query"):
         adversary = f"--adv_train={where}", "--adv_norm=linf", "--adv_eps=0.1"
         runs.append(Run(one, f"maml_adv_{where}_seed0", flags("maml", "exact", 0, *adversary), attacked=True))
-    for noise, rate in (("maml", 0.05), ("metadrop", 0.1)):  # what the comparison owes to the other's learning rate
+    for noise, rate in (("maml", 0.05), ("metadrop", 0.1)):  # each with the other method's learning rate
         runs.append(Run(one, f"{noise}_exact_lr{rate:g}_seed0", flags(noise, inner_lr=rate)))
     again = ("fixed_gaussian", "ours"), ("fixed_gaussian", "report"), ("independent_gaussian", "report")
     for noise, variant in again:
@@ -223,9 +226,10 @@ def all_runs() -> list[Run]:
     for gradient in ("exact", "tf1"):
         for noise in ("metadrop", "maml"):
             runs.append(Run(long, f"{noise}_{gradient}_seed1", flags(noise, gradient, 1, inner_lr=0.1)))
-        # whether MAML's falls there are the published rate's
+        # do MAML's sudden losses of accuracy come from the published rate?
         runs.append(Run(long, f"maml_{gradient}_lr0.05_seed0", flags("maml", gradient, inner_lr=0.05)))
-    shared = flags("maml", "tf1", 0, "--episodes=shared_classes", inner_lr=0.1)  # what the release's classes change
+    # the effect of the release's drawing of classes
+    shared = flags("maml", "tf1", 0, "--episodes=shared_classes", inner_lr=0.1)
     runs.append(Run(long, "maml_tf1_shared_classes_seed0", shared))
     runs += [run for seed in SEEDS for run in rounded(one, seed) + normalised(one, seed)]
     for seed in SEEDS:

@@ -1,4 +1,4 @@
-"""Sweeps on Optuna; `metadrop sweep` is their command line."""
+"""Sweeps with Optuna; `metadrop sweep` is their command line."""
 
 import csv
 import functools
@@ -22,25 +22,25 @@ from tf_metadrop.util.subprocesses import finish, start
 
 MAIN = pathlib.Path(__file__).parent.parent / "main.py"
 DEFAULT_TRIALS = 20
-POLL = 1.0  # seconds between two looks at a trial's metrics
-STALE = 60  # seconds after which a trial of a process that died is taken up again
+POLL = 1.0  # seconds between two reads of a trial's metrics
+STALE = 60  # seconds after which a trial of a process that died is started again
 STARTUP = 4  # trials that are never stopped early
 
 
 def run(
     definition: Definition, out: pathlib.Path, storage: str | None, n_trials: int | None, pruning: bool, seed: int
 ) -> None:
-    """Runs trials until the grid, or their number, is done; then writes and prints what was found.
+    """Runs trials until the grid is complete, or their number is reached; then writes and prints the results.
 
     Raises:
-      UsageError: the folder or the database cannot be used, or trials failed; the others are written all the same.
+      UsageError: the folder or the database cannot be used, or trials failed; other trials' results are still written.
     """
     import optuna
     from tqdm import tqdm
 
     from tf_metadrop.figures import sweep_curves
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # of a failure we say the reason ourselves
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reason of a failure is printed here
     out.mkdir(parents=True, exist_ok=True)
     study = open_study(definition, out, storage, pruning, seed)
     total = size(definition)
@@ -62,7 +62,7 @@ def run(
     sweep_curves.draw(out / "sweep.png", rows, list(definition.parameters))
     best = max(rows, key=lambda row: row["val_accuracy"])
     chosen = ", ".join(f"{name}={best[name]}" for name in definition.parameters)
-    print(f"wrote {out}/results.csv and sweep.png ({len(rows)} trials to the end)")
+    print(f"wrote {out}/results.csv and sweep.png ({len(rows)} complete trials)")
     print(
         f"chosen on val: {chosen} (val {plus_minus(best['val_accuracy'], best['val_interval'], sign='+-')}): "
         f"test {plus_minus(best['test_accuracy'], best['test_interval'], sign='+-')}"
@@ -74,12 +74,12 @@ def run(
 def perform(
     study: Any, definition: Definition, out: pathlib.Path, seed: int, total: int, tell: Callable[[Any, Any], None]
 ) -> None:
-    """Trials until `total` are begun, here or by others; then those once more that an earlier start left undone."""
+    """Runs trials until `total` have started, here or in other processes; then retries those that failed before."""
     import optuna
 
     earlier, patience = failed(study), time.monotonic() + STALE + 2 * POLL
     while True:
-        optuna.storages.fail_stale_trials(study)  # and puts them on the queue, as WAITING
+        optuna.storages.fail_stale_trials(study)  # and queues them again, as WAITING
         states = {trial.state.name for trial in study.trials}
         if begun(study) >= total and "WAITING" not in states:
             left = {key(trial): trial for trial in failed(study)}
@@ -87,7 +87,7 @@ def perform(
             if again:
                 earlier.remove(again)
                 study.add_trial(optuna.create_trial(state=optuna.trial.TrialState.WAITING, **what_makes(again)))
-            elif "RUNNING" in states and time.monotonic() < patience:  # perhaps of a process that was killed
+            elif "RUNNING" in states and time.monotonic() < patience:  # perhaps by a process that was killed
                 time.sleep(POLL)
                 continue
             else:
@@ -95,18 +95,18 @@ def perform(
         study.sampler = sampler(definition, seed, len(study.trials))
         study.optimize(lambda t: objective(t, definition, out), n_trials=1, callbacks=[tell], catch=(UsageError,))
         if failed(study) and not finished(study):
-            return  # rather than the same sentence for every trial
+            return  # every trial would fail with the same message
 
 
 def size(definition: Definition) -> int:
-    """How many trials a sweep has."""
+    """The number of trials of a sweep."""
     if definition.method != "grid":
         return DEFAULT_TRIALS
     return math.prod(len(wanted["values"]) for wanted in definition.parameters.values())
 
 
 def sampler(definition: Definition, seed: int, number: int) -> Any:
-    """Optuna's sampler for trial `number`: with another seed for each, so that a sweep which goes on repeats none."""
+    """Optuna's sampler for trial `number`; each trial has another seed, so that a resumed sweep repeats no trial."""
     from optuna import samplers
 
     if definition.method == "grid":
@@ -116,14 +116,14 @@ def sampler(definition: Definition, seed: int, number: int) -> Any:
 
 
 def open_study(definition: Definition, out: pathlib.Path, storage: str | None, pruning: bool, seed: int) -> Any:
-    """The sweep's Optuna study, new or as it was left."""
+    """Opens the Optuna study of the sweep, or creates it."""
     import optuna
 
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the heartbeat
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # about the heartbeat
     try:
         file = functools.partial(
             sqlite3.connect, out / "study.db", check_same_thread=False
-        )  # a URL would read signs such as ? in the path
+        )  # a URL would interpret characters such as ? in the path
         kept = optuna.storages.RDBStorage(
             storage or "sqlite:///study.db",
             engine_kwargs=None if storage else {"creator": file},
@@ -131,8 +131,10 @@ def open_study(definition: Definition, out: pathlib.Path, storage: str | None, p
             grace_period=STALE,
             heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
         )
-    except Exception as error:  # whatever the database's driver raises
-        raise UsageError(f"--storage={storage} cannot be used ({' '.join(str(error).split())[:200]}).") from error
+    except Exception as error:  # any exception of the database's driver
+        raise UsageError(
+            f"--storage={storage} cannot be used ({' '.join(str(error).split())[:200]}): give another one."
+        ) from error
     pruner = optuna.pruners.MedianPruner(STARTUP) if pruning else optuna.pruners.NopPruner()
     text = json.dumps([definition.method, definition.parameters, definition.fixed])
     study = optuna.create_study(
@@ -140,41 +142,41 @@ def open_study(definition: Definition, out: pathlib.Path, storage: str | None, p
         load_if_exists=True,
     )  # fmt: skip
     if study.user_attrs.setdefault("definition", text) != text:
-        raise UsageError(f"{out} holds another sweep: give a new --out, or the definition that it was made with.")
+        raise UsageError(f"{out} holds another sweep: give a new --out, or the definition of that sweep.")
     study.set_user_attr("definition", text)
     return study
 
 
 def finished(study: Any) -> list:
-    """The trials that need not be run again: done, or stopped early."""
+    """The trials that need not be repeated: complete, or stopped early."""
     return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
 
 
 def failed(study: Any) -> list:
-    """Of every set of flags that failed or was interrupted, and was not taken up again since, the last trial."""
+    """The last trial of every set of flags that failed or was interrupted and has not been finished since."""
     last = {key(trial): trial for trial in study.trials}
     done = {key(trial) for trial in finished(study)}
     return [trial for name, trial in last.items() if trial.state.name == "FAIL" and name not in done]
 
 
 def begun(study: Any) -> int:
-    """How many sets of flags there are trials of, whatever became of them."""
+    """The number of sets of flags with a trial, in any state."""
     return len({key(trial) for trial in study.trials})
 
 
 def key(trial: Any) -> Any:
-    """What a trial and its repetitions have in common."""
+    """A key that a trial and its repetitions share."""
     return trial.system_attrs.get("grid_id", trial.system_attrs.get("failed_trial", trial.number))
 
 
 def what_makes(trial: Any) -> dict[str, Any]:
-    """What a repetition of a trial has from it."""
+    """The properties that a repetition of a trial takes from it."""
     attributes = {"failed_trial": trial.number, **trial.system_attrs}
     return dict(params=trial.params, distributions=trial.distributions, system_attrs=attributes)
 
 
 def objective(trial: Any, definition: Definition, out: pathlib.Path) -> float:
-    """Trains, then tests on val and on test; returns the accuracy on val."""
+    """Trains, then tests on val and on test; returns the accuracy on val. A failure is noted in the trial."""
     try:
         return train_and_test(trial, definition, out)
     except UsageError as error:
@@ -183,7 +185,7 @@ def objective(trial: Any, definition: Definition, out: pathlib.Path) -> float:
 
 
 def train_and_test(trial: Any, definition: Definition, out: pathlib.Path) -> float:
-    """`objective`. The trial's savedir is named by its flags."""
+    """Trains and tests a trial, as `objective` says; the name of its savedir is a digest of its flags."""
     import optuna
 
     flags = [*definition.fixed, *[f"--{k}={v}" for k, v in suggest(trial, definition.parameters).items()]]
@@ -204,7 +206,7 @@ def train_and_test(trial: Any, definition: Definition, out: pathlib.Path) -> flo
 
 
 def train(trial: Any, flags: list[str], savedir: pathlib.Path) -> bool:
-    """Trains and tells Optuna the accuracy on val at each evaluation; False if it says that the trial is hopeless."""
+    """Trains, and reports the accuracy on val to Optuna at each evaluation; False if Optuna stops the trial."""
     process, told = start([*flags, "--mode=meta_train"], savedir), set()
     try:
         while True:
@@ -226,7 +228,7 @@ def train(trial: Any, flags: list[str], savedir: pathlib.Path) -> bool:
 
 
 def evaluations(savedir: pathlib.Path) -> list[tuple[int, float]]:
-    """(iteration, accuracy on val) so far; a line that is being written waits."""
+    """(iteration, accuracy on val) of each evaluation so far, without a line that is being written."""
     path = savedir / "metrics.jsonl"
     lines = path.read_text().split("\n")[:-1] if path.exists() else []
     numbers = [json.loads(line) for line in lines]
@@ -234,7 +236,7 @@ def evaluations(savedir: pathlib.Path) -> list[tuple[int, float]]:
 
 
 def sentence(trial: Any) -> str:
-    """What became of a trial, for the terminal."""
+    """The result of a trial, as a line for the terminal."""
     flags = ", ".join(f"{name}={value}" for name, value in trial.params.items())
     if trial.state.name == "PRUNED":
         return f"trial {trial.number}: {flags}: stopped at iteration {trial.last_step}, below the others' median"
@@ -245,7 +247,7 @@ def sentence(trial: Any) -> str:
 
 
 def write(study: Any, definition: Definition, out: pathlib.Path) -> list[dict[str, Any]]:
-    """results.csv: a row for each set of flags that was trained to the end, in the order of the flags."""
+    """Writes results.csv, with a row for each set of flags that was trained to its end, sorted by the flags."""
     rows = {}
     for trial in study.trials:
         if trial.state.name == "COMPLETE":

@@ -1,4 +1,4 @@
-"""Definitions of sweeps, as W&B writes them, and the flags that they give to a trial."""
+"""Reads definitions of sweeps in W&B's format, and makes the flags of a trial from them."""
 
 import math
 import pathlib
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import text
 
-RANGES = "int_uniform", "uniform", "log_uniform_values"  # W&B's, of a parameter with min and max
+RANGES = "int_uniform", "uniform", "log_uniform_values"  # W&B's distributions for a parameter with min and max
 
 
 class Definition(NamedTuple):
-    """What a sweep tries."""
+    """The definition of a sweep."""
 
     method: str  # grid, random or bayes
     parameters: dict[str, dict]  # flag -> its `values`, or `min`, `max` and `distribution`
@@ -20,10 +20,10 @@ class Definition(NamedTuple):
 
 
 def load(path: pathlib.Path, flags: Sequence[str] = ()) -> Definition:
-    """Reads a sweep definition; `flags` are added to every trial's.
+    """Reads a sweep definition; `flags` are added to the flags of every trial.
 
     Raises:
-      UsageError: the file is none, or asks for something that is not understood here.
+      UsageError: the file is not a sweep definition, or uses a feature that is not supported here.
     """
     import yaml
 
@@ -32,7 +32,7 @@ def load(path: pathlib.Path, flags: Sequence[str] = ()) -> Definition:
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not YAML ({' '.join(str(error).split())}): give a sweep definition.") from error
     if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
-        raise UsageError(f"{path} has no parameters: give a sweep definition as those in flags/sweeps.")
+        raise UsageError(f"{path} has no parameters: give a sweep definition like those in flags/sweeps.")
     method = content.get("method")
     if method not in ("grid", "random", "bayes"):
         raise UsageError(f"{path}: method is {method}, not grid, random or bayes.")
@@ -56,9 +56,9 @@ def load(path: pathlib.Path, flags: Sequence[str] = ()) -> Definition:
 
 
 def check(wanted: dict[str, Any], name: str) -> None:
-    """Raises UsageError, with this name of a parameter, where its values cannot be tried as W&B would."""
+    """Raises UsageError, with this name of a parameter, if its values cannot be tried in the same way as by W&B."""
     if unknown := wanted.keys() - {"value", "values", "min", "max", "distribution"}:
-        raise UsageError(f"{name} has {', '.join(map(str, unknown))}, which is not understood here: leave it out.")
+        raise UsageError(f"{name} has {', '.join(map(str, unknown))}, which is not supported here: leave it out.")
     if len(wanted.keys() & {"value", "values", "min"}) > 1:
         raise UsageError(f"{name} has more than one of value, values, and min and max: leave the others out.")
     values = wanted.get("values", [0])
@@ -70,20 +70,20 @@ def check(wanted: dict[str, Any], name: str) -> None:
     known = RANGES if "min" in wanted else ("constant",) if "value" in wanted else ("categorical",)
     kind = distribution(wanted)
     if kind not in known:
-        raise UsageError(f"{name} has the distribution {kind}, not {' or '.join(known)}, all that is understood here.")
+        raise UsageError(f"{name} has the distribution {kind}, which is not supported here: use {' or '.join(known)}.")
     if kind == "int_uniform" and not (isinstance(low, int) and isinstance(high, int)):
-        raise UsageError(f"{name} has min {low} and max {high}: distribution int_uniform needs whole numbers.")
+        raise UsageError(f"{name} has min {low} and max {high}: distribution int_uniform needs integers.")
     if kind == "log_uniform_values" and low <= 0:
-        raise UsageError(f"{name} has min {low}, which its logarithmic distribution does not reach: give one above 0.")
+        raise UsageError(f"{name} has min {low}, but its distribution is logarithmic: give a min above 0.")
 
 
 def number(value: Any) -> bool:
-    """Whether it is a finite number."""
+    """Whether a value is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def distribution(wanted: dict[str, Any]) -> str:
-    """The distribution of a parameter; where none is given, W&B's: between whole numbers there are whole numbers."""
+    """The distribution of a parameter; the default is W&B's: integers if min and max are integers."""
     if "min" not in wanted:
         return wanted.get("distribution", "constant" if "value" in wanted else "categorical")
     whole = isinstance(wanted["min"], int) and isinstance(wanted.get("max"), int)
@@ -91,7 +91,7 @@ def distribution(wanted: dict[str, Any]) -> str:
 
 
 def suggest(trial: Any, parameters: dict[str, dict]) -> dict[str, Any]:
-    """A trial's flags."""
+    """The flags of a trial, {name: value}."""
     found = {}
     for name, wanted in parameters.items():
         kind = distribution(wanted)

@@ -1,3 +1,4 @@
-"""One file for each value of a flag: noise types, inner steps, regularisers and the like; `method.py` puts a choice of
-each together, and `network.py` is the forward pass with them.
+"""The parts of a method, one file for each value of a flag: noise types, inner steps, regularisers and others.
+
+`method.py` combines one part of each kind, and `network.py` is the forward pass with them.
 """

@@ -1,4 +1,4 @@
-"""The forward pass: a backbone, with the noise type, regulariser and normalisation of a method."""
+"""The forward pass: a backbone with the noise type, regulariser and normalisation of a method."""
 
 from __future__ import annotations
 
@@ -23,48 +23,48 @@ if TYPE_CHECKING:
 
 
 class Pass:
-    """What acts in the blocks of one forward pass (see `backbones.Blocks`); adds up the regulariser's penalty.
+    """Applies a method in the blocks of one forward pass (see `backbones.Blocks`), and collects the penalties.
 
     Args:
       params: all parameters.
       method: see `tf_metadrop.methods.method`.
       noise: None (not sampling), or a function (layer, shape) -> standard normal noise of this shape.
-      second_order: `tf1` makes the normalisations' backward results constants.
-      mixing: of `Regularizer.mix`; None: nothing is mixed.
+      second_order: with `tf1`, the backward results of the normalisations are constants.
+      mixing: the result of `Regularizer.mix`; None: nothing is mixed.
     """
 
     def __init__(self, params: Params, method: Method, noise: PassNoise | None, second_order: str, mixing: Any):
         self._params, self._method, self._noise, self._mixing = params, method, noise, mixing
         self._constant = second_order == "tf1"
         self.penalties: list[Penalty] = []
-        self.kept: dict[int, Any] | None = None  # where the statistics of every block are to be kept
+        self.kept: dict[int, Any] | None = None  # a dict that collects the statistics of every block
 
     def enter(self, number: int, h: tf.Tensor) -> tf.Tensor:
-        """What block `number` gets instead of h."""
+        """The input of block `number`, from the features h."""
         return self._method.regularizer.enter(number, h, self._mixing)
 
     def perturb(self, site: Site) -> tf.Tensor:
-        """The layer's result, with its noise."""
+        """The output of a layer with its noise."""
         if site.first and self._method.first_maps:
             site = site._replace(given=self._method.first_maps)
         x = self._method.noise.features(site, at_layer(self._noise, Draw.LAYER.at(site.number), site.h.dtype))
         return layers.constant_gradient(x) if self._constant and site.normalized else x
 
     def leave(self, block: Block) -> tf.Tensor:
-        """The block's output."""
+        """The output of a block; its penalty is collected."""
         norm = self._normalization(block.number)
         h, penalty = self._method.regularizer.leave(self._params, block, norm, self._noise)
         self.penalties.append(penalty)
         return h
 
     def normalized(self, number: int, x: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-        """norm(x) + offset, of features beside the blocks; `number` is no block's."""
+        """norm(x) + offset, for features outside the blocks; `number` is not that of a block."""
         x = layers.constant_gradient(x) if self._constant else x
         norm: Any = self._normalization(number)
         return norm.norm(x, offset)
 
     def _normalization(self, number: int) -> Normalization:
-        """The method's, as this pass uses it in block `number`."""
+        """The method's normalisation, as this pass uses it in block `number`."""
         norm: Normalization = normalization.at(self._method.normalization, self._params, number)
         if self._method.maps:
             norm = Rounded(norm)
@@ -76,13 +76,13 @@ class Pass:
 
 
 def shapes(method: Method, way: int) -> dict[str, tuple[int, ...]]:
-    """Shape of every parameter, by name: the backbone's, then those that the method adds."""
+    """Shapes of all parameters, by name: those of the backbone, then those that the method adds."""
     found = method.backbone.shapes(way)
     return found | method.parameters(parameters.of_theta(found))
 
 
 def initial(method: Method, way: int, seed: tf.Tensor) -> Params:
-    """Initial parameters in float32; seed: [2], see `rng.key`."""
+    """Draws the initial parameters, float32; seed is a key [2], see `rng.key`."""
     drawn = parameters.initial(shapes(method, way), seed)
     for name, deviation in getattr(method.backbone, "deviations", {}).items():
         drawn[name] *= deviation / parameters.INITIAL_SD
@@ -91,28 +91,28 @@ def initial(method: Method, way: int, seed: tf.Tensor) -> Params:
 
 
 def fitting(params: Params, method: Method, way: int, source: str) -> Params:
-    """The parameters that this method has, in its order; what else a checkpoint holds is left out.
+    """Selects the parameters of this method, in its order, from those of a checkpoint.
 
     Raises:
-      UsageError: one is missing or has another shape; `source` is named in the sentence.
+      UsageError: one is missing or has another shape; the message names `source`.
     """
     wanted = shapes(method, way)
     for name, shape in wanted.items():
         if name not in params:
             raise UsageError(
-                f"{source} has no variable {name}: it is not a checkpoint of this model, or of another method "
-                "(--backbone, --noise_type, --inner, --regularizer)."
+                f"{source} has no variable {name}: it is not a checkpoint of this model; give the --backbone, "
+                "--noise_type, --inner and --regularizer that it was trained with."
             )
         if tuple(params[name].shape) != shape:
             raise UsageError(
                 f"{source} has {name} of shape {tuple(params[name].shape)} but {method.images} {way}-way needs "
-                f"{shape}: give the --dataset and --way that it was trained with."
+                f"{shape}: give the --dataset and --way of its training."
             )
     return {name: params[name] for name in wanted}
 
 
 def as_map(x: tf.Tensor, method: Method) -> tf.Tensor:
-    """Images in the dtype of the feature maps."""
+    """Casts images to the dtype of the feature maps."""
     return tf.cast(x, method.maps) if method.maps else x
 
 
@@ -124,7 +124,7 @@ def encode(
     second_order: str = "exact",
     mixing: Any = None,
 ) -> tuple[tf.Tensor, Penalty]:
-    """Features before the last layer, and the regulariser's penalty.
+    """Computes the features before the last layer, and the regulariser's penalty.
 
     Args:
       x: images in [0, 1], [batch, height, width, channels].
@@ -139,7 +139,7 @@ def encode(
 
 
 def support_statistics(params: Params, x: tf.Tensor, method: Method) -> Statistics:
-    """Statistics of support images x for every block, in a pass without noise: what others are normalised by."""
+    """The statistics of support images x in every block, in a pass without noise, by which queries are normalised."""
     blocks = Pass(params, method, None, "exact", None)
     blocks.kept = {}
     method.backbone.hidden(params, as_map(x, method), blocks)
@@ -147,14 +147,14 @@ def support_statistics(params: Params, x: tf.Tensor, method: Method) -> Statisti
 
 
 def for_queries(params: Params, support_x: tf.Tensor, method: Method) -> Method:
-    """The method with which query images go through the network, under adapted parameters."""
+    """The method for a forward pass of query images, under adapted parameters."""
     if not method.normalization.FROM_SUPPORT:
         return method
     return method._replace(statistics=support_statistics(params, support_x, method))
 
 
 def hidden(params: Params, x: tf.Tensor, method: Method, noise: PassNoise | None = None) -> tf.Tensor:
-    """Features [batch, features] before the last layer; arguments as for `encode`."""
+    """The features [batch, features] before the last layer; arguments as for `encode`."""
     return encode(params, x, method, noise)[0]
 
 
@@ -177,7 +177,7 @@ def loss(
     noise: PassNoise | None = None,
     second_order: str = "exact",
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cross-entropy in nats against one-hot labels y [batch, way], with the regulariser's penalty.
+    """The cross-entropy in nats against one-hot labels y [batch, way], plus the regulariser's penalty.
 
     Returns:
       (loss, logits [batch, way]); arguments as for `encode`.
@@ -189,5 +189,5 @@ def loss(
 
 
 def at_layer(noise: PassNoise | None, layer: int, dtype: tf.DType | None = None) -> Normal | None:
-    """The draws of a layer in this pass, in the dtype of what it gets; None stays None."""
+    """The random draws of a layer in this pass, in the dtype of its input; None if the pass does not sample."""
     return None if noise is None else LayerDraws(noise, layer, dtype)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tf_metadrop.methods.attack import Norm
     from tf_metadrop.nn.types import Shape
 
-STEP = 2.5  # size of all steps together, in radii
+STEP = 2.5  # total size of all steps, in radii
 
 
 def perturb(
@@ -23,22 +23,22 @@ def perturb(
     steps: int,
     normal: Callable[[Shape], tf.Tensor] | None = None,
 ) -> tf.Tensor:
-    """Images near x that raise the loss.
+    """Computes images near x with a larger loss.
 
       d <- project(d + 2.5 eps / steps * ascent(dloss/dx));  d <- clip(x + d, 0, 1) - x;   `steps` times
 
-    Clipping to [0, 1] moves no pixel away from x, so what was in the ball stays in it. ascent is given no gradient at
-    pixels that are at 0 or 1 and would leave the box: under L1, which moves few pixels, steps would be lost on them.
+    Clipping to [0, 1] moves no pixel away from x, so d stays in the ball. Before ascent, the gradient is set to zero at
+    pixels that are at 0 or 1 and would leave [0, 1]: L1 moves only few pixels, and would waste its steps on these.
 
     Args:
       x: [..., batch, height, width, channels] in [0, 1].
-      loss: function of such images -> [...], differentiable. What else it depends on should not be watched by a tape.
+      loss: a differentiable function of such images -> [...]. No tape should watch its other inputs.
       norm: see `tf_metadrop.methods.attack`.
-      eps: radius, a number, or [...], one for each batch.
-      steps: of the attack.
+      eps: radius: a number, or [...] for one radius per batch.
+      steps: number of steps of the attack.
       normal: function shape -> standard normal noise, for a random start in the ball; None: the start is x.
     Returns:
-      The images, a constant to any gradient.
+      The images, which are constants for any gradient.
     """
     shape, pixels = x.shape, math.prod(x.shape[-3:])
     x = tf.reshape(x, [*shape[:-3], pixels])
@@ -63,11 +63,11 @@ def perturb(
 
 
 def unit(g: tf.Tensor) -> tf.Tensor:
-    """g [..., pixels], each divided by its largest absolute value: tiny gradients must not underflow when squared."""
+    """Divides g [..., pixels] by its largest absolute value, so that small gradients do not underflow when squared."""
     return tf.math.divide_no_nan(g, tf.reduce_max(tf.abs(g), -1, keepdims=True))
 
 
 def radius(normal: tf.Tensor) -> tf.Tensor:
-    """Of a uniform point of the unit ball in [..., pixels], from the first of the normal numbers [..., pixels + 1]."""
+    """The radius of a uniform point of the unit ball of [..., pixels], from the first of normal [..., pixels + 1]."""
     uniform = tf.math.erfc(-normal[..., :1] / 2**0.5) / 2
     return uniform ** (1 / (normal.shape[-1] - 1))

@@ -1,4 +1,4 @@
-"""What one run can be asked to do, one mode a file: train, test (`evaluate`), export, attack, compare, replay.
+"""The modes of a run, one file each: train, test (`evaluate`), export, attack, compare and replay.
 
-`learner.py` is for a user's own images.
+`learner.py` adapts a trained model to a user's own images.
 """

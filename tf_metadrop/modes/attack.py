@@ -1,7 +1,7 @@
-"""--mode=attack: how the accuracy of a trained model falls under adversarial attacks on the query images.
+"""--mode=attack: the accuracy of a trained model under adversarial attacks on the query images.
 
-The tasks, and the noise that the model adapts under, are those of --mode=meta_test with the same seed, so that radius 0
-gives its accuracy, and every method and radius is attacked on the same images from the same random starts.
+The tasks, and the noise during adaptation, are those of --mode=meta_test with the same seed. Radius 0 therefore gives
+the accuracy of meta_test. Every method and radius is attacked on the same images from the same random starts.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ if TYPE_CHECKING:
 def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
     """Attacks the model of a savedir; writes attack.csv, attack.json and attack.png there.
 
-    n_test_iters tasks in batches of metabatch; untargeted PGD with attack_steps steps from attack_restarts random
-    starts (pgd.py), under each of attack_norms, at each of attack_radii, on all query images of a task together, since
-    they share their batch statistics. An image counts as correct if it is classified correctly after every start.
+    It attacks n_test_iters tasks in batches of metabatch. The attack is untargeted PGD with attack_steps steps from
+    each of attack_restarts random starts (pgd.py), for each of attack_norms and each of attack_radii. All query images
+    of a task are attacked together, since they share their batch statistics. An image counts as correct if it is
+    classified correctly after every start.
 
     Args, Raises: as for `meta_test`.
     Returns:
@@ -63,7 +64,7 @@ def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
 
 
 def attacked(config: Config, params: Params, grid: dict[str, tuple[float, ...]], n_batches: int) -> list[dict]:
-    """The rows of `attack_model`."""
+    """The rows of attack.csv: see `attack_model`."""
     images = test_images(config)
     step, key = make_attack_step(config, load_method(config), grid), rng.key(config.seed, rng.META_TEST)
     generator, found = np.random.RandomState(config.seed), []
@@ -83,7 +84,7 @@ def attacked(config: Config, params: Params, grid: dict[str, tuple[float, ...]],
 
 
 def radii(config: Config) -> dict[str, tuple[float, ...]]:
-    """The radii to attack with, by norm.
+    """The radii to attack with, for each norm.
 
     Raises:
       UsageError: attack_norms or attack_radii cannot be used.
@@ -92,7 +93,8 @@ def radii(config: Config) -> dict[str, tuple[float, ...]]:
     for name in norms:
         if name not in attack.names():
             raise UsageError(
-                f"--attack_norms={config.attack_norms} names {name!r}: choose among {', '.join(attack.names())}."
+                f"--attack_norms={config.attack_norms} has {name!r}, which is not a norm: choose from "
+                f"{', '.join(attack.names())}."
             )
     if config.attack_radii is None:
         return {name: attack.load(name).RADII for name in norms}
@@ -103,7 +105,7 @@ def radii(config: Config) -> dict[str, tuple[float, ...]]:
     except ValueError:
         given = (-1.0,)
     if not all(0 <= eps < float("inf") for eps in given):
-        raise UsageError(f"--attack_radii={config.attack_radii} is no list of radii: give for example 0,0.02,0.1.")
+        raise UsageError(f"--attack_radii={config.attack_radii} is not a list of radii: give for example 0,0.02,0.1.")
     return {norms[0]: given}
 
 
@@ -112,8 +114,9 @@ def make_attack_step(
 ) -> tf.types.experimental.PolymorphicFunction:
     """The compiled attack: (params, images, support, query, key, first) -> accuracies [metabatch, norms and radii].
 
-    Arguments as for `steps.make_test_step`. Radii are attacked all at once where tasks are, and one after the other
-    where tasks are: on a CPU all radii of a task at once take the same time (docs/methods.md) and more memory.
+    The arguments are those of `steps.make_test_step`. If the tasks are vectorised, the radii are vectorised too; if the
+    tasks are computed one after the other, so are the radii. On a CPU, vectorised radii take the same time as
+    sequential ones (docs/reference/methods/attacks.md) and more memory.
     """
     how, c = execution(config), config
 
@@ -127,7 +130,7 @@ def make_attack_step(
     def withstand(
         adapted: Params, task: Task, noise: TaskNoise, method: Method, norm: str, every: Sequence[float]
     ) -> tf.Tensor:
-        """Share of the query images that are correct after the attack at every radius, [..., radii]."""
+        """The fraction of query images that are classified correctly after the attack at each radius, [..., radii]."""
         radii = tf.constant(every, task.query_x.dtype)
         if how.at_once:
             return share(adapted, task, noise, method, norm, radii)
@@ -169,12 +172,12 @@ def make_attack_step(
 
 
 def spread(x: tf.Tensor, eps: tf.Tensor, axis: int) -> tf.Tensor:
-    """x repeated for each of several radii, on a new axis before `axis`; as it is for one."""
+    """Repeats x for each radius, on a new axis before `axis`; for a single radius (a scalar eps) returns x itself."""
     return x if eps.shape.rank == 0 else tf.stack([x] * eps.shape[0], x.shape.rank + axis)
 
 
 def write(config: Config, run: dict, rows: list[dict]) -> None:
-    """The files, the lines on the terminal and in W&B."""
+    """Writes the files, prints the rows, and logs them to W&B and TensorBoard."""
     directory = config.directory
     text = io.StringIO()
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -184,7 +187,8 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     (directory / f"{stem}.csv").write_text(text.getvalue())
     made = dict(seed=config.seed, **about(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run)
     (directory / f"{stem}.json").write_text(json.dumps({"rows": rows, **made}, indent=1) + "\n")
-    robustness.draw(directory / f"{stem}.png", {config.method: rows}, config, published.robustness(config))
+    model = robustness.Attacked(config.method, "", rows)
+    robustness.draw(directory / f"{stem}.png", [model], config, published.robustness(config))
     for row in rows:
         accuracy = plus_minus(row["accuracy_percent"], row["ci95"], "f", "+-")
         print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {accuracy}")

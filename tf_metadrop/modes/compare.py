@@ -1,4 +1,4 @@
-"""Two savedirs side by side, one of them the TF1 program's or not: weights, training curves, and the same test."""
+"""Compares the models of two savedirs, each of this or of the TF1 program: weights, and results of the same test."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 
 class Tested(NamedTuple):
-    """Both models on the same tasks, adapted under the same noise."""
+    """Results of two models on the same tasks, adapted under the same noise."""
 
     accuracy: np.ndarray  # [2, tasks], in [0, 1]
     cent: np.ndarray  # [2, tasks], nats
     logit_difference: float  # mean of |difference| over tasks, query images and classes
-    agreement: float  # share of query images that both give the same class
+    agreement: float  # fraction of query images for which both models predict the same class
 
 
 def weights(one: Params, other: Params) -> list[dict[str, Any]]:
-    """A row for each parameter that both have: its norms and the distance, absolute and in parts of the first norm.
+    """One row for each parameter that both models have: both norms, the distance, and the distance / first norm.
 
-    relative is None where the first norm is zero.
+    That ratio, `relative`, is None where the first norm is zero.
     """
     rows = []
     for name in one:
@@ -58,7 +58,9 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
 
     Args:
       first: a savedir.
-      config: of the test, with the other savedir; what was not `given` is taken from that one's run.
+      config: settings of the test, with the second savedir. Settings that are not in `given` are taken from the run in
+        the second savedir.
+      given: names of the settings that the user gave.
     Returns:
       (Tested, the config of the test).
     Raises:
@@ -93,19 +95,23 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
 
 
 def load_like(savedir: pathlib.Path, config: Config) -> Params:
-    """The weights of a savedir, if it was trained with the same dataset, way and method and can be tested the same."""
+    """Loads the weights of a savedir.
+
+    Raises:
+      UsageError: it was trained on another data set, way or method, or cannot be tested with this config.
+    """
     params, run = checkpoint.load_params(savedir)
     if different := identity.unfit(run, config.as_dict()):
         theirs = ", ".join(f"--{name}={run[name]}" for name in different)
         raise UsageError(
-            f"{savedir} was trained with {theirs}, {config.directory} was not: compare runs that are alike."
+            f"{savedir} was trained with {theirs}, {config.directory} was not: give two runs that agree in this."
         )
     check_images(savedir, run, config)
     return cast(fitted(savedir, params, run, config), config.dtype)
 
 
 def summary(tested: Tested, names: tuple[str, str]) -> dict[str, Any]:
-    """What a test of both says: each model's accuracy, and the paired difference of the second to the first."""
+    """Summarises a test of two models: each model's accuracy, and the paired difference, second minus first."""
     models = {
         name: dict(accuracy=100 * float(acc.mean()), interval=interval(100 * acc), cent=float(cent.mean()))
         for name, acc, cent in zip(names, tested.accuracy, tested.cent, strict=True)
@@ -117,14 +123,16 @@ def summary(tested: Tested, names: tuple[str, str]) -> dict[str, Any]:
 
 
 def verdict(difference: dict, names: tuple[str, str]) -> str:
-    """One line: whether one model is better, judged by the paired differences of the tasks."""
+    """One line that says whether one model is better, judged by the paired differences of the tasks."""
     mean, half, tasks = (difference[name] for name in ("accuracy", "interval", "tasks"))
     if difference["logits"] == 0:
-        return f"verdict: {names[0]} and {names[1]} compute the same."
+        return f"verdict: {names[0]} and {names[1]} give the same logits."
     if half is None:
-        return "verdict: one task shows nothing of accuracy: raise --n_test_iters."
+        return "verdict: one task is too few to compare accuracy: raise --n_test_iters."
     if abs(mean) <= half:
         mean = round(mean, 2) + 0.0  # no -0.00
-        return f"verdict: no difference in accuracy is shown ({mean:+.2f} +- {half:.2f} points over {tasks} tasks)."
+        return (
+            f"verdict: the test shows no difference in accuracy ({mean:+.2f} +- {half:.2f} points over {tasks} tasks)."
+        )
     better, worse = names if mean < 0 else names[::-1]
     return f"verdict: {better} is better than {worse} by {abs(mean):.2f} +- {half:.2f} points over {tasks} tasks."

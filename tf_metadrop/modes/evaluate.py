@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 
 class Evaluation:
-    """Accuracy of parameters on the same episodes with the same noise at every call.
+    """Evaluates parameters on the same episodes, with the same noise, at every call.
 
     Args:
-      stream: see rng.py; it and the seed fix the noise, the seed alone the episodes.
+      stream: the random stream of the noise (rng.py). The noise depends on it and on the seed; the episodes depend on
+        the seed only.
     """
 
     def __init__(self, config: Config, method: Method, images: Images, stream: int):
@@ -42,7 +43,7 @@ class Evaluation:
         self._key = rng.key(config.seed, stream)
 
     def run(self, params: Params, n_batches: int, progress: bool = False) -> dict[str, np.ndarray]:
-        """Every metric of `tf_metadrop.methods.metric`, [n_batches * metabatch]: a number for each task."""
+        """Every metric of `tf_metadrop.methods.metric` for each task, arrays [n_batches * metabatch]."""
         generator = np.random.RandomState(self._config.seed)
         found: dict[str, list] = {name: [] for name in metric.in_order()}
         for batch in shown(range(n_batches), "batch") if progress else range(n_batches):
@@ -56,20 +57,21 @@ class Evaluation:
 
 
 def meta_test(config: Config, given: set[str] | None = None) -> dict:
-    """Meta-tests the model of a savedir, ours or the TF1 program's.
+    """Meta-tests the model of a savedir, of this or of the TF1 program.
 
-    Writes meta_test.log, meta_test.json and, with cross-entropy and accuracy of every task, meta_test.csv there.
+    Writes meta_test.log, meta_test.json and meta_test.csv there. The CSV file has every metric of every task.
 
-    n_test_iters tasks in batches of metabatch; the interval is 1.96 * std / sqrt(tasks), as the TF1 program's.
-    With --eval_split=val the files are called meta_val.log and so on; with --weights=best, meta_test_best.log; with
-    --eval_normalization=support, meta_test_support.log.
+    It tests n_test_iters tasks in batches of metabatch. The 95 % interval is 1.96 * std / sqrt(tasks), as in the TF1
+    program. With --eval_split=val the files are called meta_val.log and so on; with --weights=best, meta_test_best.log;
+    with --eval_normalization=support, meta_test_support.log.
 
     Args:
-      given: names of the settings that were asked for, None: those that differ from the defaults. Of the others,
-        dataset, data_dir, method, way, shot, query, inner_lr and n_steps are taken from the run.
+      config: settings of the test.
+      given: names of the settings that the user gave; None means those that differ from the defaults. The settings of
+        the task, the method, the model and the inner loop, and data_dir, come from the run if they were not given.
     Returns:
-      What meta_test.json holds: accuracy and interval in per cent, episodes, seed, command, commit, machine, versions,
-      the settings of the test (`config`) and those of the training as far as they are known (`trained_with`, with the
+      The content of meta_test.json: accuracy and interval in per cent, episodes, seed, command, commit, machine,
+      versions, the settings of the test (`config`) and the known settings of the training (`trained_with`, with the
       last `iteration` and, as `images`, the fingerprint of the training images).
     Raises:
       UsageError: there is no model, or it does not fit the settings or the data.
@@ -81,7 +83,7 @@ def meta_test(config: Config, given: set[str] | None = None) -> dict:
 
 
 def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batches: int) -> dict:
-    """`meta_test` once everything has been checked."""
+    """Runs the test of `meta_test`, whose arguments have been checked, and writes its files."""
     directory = config.directory
     images = test_images(config)
     began = time.monotonic()
@@ -106,7 +108,7 @@ def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batche
     log.write_text(text)
     print(text + tested_otherwise(config, run))
     if len(accuracies) != config.n_test_iters:
-        print(f"{len(accuracies)} tasks: --n_test_iters={config.n_test_iters} is no multiple of --metabatch.")
+        print(f"{len(accuracies)} tasks tested: --n_test_iters={config.n_test_iters} is not a multiple of --metabatch.")
     tracker = Trackers(directory, config, config.mode)
     tracker.log({config.of_weights(f"meta-{config.eval_split}-acc"): result["accuracy"]})
     columns = "accuracy", "interval", "cent", "episodes", "split", "seed", "commit"
@@ -116,13 +118,13 @@ def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batche
 
 
 def tested_otherwise(config: Config, run: dict[str, Any]) -> str:
-    """What sets the tasks of a test apart from those of the training, for the terminal."""
+    """The way and shot of a test where they differ from the training, for the terminal."""
     names = [name for name in ("way", "shot") if run.get(name, value := getattr(config, name)) != value]
     return "".join(f"; tested with --{name}={getattr(config, name)}, trained with {run[name]}" for name in names)
 
 
 def count_batches(config: Config) -> int:
-    """Batches of metabatch that n_test_iters tasks make; raises UsageError if it is none."""
+    """The number of whole batches of metabatch in n_test_iters tasks; raises UsageError if it is zero."""
     if config.n_test_iters < config.metabatch:
         raise UsageError(
             f"--n_test_iters={config.n_test_iters} is less than one --metabatch={config.metabatch}: lower --metabatch."

@@ -1,6 +1,6 @@
-"""Hidden features along the inner loop, for figures of decision boundaries: the TF1 program's mode export.
+"""Saves hidden features at every inner step, for figures of decision boundaries, as the TF1 program's mode export does.
 
-docs/tf1_behaviour.md, "Files it writes".
+See docs/reference/tf1_behaviour.md, "Files it writes".
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.types import Params
 
 N_PAIRS, DISTANCE, N_SAMPLES = 10, 5, 10  # pairs of classes c and c + 5; noisy copies of the support features
-ADAPTING, SAMPLING = range(2)  # two independent noises
+ADAPTING, SAMPLING = range(2)  # two independent streams of noise
 
 
 def export_features(config: Config, given: set[str] | None = None) -> list[dict[str, np.ndarray]]:
     """Adapts to 10 two-way tasks and writes their features before and after every inner step to export.pkl.
 
-    Task c is the evaluation classes c and c + 5; the model's first two dense columns are used. The file is a pickled
-    list of 10 dicts of arrays, which also Python 2 and old NumPy read:
+    Task c has the evaluation classes c and c + 5, and uses the first two columns of the model's dense layer. The file
+    is a pickled list of 10 dicts of arrays, which Python 2 and old NumPy can read too:
       htr [n_steps+1, support, features], hte [n_steps+1, query, features]: last hidden features, not sampled
       htr_sample [n_steps+1, 10, support, features]: sampled; absent for MAML
       w [n_steps+1, features, 2], b [n_steps+1, 2]: dense layer
@@ -53,7 +53,7 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
 
     Args, Raises: as for `meta_test`.
     Returns:
-      The list.
+      The list that is in the file.
     """
     config, params, run = load_run(dataclasses.replace(config, mode="export"), given)
     split = test_split(config)
@@ -74,7 +74,7 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
 
 
 def features_of_pairs(config: Config, params: Params, images: Split) -> list[dict[str, np.ndarray]]:
-    """What `export_features` writes."""
+    """The list that `export_features` writes."""
     generator = np.random.RandomState(config.seed)
     method = load_method(config)
     features = tf.function(lambda params, task, key: task_features(params, task, config, method, key), autograph=False)
@@ -118,10 +118,10 @@ def task_features(params: Params, task: Task, config: Config, method: Method, ke
 
 
 def write_pickle(path: pathlib.Path, value: Any) -> None:
-    """Pickles atomically, in a form that Python 2 and NumPy 1 read as well."""
+    """Writes a pickle atomically, in a format that Python 2 and NumPy 1 can read too."""
     buffer = io.BytesIO()
     pickle.dump(value, buffer, protocol=2)
-    # NumPy 2 renamed the module that its pickles name; both know the old name.
+    # NumPy 2 renamed the module that its pickles name; NumPy 1 and 2 know the old name.
     data = buffer.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(data)

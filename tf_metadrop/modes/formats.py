@@ -1,4 +1,4 @@
-"""An adapted classifier as a file for other programs: a SavedModel, a TFLite (LiteRT) file, a .keras file."""
+"""Writes an adapted classifier for other programs: as a SavedModel, a TFLite (LiteRT) file or a .keras file."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ if TYPE_CHECKING:
 
 FORMATS = tuple(EXPORTS)
 QUANTIZATIONS = ("int8",)
-TOLERANCE = 1e-4  # of a probability, between the file and `predict`
+TOLERANCE = 1e-4  # largest difference of a probability between the file and `predict`
 
 
 class Adapted(NamedTuple):
-    """What is to be exported.
+    """An adapted classifier that is to be exported.
 
     Attributes:
-      params, statistics: of the adapted network; see `MetaLearner`.
-      classes: texts, in the order of the outputs.
-      images: support images [n, height, width, channels] in [0, 1]: to compare by, and to quantise by.
-      probabilities: what `predict_proba` says of them.
+      config, method: settings of the model.
+      params, statistics: those of the adapted network; see `MetaLearner`.
+      classes: names of the classes, in the order of the outputs.
+      images: support images [n, height, width, channels] in [0, 1], for comparison and for quantisation.
+      probabilities: the output of `predict_proba` for these images.
     """
 
     config: Config
@@ -48,21 +49,21 @@ class Adapted(NamedTuple):
 
 
 def check(formats: tuple[str, ...], quantize: str | None) -> None:
-    """Raises UsageError where there is no such format, or it cannot be quantised so."""
+    """Raises UsageError if a format or the quantisation is unknown, or if the two cannot be combined."""
     for name in formats:
         if name not in FORMATS:
-            raise UsageError(f"--format={name} is not known: choose of {', '.join(FORMATS)}, with commas between.")
+            raise UsageError(f"--format={name} is not known: choose from {', '.join(FORMATS)}, separated by commas.")
     if quantize not in (None, *QUANTIZATIONS):
         raise UsageError(f"--quantize={quantize} is not known: choose {', '.join(QUANTIZATIONS)}, or leave it out.")
     if quantize and "tflite" not in formats:
-        raise UsageError(f"--quantize={quantize} is for --format=tflite alone: add that, or leave it out.")
+        raise UsageError(f"--quantize={quantize} is only for --format=tflite: add that, or leave it out.")
 
 
 def write(folder: pathlib.Path, adapted: Adapted, formats: tuple[str, ...], quantize: str | None = None) -> list[str]:
-    """Writes a file or folder of each format, and model.json, into the folder; returns lines to print.
+    """Writes a file or folder for each format, and model.json, into the folder; returns lines to print.
 
     Raises:
-      UsageError: this network is in no such format, or what was written says something else than `predict`.
+      UsageError: a format cannot hold this network, or the written file's output differs from that of `predict`.
     """
     check(formats, quantize)
     build = builder(adapted)
@@ -76,7 +77,7 @@ def write(folder: pathlib.Path, adapted: Adapted, formats: tuple[str, ...], quan
         if exact and not apart <= TOLERANCE:
             raise UsageError(
                 f"--format={name} cannot hold this classifier: its probabilities are off by {apart:.2g} on the support "
-                "images, so some part of the method (--regularizer, --noise_type) does more than a plain network."
+                "images. Use a --regularizer and a --noise_type whose prediction is a plain network."
             )
         same = float(np.mean(found.argmax(-1) == adapted.probabilities.argmax(-1)))
         how = f"within {apart:.1e} of predict" if exact else f"int8: {same:.0%} of the support images as predict"
@@ -88,10 +89,10 @@ def write(folder: pathlib.Path, adapted: Adapted, formats: tuple[str, ...], quan
 
 
 def builder(adapted: Adapted) -> Callable[[bool], Any]:
-    """(large) -> the Keras model, see `keras_model.build`.
+    """A function (large) -> Keras model: see `keras_model.build`.
 
     Raises:
-      UsageError: backbone, noise type or normalisation cannot be one.
+      UsageError: the backbone, the noise type or the normalisation cannot be part of a Keras model.
     """
     config, method = adapted.config, adapted.method
     keras_model.check_normalization(config.normalization_name)
@@ -101,7 +102,7 @@ def builder(adapted: Adapted) -> Callable[[bool], Any]:
     )
     for flag, name, of, part in needed:
         if not hasattr(of, part):
-            raise UsageError(f"--{flag}={name} cannot be exported: it has no {part}, which says what to write.")
+            raise UsageError(f"--{flag}={name} cannot be exported: define `{part}` in its module, or use another one.")
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -115,11 +116,11 @@ def builder(adapted: Adapted) -> Callable[[bool], Any]:
     )
 
 
-Run = Callable[[np.ndarray], np.ndarray]  # images -> probabilities, by what was written
+Run = Callable[[np.ndarray], np.ndarray]  # images -> probabilities, computed by the written file
 
 
 def write_keras(path: pathlib.Path, build: Callable[[bool], Any], adapted: Adapted, quantize: str | None) -> Run:
-    """A .keras file of stock layers."""
+    """Writes a .keras file that uses Keras's own layers only."""
     import keras
 
     build(False).save(path)
@@ -127,7 +128,7 @@ def write_keras(path: pathlib.Path, build: Callable[[bool], Any], adapted: Adapt
 
 
 def write_saved_model(path: pathlib.Path, build: Callable[[bool], Any], adapted: Adapted, quantize: str | None) -> Run:
-    """A SavedModel whose `serving_default` takes a batch of any size."""
+    """Writes a SavedModel whose `serving_default` takes a batch of any size."""
     module, model = tf.Module(), build(False)
     module.model = model
     spec = tf.TensorSpec([None, *adapted.images.shape[1:]], tf.float32, "images")
@@ -143,7 +144,7 @@ def write_saved_model(path: pathlib.Path, build: Callable[[bool], Any], adapted:
 
 
 def write_tflite(path: pathlib.Path, build: Callable[[bool], Any], adapted: Adapted, quantize: str | None) -> Run:
-    """A TFLite file; for int8 its ranges are those of the support images. Inputs and outputs stay float32."""
+    """Writes a TFLite file; int8 takes its ranges from the support images. Inputs and outputs stay float32."""
     converter = tf.lite.TFLiteConverter.from_keras_model(build(True))
     if quantize:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -156,9 +157,9 @@ def write_tflite(path: pathlib.Path, build: Callable[[bool], Any], adapted: Adap
 
 
 def tflite_runner(path: pathlib.Path) -> Run:
-    """Images [1, height, width, channels] -> probabilities, by a TFLite file."""
+    """A function, images [1, height, width, channels] -> probabilities, that runs a TFLite file."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that this class will move to a package of its own
+        warnings.simplefilter("ignore")  # it warns that this class will move to another package
         interpreter = tf.lite.Interpreter(str(path))
     interpreter.allocate_tensors()
     (entry,), (leaving,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -175,12 +176,12 @@ WRITERS = {"savedmodel": write_saved_model, "tflite": write_tflite, "keras": wri
 
 
 def size(path: pathlib.Path) -> int:
-    """Bytes of a file, or of all in a folder."""
+    """The size of a file, or of all files in a folder, in bytes."""
     return path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
 
 
 def described(adapted: Adapted, formats: tuple[str, ...], quantize: str | None) -> dict[str, Any]:
-    """What model.json says."""
+    """The content of model.json."""
     spec = adapted.config.spec
     return dict(
         input=dict(

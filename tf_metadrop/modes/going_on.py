@@ -1,4 +1,4 @@
-"""Which run a savedir holds, and whether a training may go on with it."""
+"""Finds the run that a savedir holds, and checks whether a training may resume it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tf_metadrop.runs import checkpoint, tf1_checkpoint
 from tf_metadrop.runs.checkpoint import Saved
 from tf_metadrop.runs.train_log import TrainLog, header
 
-CHANGEABLE = "n_train_iters", *identity.names(Role.EVALUATION)  # of which the steps taken know nothing
+CHANGEABLE = "n_train_iters", *identity.names(Role.EVALUATION)  # settings that earlier steps do not depend on
 
 
 def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
-    """The unfinished or finished run in the savedir that this config continues; None if there is none.
+    """The unfinished or finished run in the savedir that this config resumes; None if there is no run.
 
     Raises:
-      UsageError: the savedir holds something that training would overwrite.
+      UsageError: the savedir holds another run or other files that training would overwrite.
     """
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"--savedir={directory} is a file: give a folder.")
@@ -31,7 +31,7 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
         return None
     if kind == "tf1":
         raise UsageError(
-            f"{directory} holds a checkpoint of the TF1 program (model.*, and no state.npz to go on from), which "
+            f"{directory} holds a checkpoint of the TF1 program (model.*, but no state.npz to resume from), which "
             "training would overwrite: give another --savedir."
         )
     if kind is None:
@@ -39,7 +39,7 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
             raise UsageError(f"{directory} holds logs of another run, but no checkpoint: give another --savedir.")
         return None
     if not config.resume:
-        raise UsageError(f"{directory} holds a run and --noresume forbids to go on with it: give another --savedir.")
+        raise UsageError(f"{directory} holds a run and --noresume forbids to resume it: give another --savedir.")
     saved = checkpoint.load(directory)
     if different := [name for name in config.differences(saved.config) if name not in CHANGEABLE]:
         list_of = lambda settings: ", ".join(f"--{name}={settings[name]}" for name in different)
@@ -48,14 +48,14 @@ def find_run(directory: pathlib.Path, config: Config) -> Saved | None:
     if int(saved.state.iteration) - 1 > config.n_train_iters < saved.config["n_train_iters"]:
         raise UsageError(
             f"{directory} holds a run that is at iteration {int(saved.state.iteration) - 1}, beyond --n_train_iters="
-            f"{config.n_train_iters}: give no less, or another --savedir."
+            f"{config.n_train_iters}: give at least that number, or another --savedir."
         )
     network.fitting(saved.state.params, load_method(config), config.way, str(directory))
     return saved
 
 
 def changes(saved: Saved | None, config: Config) -> str:
-    """What an unfinished or finished run goes on with, for its log, as "n_train_iters 20 -> 40"; "" for nothing new."""
+    """The settings that a resumed run changes, for its log, as "n_train_iters 20 -> 40"; "" if there are none."""
     if not saved:
         return ""
     new, old = config.as_dict(), {**Config().as_dict(), **saved.config}
@@ -63,12 +63,14 @@ def changes(saved: Saved | None, config: Config) -> str:
 
 
 def is_started(directory: pathlib.Path, config: Config, weights: bool) -> bool:
-    """Whether the logs are of this very run, killed before its first checkpoint was complete: it starts again.
+    """Whether the logs are those of this run, killed before its first checkpoint was complete, so that it starts again.
 
-    That checkpoint is iteration 0's: where a log goes further, the checkpoint was lost since.
+    The first checkpoint is that of iteration 0. If a log goes further, the checkpoint was lost later.
 
     Args:
-      weights: there are some in the TF1 program's form; ours are written after all of the log's first lines.
+      directory: the savedir.
+      config: settings of this run.
+      weights: whether there are weights in the TF1 program's format; this program writes them after the log's header.
     """
     path = directory / TrainLog.FILES[0]
     text = path.read_text(errors="replace") if path.exists() else None

@@ -1,4 +1,4 @@
-"""A trained model for a user's own few images."""
+"""`MetaLearner`: adapts a trained model to a few images of a user, and classifies others."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.statistics import Statistics
     from tf_metadrop.nn.types import Params
 
-TOGETHER = 32  # images that go through the network at a time, where they are not a batch; a last few are filled up
-COMPILED = "_inner_loop", "_support_statistics", "_logits", "_transductive_logits"  # for the config
+TOGETHER = 32  # images per call of the network when they do not form a batch; the last call is padded
+COMPILED = "_inner_loop", "_support_statistics", "_logits", "_transductive_logits"  # they depend on the config
 
 
 class MetaLearner:
@@ -44,18 +44,18 @@ class MetaLearner:
       learner.predict(query_x)
       learner.save("classifier")  # for MetaLearner.load; copy.deepcopy and pickle work too
 
-    The network normalises features by statistics of a batch. `predict` takes those of the support images, so that an
-    image has one answer, alone or among others; the evaluation (meta_test) takes those of the query images, as the
-    paper does: `predict(x, transductive=True)`.
+    The network normalises features by the statistics of a batch. `predict` uses the statistics of the support images,
+    so that the answer for an image does not depend on other images. The paper's evaluation (meta_test) uses the
+    statistics of the query images: `predict(x, transductive=True)`.
 
     Attributes:
       config: Config; adaptation reads inner_lr, n_steps, n_test_mc_samp and seed. It may be replaced.
       params: dict of meta-learned parameters (see nn/backbones). `adapt` does not change them.
-      classes: the different labels of the last adaptation, sorted if they can be; None before.
+      classes: the distinct labels of the last adaptation, sorted if they can be sorted; None before an adaptation.
     """
 
     def __init__(self, config: Config, params: Params | None = None):
-        """With `params` None the weights are the initial ones of the config's seed."""
+        """Makes a learner; if `params` is None, the weights are the initial ones of the config's seed."""
         prepare(config)
         self.config, self._spec = config, config.spec
         if params is None:
@@ -69,21 +69,22 @@ class MetaLearner:
 
     @property
     def config(self) -> Config:
-        """See the class."""
+        """The settings; see `MetaLearner`."""
         return self._config
 
     @config.setter
     def config(self, config: Config) -> None:
         self._config, self._method = config, load_method(config)
-        for name in COMPILED:  # which were for the one before
+        for name in COMPILED:  # these were compiled for the previous config
             self.__dict__.pop(name, None)
 
     @classmethod
     def load(cls, savedir: str | pathlib.Path, **settings: Any) -> MetaLearner:
-        """The model of a savedir, ours or the TF1 program's, or of a folder that `save` wrote.
+        """Loads the model of a savedir, of this or of the TF1 program, or of a folder that `save` wrote.
 
         Args:
-          settings: inner_lr=..., n_steps=... and so on, in the place of the run's.
+          savedir: the folder.
+          settings: inner_lr=..., n_steps=... and so on; they replace those of the run.
         Raises:
           UsageError: there is no model in savedir.
         """
@@ -93,9 +94,10 @@ class MetaLearner:
             known = {field.name for field in dataclasses.fields(Config)}
             if unknown := sorted(found.config.keys() - known):
                 raise UsageError(
-                    f"{directory} is of a version that has --{unknown[0]}, which this one has not: install that."
+                    f"{directory} has the setting {unknown[0]}, which this version does not know: install the version "
+                    "that wrote it."
                 )
-            config = Config(**found.config, savedir=str(directory))  # where its data set is described
+            config = Config(**found.config, savedir=str(directory))  # this folder describes its data set
             learner = cls(dataclasses.replace(config, **settings), found.params)
             learner._restore(found)
             return learner
@@ -113,19 +115,20 @@ class MetaLearner:
         quantize: str | None = None,
         support_x: Any = None,
     ) -> list[str]:
-        """Writes a folder for `load`: the model, and what it was adapted to. No pickles, so that it can be given away.
+        """Writes a folder that `load` reads: the model and its adaptation. It has no pickles, so it is safe to share.
 
         Args:
-          overwrite: replace the classifier that is there; other files are never replaced.
-          formats: of savedmodel, tflite and keras: the adapted network for other programs goes into the folder too
-            (docs/export.md).
-          quantize: int8: of the TFLite file.
-          support_x: images to compare these with `predict` by, and to quantise by, as for `adapt`; default: those of
-            the last adaptation.
+          path: the folder.
+          overwrite: replace an existing classifier; other files are never replaced.
+          formats: any of savedmodel, tflite and keras; the folder then also holds the adapted network in these formats
+            for other programs (docs/guides/export.md).
+          quantize: "int8" quantises the TFLite file.
+          support_x: images as for `adapt`, for which the files are compared with `predict`, and by which they are
+            quantised; default: those of the last adaptation.
         Returns:
-          Lines that say what was written, and how near it is to `predict`.
+          Lines that say which files were written, and how close their outputs are to `predict`.
         Raises:
-          UsageError: the folder exists or cannot be written, or this model is in no such format.
+          UsageError: the folder exists or cannot be written, or a format cannot hold this model.
         """
         said: list[str] = []
         export = None
@@ -140,7 +143,7 @@ class MetaLearner:
         return said
 
     def _to_export(self, support_x: Any) -> Any:
-        """What `formats` writes: of a learner in float32, as the file is."""
+        """The classifier that `formats` writes, in float32 as in the files."""
         from tf_metadrop.modes.formats import Adapted
 
         given = self._support if support_x is None else user_images.batch(support_x, self._spec, "support_x", False)
@@ -156,7 +159,7 @@ class MetaLearner:
         return Adapted(plain.config, plain._method, params, plain._statistics, names, given, probabilities)
 
     def _kept(self) -> AdaptedModel:
-        here = identity.names(Role.LOCAL)  # paths and the like, which nobody else has
+        here = identity.names(Role.LOCAL)  # as paths, which mean nothing on another machine
         config = {name: value for name, value in dataclasses.asdict(self.config).items() if name not in here}
         return AdaptedModel(config, self.params, self._adapted, self._statistics, self.classes)
 
@@ -184,14 +187,14 @@ class MetaLearner:
     def adapt(self, support_x: Any, support_y: Any, invert: Invert = False) -> MetaLearner:
         """Runs the inner loop on labelled images, from the meta-learned weights; returns self.
 
-        Classes with fewer images than the largest has get theirs several times, in turn, each with noise of its own:
-        loss and statistics are then those of equal classes.
+        If a class has fewer images than the largest class, its images are repeated in turn, each time with other noise.
+        Loss and statistics then weigh all classes equally.
 
         Args:
-          support_x: images: an array [n, height, width, channels], or a list of arrays, PIL images or paths; uint8 of
+          support_x: images: an array [n, height, width, channels], or a list of arrays, PIL images or paths; uint8 in
             0..255, or floats in [0, 1]. For omniglot and strokes ink is 1. See `data.user_images.batch`.
-          support_y: n labels, at most `way` different ones: numbers, texts or whatever else a dict has as keys.
-          invert: True for images with ink 0 on paper 1; "auto" for each that looks so.
+          support_y: n labels, at most `way` distinct ones: numbers, texts or any other hashable values.
+          invert: True inverts the images, for ink 0 on paper 1; "auto" inverts each image that looks like that.
         Raises:
           UsageError: images or labels do not fit the model.
         """
@@ -212,7 +215,7 @@ class MetaLearner:
 
     @functools.cached_property
     def _inner_loop(self) -> Callable[[Params, tf.Tensor, tf.Tensor, tf.Tensor], Params]:
-        """(params, x, labels, key) -> adapted params."""
+        """The compiled inner loop: (params, x, labels, key) -> adapted params."""
 
         def inner_loop(params: Params, x: tf.Tensor, labels: tf.Tensor, key: tf.Tensor) -> Params:
             draw = rng.StandardNormal(key, x.dtype)
@@ -222,19 +225,19 @@ class MetaLearner:
 
     @functools.cached_property
     def _support_statistics(self) -> Callable[[Params, tf.Tensor], Statistics]:
-        """(adapted params, support images) -> statistics of their features, without noise."""
+        """The compiled function (adapted params, support images) -> statistics of their features, without noise."""
 
         return traced(lambda params, x: network.support_statistics(params, x, self._method))
 
     @functools.cached_property
     def _logits(self) -> Callable[[Params, tf.Tensor, Statistics], tf.Tensor]:
-        """(adapted params, images, statistics) -> logits, of every image by itself."""
+        """The compiled function (adapted params, images, statistics) -> logits, of each image independently."""
         by = lambda statistics: self._method._replace(statistics=statistics)
         return traced(lambda params, x, statistics: network.forward(params, x, by(statistics)))
 
     @functools.cached_property
     def _transductive_logits(self) -> Callable[[Params, tf.Tensor], tf.Tensor]:
-        """(adapted params, images) -> logits, of the images as one batch."""
+        """The compiled function (adapted params, images) -> logits, the images normalised as one batch."""
         return traced(lambda params, x: network.forward(params, x, self._method))
 
     def predict_proba(self, x: Any, transductive: bool = False, invert: Invert = False) -> np.ndarray:
@@ -242,13 +245,14 @@ class MetaLearner:
 
         Args:
           x: images as for `adapt`, or a single one (then n is 1).
-          transductive: False: features are normalised by the statistics of the support images, each image by itself.
-            True: by those of x itself, as the paper's evaluation does (--normalization=batch): what is predicted for an
-            image then depends on the images beside it. Give a whole query set, all classes in equal parts: of single
-            images, or of one class, most answers are wrong.
+          transductive: False normalises features by the statistics of the support images, so that each image is
+            classified independently. True normalises by the statistics of x, as the paper's evaluation does
+            (--normalization=batch), so that the prediction for an image depends on the other images in x. Then give a
+            whole query set with equally many images of each class: for a single image, or for images of one class,
+            most predictions are wrong.
           invert: see `adapt`.
         Raises:
-          UsageError: `adapt` was not called, or these are no images for this model.
+          UsageError: `adapt` was not called, or x is not a set of images for this model.
         """
         if self._adapted is None:
             raise UsageError("the learner has not been adapted: call adapt(support_x, support_y) first.")
@@ -268,18 +272,18 @@ class MetaLearner:
     def predict(
         self, x: Any, transductive: bool = False, invert: Invert = False, reject_below: float | None = None
     ) -> np.ndarray:
-        """The labels [n] of images, among those given to `adapt`; arguments as for `predict_proba`.
+        """Predicts the labels [n] of images, from those given to `adapt`; see `predict_proba` for the other arguments.
 
         Args:
-          reject_below: a probability; where the likeliest class has less there is None in the place of a label.
+          reject_below: a probability; if the likeliest class has a lower one, the label is None.
         """
         probabilities = self.predict_proba(x, transductive, invert)
-        assert self.classes is not None  # since `adapt`
+        assert self.classes is not None  # `adapt` has set it
         labels = self.classes[np.argmax(probabilities, axis=-1)]
         if reject_below is None:
             return labels
         if not 0 <= reject_below <= 1:
-            raise UsageError(f"reject_below={reject_below} is no probability: give a number from 0 to 1.")
+            raise UsageError(f"reject_below={reject_below} is not a probability: give a number from 0 to 1.")
         labels = labels.astype(object)
         labels[probabilities.max(axis=-1) < reject_below] = None
         return labels

@@ -1,4 +1,4 @@
-"""A training step whose numbers are none: which they are, the step in a file, and a second look at it.
+"""Training steps with non-finite values (NaN or Inf): writes such a step to a file, and recomputes it from there.
 
 python main.py --replay FILE
 """
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from tf_metadrop.modes.train import Done
     from tf_metadrop.nn.types import Params
 
-MOST_NAMES = 5  # in a sentence
+MOST_NAMES = 5  # largest number of tensors that a message names
 
 
 class Step(NamedTuple):
-    """A training step, to be taken again."""
+    """A training step that can be computed again."""
 
     config: Config
     iteration: int
-    key: np.ndarray  # of the training's noise, [2]
+    key: np.ndarray  # random key of the training's noise, [2]
     params: dict[str, Any]  # before the step
     tasks: tuple  # images, uint8 or floats in [0, 1]: support and query, [metabatch, images, height, width, channels]
 
@@ -44,10 +44,14 @@ class Step(NamedTuple):
 def keep(
     directory: pathlib.Path, config: Config, batch: tuple[tf.Tensor, ...], done: Done, key: tf.Tensor
 ) -> tuple[pathlib.Path, str]:
-    """Writes the step of a `train.Done` to fault_<iteration>.npz; returns the file and which numbers are none.
+    """Writes a training step to fault_<iteration>.npz; returns the file and the names of its non-finite tensors.
 
     Args:
-      batch: of `Images.batch`, for this step.
+      directory: the savedir.
+      config: settings of the run.
+      batch: the images and indices of this step, as `Images.batch` returns them.
+      done: the step.
+      key: random key of the training's noise, [2].
     """
     params = {name: w.numpy() for name, w in done.before.params.items()}
     tasks = tuple(tf.gather(batch[0], indices).numpy() for indices in batch[1:])
@@ -63,7 +67,7 @@ def keep(
 
 
 def load(path: pathlib.Path) -> Step:
-    """Reads a step back; raises UsageError."""
+    """Reads a step that `keep` wrote; raises UsageError if the file cannot be used."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -78,22 +82,24 @@ def load(path: pathlib.Path) -> Step:
                 raise ValueError(f"its images have shape {found.shape}")
         return Step(config, int(text["iteration"]), arrays["key"], params, tasks)
     except FileNotFoundError:
-        raise UsageError(f"--replay={path} is not there: give a fault_<iteration>.npz of a savedir.") from None
+        raise UsageError(f"--replay={path} does not exist: give a fault_<iteration>.npz of a savedir.") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(f"--replay={path} is no kept step ({error}): give a fault_<iteration>.npz.") from error
+        raise UsageError(
+            f"--replay={path} is not a saved training step ({error}): give a fault_<iteration>.npz."
+        ) from error
 
 
 class Look(NamedTuple):
-    """One task of a step."""
+    """The values of one task of a step."""
 
     inner_losses: np.ndarray  # [n_steps]
     query_loss: float
     gradient_norm: float  # of the task's meta-gradient
-    none: list[str]  # names of the tensors that hold a number that is none, in the order of the computation
+    none: list[str]  # names of the tensors that hold a non-finite value, in the order of the computation
 
 
 def looks(step: Step, dtype: str) -> list[Look]:
-    """Takes the step's tasks again, one after the other, in float32 or float64."""
+    """Recomputes the tasks of a step, one after the other, in float32 or float64."""
     config = dataclasses.replace(step.config, precision="float64" if dtype == "float64" else "float32")
     method, params = load_method(config), cast(step.params, dtype)
     key = rng.fold(tf.constant(step.key), tf.constant(step.iteration, tf.int64))
@@ -122,7 +128,7 @@ def looks(step: Step, dtype: str) -> list[Look]:
 
 
 def replay(path: pathlib.Path) -> list[dict[str, Any]]:
-    """Prints what each task of a kept step gives, as it was trained and in float64; returns the rows."""
+    """Recomputes each task of a saved step, as it was trained and in float64; prints and returns the rows."""
     from tabulate import tabulate
 
     step, rows = load(path), []
@@ -133,7 +139,7 @@ def replay(path: pathlib.Path) -> list[dict[str, Any]]:
             row = {"precision": dtype, "task": number}
             row["inner losses"] = " ".join(f"{loss:.4g}" for loss in look.inner_losses)
             row |= {"query loss": look.query_loss, "gradient norm": look.gradient_norm}
-            rows.append(row | {"first that is no number": f"{look.none[0]}{after}" if look.none else ""})
+            rows.append(row | {"first non-finite": f"{look.none[0]}{after}" if look.none else ""})
     print(f"{path}: iteration {step.iteration}, {step.config.method}, second_order {step.config.second_order}")
     print(tabulate(rows, headers="keys", floatfmt=".4g"))
     return rows

@@ -32,21 +32,21 @@ from tf_metadrop.runs.record import Record
 from tf_metadrop.runs.train_log import TrainLog
 from tf_metadrop.util import lock, provenance, signals
 
-SMALL, TOO_FAST = 32, 0.05  # pixels, and the --inner_lr from which on larger images were seen not to be learned
-FAR_BEHIND = 10  # iterations between two looks at the results: each look makes a GPU wait
+SMALL, TOO_FAST = 32, 0.05  # pixels; and the --inner_lr from which larger images were observed not to be learned
+FAR_BEHIND = 10  # iterations between two reads of the results: each read makes a GPU wait
 
 
 def meta_train(config: Config) -> MetaLearner:
-    """Meta-trains, or goes on with the unfinished run in the savedir.
+    """Meta-trains, or resumes the unfinished run in the savedir.
 
     Writes into `config.directory`: meta_train.log, metrics.jsonl, timing.jsonl, and every save_freq iterations
-    state.npz, run.json (what it cost) and the weights as model.* (docs/tf1_behaviour.md, "Files it writes").
+    state.npz, run.json (the cost) and the weights as model.* (docs/reference/tf1_behaviour.md, "Files it writes").
 
     Returns:
       The trained MetaLearner.
     Raises:
       UsageError: the savedir holds another run or is in use, the data or --devices cannot be used, the loss or the
-        gradient stops being a number, or another worker stops.
+        gradient becomes non-finite, or another worker stops.
     """
     config = dataclasses.replace(config, mode="meta_train")
     team = parallel.join(config)
@@ -58,12 +58,12 @@ def meta_train(config: Config) -> MetaLearner:
 
 
 def train_in(team: Team, config: Config) -> MetaLearner:
-    """`meta_train` on these devices. Of several workers only the chief reads and writes the savedir, and prints."""
+    """Trains as `meta_train` says, on the devices of a team. Only its chief uses the savedir and prints."""
     directory = config.directory
     saved = team.from_chief(lambda: find_run(directory, config))
     if saved and saved.state.iteration > config.n_train_iters:
         if team.chief:
-            print(f"{directory} holds this run, finished: nothing to train. {what_next(directory)}")
+            print(f"{directory} holds this run, which is finished: nothing to train. {what_next(directory)}")
         return MetaLearner(config, saved.state.params)
     hold_out = config.eval_split == "val"
     train_images = Images(open_split(config.spec, config.data_dir, "train", hold_out), config)
@@ -72,7 +72,7 @@ def train_in(team: Team, config: Config) -> MetaLearner:
         if team.chief:
             directory.mkdir(parents=True, exist_ok=True)
         team.from_chief(lambda: stack.enter_context(lock.held(directory, config.mode)))
-        saved = team.from_chief(lambda: find_run(directory, config))  # once more, now that nobody else writes
+        saved = team.from_chief(lambda: find_run(directory, config))  # again, now that no other process writes
         same_images(team, config, train_images.fingerprint, saved)
         log = None
         if team.chief:
@@ -87,7 +87,7 @@ def train_in(team: Team, config: Config) -> MetaLearner:
 
 
 def same_images(team: Team, config: Config, images: str, saved: Saved | None) -> None:
-    """Raises UsageError where the training images, by their fingerprint, are not the run's or not the chief's."""
+    """Raises UsageError if the training images, by their fingerprint, differ from the run's or from the chief's."""
     if saved and saved.images not in (None, images):
         raise UsageError(
             f"{config.directory} holds a run with other training images than those in --data_dir={config.data_dir}: "
@@ -95,25 +95,25 @@ def same_images(team: Team, config: Config, images: str, saved: Saved | None) ->
         )
     if images != team.from_chief(lambda: images):
         raise UsageError(
-            f"--data_dir={config.data_dir} has other training images here than on the chief: give all the workers of "
+            f"--data_dir={config.data_dir} has other training images here than on the chief: give all workers of "
             "TF_CONFIG the same data."
         )
 
 
 class Done(NamedTuple):
-    """A step that was handed to the device."""
+    """A training step that was handed to the device."""
 
     iteration: int
     before: State
     state: State
-    loss: tf.Tensor  # mean query cross-entropy; NaN if a number of the step is none, and then `state` has not moved
+    loss: tf.Tensor  # mean query cross-entropy; NaN if a value of the step is non-finite: `state` is then unchanged
     accs: tf.Tensor  # [metabatch]
     indices: tuple  # of the episodes, into the training images: support and query
-    drawn: tuple  # the episode generator's state after them
+    drawn: tuple  # state of the episode generator after these episodes
 
 
 class Training:
-    """Iterations 0..n_train_iters, or those that are left. log is None but on the chief."""
+    """Runs the iterations 0..n_train_iters, or those that are left. Only the chief has a log; others have None."""
 
     def __init__(
         self,
@@ -137,30 +137,30 @@ class Training:
         self.step = make_train_step(config, self.method, parallel.sharded(team.strategy, config))
         self.key = rng.key(config.seed, rng.TRAIN)
         self.evaluation = Evaluation(config, self.method, eval_images, rng.EVALUATE)
-        self.reached: Saved | None = None  # what an interrupted run saves
-        self.kept = int(self.state.iteration)  # what is saved
+        self.reached: Saved | None = None  # the state that an interrupted run saves
+        self.kept = int(self.state.iteration)  # the iteration of the last checkpoint
         self.record = Record(self.directory, self.kept, train_images.fingerprint) if log else None
         self.flop: int | None = None
         # {iteration, accuracy in [0, 1]} on validation classes
         self.best: dict[str, Any] | None = saved.progress.get("best") if saved else None
 
     def run(self) -> State:
-        """Returns the last state. An interrupted run saves what it has reached."""
+        """Trains and returns the last state; an interrupted run saves its state first."""
         try:
             with signals.deferred():
                 self.iterate()
         except KeyboardInterrupt:
             if self.log and self.reached and int(self.reached.state.iteration) > self.kept:
                 self.save()
-                print(f"saved iteration {self.kept - 1}; the same command goes on from there.", flush=True)
+                print(f"saved iteration {self.kept - 1}; the same command resumes from there.", flush=True)
             raise
         if self.log:
             self.log.write(f"{self.directory}: done. {what_next(self.directory)}")
-        self.team.from_chief(lambda: None)  # no worker says that it has done before the last checkpoint is written
+        self.team.from_chief(lambda: None)  # no worker reports success before the last checkpoint is written
         return self.state
 
     def iterate(self) -> None:
-        """Takes the steps; a GPU may still be computing some of them while the next ones are handed to it."""
+        """Runs the training steps; a GPU may still compute some of them while the next ones are handed to it."""
         behind, left = [], range(int(self.state.iteration), self.config.n_train_iters + 1)
         with contextlib.closing(self.images.stream(self.episodes)) as stream:
             for iteration, (indices, drawn) in zip(left, stream, strict=False):
@@ -174,12 +174,12 @@ class Training:
                     behind.clear()
 
     def due(self, iteration: int) -> bool:
-        """Whether there is an evaluation or a checkpoint after this iteration."""
+        """Whether this iteration is followed by an evaluation or a checkpoint."""
         c = self.config
         return not (iteration % c.eval_freq and iteration % c.save_freq) or iteration == c.n_train_iters
 
     def account(self, done: Done) -> None:
-        """Logs a step, evaluates and saves where that is due; only the chief, for whose next step the others wait."""
+        """Logs a step; evaluates and saves when due. Only the chief does so; other workers wait at the next step."""
         c, iteration, sound = self.config, done.iteration, np.isfinite(done.loss)
         if not sound:
             self.fault(done)
@@ -199,70 +199,72 @@ class Training:
             self.save()
 
     def count(self, done: Done) -> int | None:
-        """Floating-point operations of a step, None if they cannot be counted.
+        """The number of floating-point operations of a step; None if they cannot be counted.
 
         Raises:
-          UsageError: it draws for itself.
+          UsageError: the method draws random numbers from TensorFlow itself.
         """
         if self.team.strategy or execution(self.config).at_once:
             graph = flops.train_step_graph(self.config)
         else:
-            arguments = done.before, *self.images.batch(*done.indices), self.key  # as it was called: not traced again
+            arguments = done.before, *self.images.batch(*done.indices), self.key  # as before: no second tracing
             graph = self.step.get_concrete_function(*arguments).graph
         repeatable.refuse_own_draws(graph, self.config.method)
         try:
             return flops.flop(graph)
         except flops.Uncounted as error:
-            print(f"{self.directory}: run.json will not say the arithmetic of a step: {error}.", flush=True)
+            print(f"{self.directory}: run.json will not have the operations of a step: {error}.", flush=True)
             return None
 
     def saved(self, done: Done) -> Saved:
-        """The run after this step."""
+        """The run after this step, as a checkpoint holds it."""
         assert self.log  # the chief's
         progress = self.log.progress() | {"best": self.best}
         return Saved(done.state, done.drawn, self.config.as_dict(), progress, self.images.fingerprint)
 
     def keep_best(self, done: Done, accuracy: float) -> None:
-        """Keeps the weights if this is the best accuracy on validation classes so far; never by test classes."""
+        """Saves the weights if the accuracy on validation classes is the best so far; test classes are never used."""
         if self.config.eval_split == "val" and accuracy > (self.best["accuracy"] if self.best else -1):
             self.best = {"iteration": done.iteration, "accuracy": accuracy}
             checkpoint.save_best(self.directory, self.saved(done))
 
     def save(self) -> None:
-        """Writes what was reached."""
+        """Writes a checkpoint of the last step, and run.json."""
         assert self.reached and self.record  # the chief's, after a step
         checkpoint.save(self.directory, self.reached)
         self.kept = int(self.reached.state.iteration)
         self.record.write(self.kept, self.flop)
 
     def fault(self, done: Done) -> None:
-        """Keeps a step that gave numbers which are none, for --replay; goes on without it if --on_nan=skip.
+        """Saves a step with non-finite values, for --replay; with --on_nan=skip the training continues without it.
 
         Raises:
           UsageError: --on_nan=stop.
         """
         if self.log is None:
             if self.config.on_nan == "stop":
-                raise UsageError(f"a number is none at iteration {done.iteration}: see what the chief says.")
+                raise UsageError(
+                    f"non-finite values (NaN or Inf) at iteration {done.iteration}: see the chief's output."
+                )
             return
         path, names = replay.keep(self.directory, self.config, self.images.batch(*done.indices), done, self.key)
-        what = f"at iteration {done.iteration} of {self.directory} these are no numbers: {names}"
+        what = f"non-finite values (NaN or Inf) at iteration {done.iteration} of {self.directory}: {names}"
         if self.config.on_nan == "stop":
             raise UsageError(
-                f"{what}; nothing of that step was kept, the step is in {path} (look with --replay={path}): lower "
-                "--inner_lr or --meta_lr and give a new --savedir, or go on with --on_nan=skip, which passes it over."
+                f"{what}. The step changed no weights and is saved in {path} (see --replay={path}): lower --inner_lr "
+                "or --meta_lr and give a new --savedir, or resume with --on_nan=skip, which skips the step."
             )
-        print(f"{what}; passed over, and kept in {path}.", flush=True)
+        print(f"{what}; skipped, and saved in {path}.", flush=True)
 
 
 def what_next(directory: pathlib.Path) -> str:
-    """What a finished training has left, and the command that tests it."""
+    """The line after a finished training: which files there are, and the command that tests the model."""
     test = provenance.as_typed("meta_test", savedir=str(directory))
-    return f"Weights and state are there, the log is {TrainLog.FILES[0]}. Next: {test}"
+    return f"Weights and state are saved there, the log is {TrainLog.FILES[0]}. Next: {test}"
 
 
 def describe(config: Config, saved: Saved | None) -> str:
-    """What the terminal shows first: choices that set a run apart from the 2020 release, and a doubtful rate."""
+    """The first lines on the terminal: choices that may differ from the 2020 release, and a note on --inner_lr."""
     where = f"resuming at iteration {int(saved.state.iteration)}" if saved else "starting"
     said = (
         f"{config.directory}: {where}; {config.method}, second_order {config.second_order}, episodes {config.episodes} "
@@ -270,7 +272,7 @@ def describe(config: Config, saved: Saved | None) -> str:
     )
     if config.spec.height > SMALL and config.inner_lr >= TOO_FAST:
         said += (
-            f"\nnote: --inner_lr={config.inner_lr:g} suits images of 28 pixels; for 84 the paper has 0.01, and "
-            f"with images of {config.spec.height} a model may learn nothing at this rate."
+            f"\nnote: --inner_lr={config.inner_lr:g} suits images of 28 pixels. The paper uses 0.01 for 84 pixels; "
+            f"with images of {config.spec.height} pixels a model may not learn at this learning rate."
         )
     return said

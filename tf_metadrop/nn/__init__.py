@@ -1,4 +1,4 @@
-"""Tensors in, tensors out: layers, randomness, and, one a file, backbones and normalisations.
+"""Computations on tensors: layers, random numbers, backbones and normalisations (one file each).
 
-Nothing here knows a flag.
+Nothing here knows the flags.
 """

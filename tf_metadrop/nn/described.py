@@ -1,4 +1,4 @@
-"""A backbone that a file describes: backbone.json in a savedir, or a .keras file. Nothing here needs TensorFlow."""
+"""Backbones that a file describes: backbone.json in a savedir, or a .keras file. Nothing here needs TensorFlow."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FILE, FORMAT = "backbone.json", 1
 
 
 class Described:
-    """Such networks as a value of --backbone, to be given to `backbones.register`.
+    """A network of nodes as a value of --backbone; give it to `backbones.register`.
 
     Args:
-      nodes: the last one is the last layer.
-      image: shape of the images that it is for.
-      weights: where theta starts, by name; what is not in it is drawn.
+      nodes: its operations; the last one is the last layer.
+      image: shape of the images that it takes.
+      weights: initial values of theta, by name; parameters that are not in it are drawn.
     """
 
     def __init__(self, nodes: Sequence[Node], image: network.Shape, weights: Mapping[str, Any] | None = None):
@@ -34,10 +34,10 @@ class Described:
         network.shapes(self.nodes, self.image)
 
     def make(self, spec: DatasetSpec) -> Graph:
-        """The network for the images of a data set.
+        """Makes the network for the images of a data set.
 
         Raises:
-          UsageError: they have another shape.
+          UsageError: the images have another shape.
         """
         if spec.image_shape != self.image:
             shape = lambda sizes: "x".join(map(str, sizes))
@@ -57,25 +57,28 @@ def write(folder: pathlib.Path, name: str, module: Described) -> None:
 
 
 def read(path: pathlib.Path) -> tuple[str, Described]:
-    """Name and backbone of a file that `write` wrote.
+    """Reads the name and the backbone from a file that `write` wrote.
 
     Raises:
-      UsageError: it is broken, or of another version.
+      UsageError: it is broken, or another version wrote it.
     """
     try:
         found = json.loads(text.read(path))
         if found["format"] != FORMAT:
-            raise UsageError(f"{path} has the format {found['format']}, this version reads {FORMAT}: install that one.")
+            raise UsageError(
+                f"{path} has the format {found['format']}, but this version reads {FORMAT}: install the version that "
+                "wrote it."
+            )
         return str(found["name"]), Described(network.from_json(found["nodes"]), tuple(map(int, found["image"])))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is no description of a network ({error!r}): copy it again.") from error
+        raise UsageError(f"{path} is not a description of a network ({error!r}): copy it again.") from error
 
 
 def keras_file(path: pathlib.Path) -> dict[str, Any]:
-    """What a .keras file says of its model, as its get_config() does; its weights are not read.
+    """Reads the config of the model in a .keras file, as its get_config() returns; the weights are not read.
 
     Raises:
-      UsageError: it is no such file.
+      UsageError: it is not a .keras file.
     """
     try:
         with zipfile.ZipFile(path) as file:
@@ -85,5 +88,5 @@ def keras_file(path: pathlib.Path) -> dict[str, Any]:
         return found
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UsageError(
-            f"--backbone={path} is no file that Keras's model.save wrote ({error}): give the path of one."
+            f"--backbone={path} is not a file that Keras's model.save wrote ({error}): give the path of one."
         ) from error

@@ -1,4 +1,4 @@
-"""A Keras model as `nodes`. Only what the model says of itself is read (`get_config`): Keras is not imported here."""
+"""Converts a Keras model to `nodes`. Only the model's `get_config` is read: Keras is not imported here."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from tf_metadrop.nn import nodes as network
 from tf_metadrop.nn.described import Described
 from tf_metadrop.nn.nodes import Node
 
-EXTRAS = "_regularizer", "_constraint"  # what the names of options end in that only Keras's own training applies
-DEFAULT_SLOPE = 0.2  # of the activation function leaky_relu; the layer LeakyReLU says its own
+EXTRAS = "_regularizer", "_constraint"  # suffixes of options that only Keras's own training applies
+DEFAULT_SLOPE = 0.2  # of the activation function leaky_relu; the layer LeakyReLU has its own
 SAME_NAME = {"swish": "silu"}
-SOFTMAX = "softmax"  # after the last Dense it is left out, since the loss has it
+SOFTMAX = "softmax"  # left out after the last Dense, because the loss includes it
 Layer = Mapping[str, Any]
 
 
 def from_keras(model: Any, keep_weights: bool = False) -> Described:
-    """A Sequential or functional Keras 3 model as a backbone, for `backbones.register(name, ...)`.
+    """Converts a Sequential or functional Keras 3 model to a backbone, for `backbones.register(name, ...)`.
 
-    Meta-dropout's noise acts at each Conv2D and Dense, its generator (phi) has a layer of the same shape beside each;
-    the last Dense, of `way` units, is the last layer. BatchNormalization becomes ours, which is right to second order
-    and has no scale; see docs/backbones.md for what can be taken.
+    Meta-dropout's noise acts at each Conv2D and Dense; the noise generator (phi) has a layer of the same shape for
+    each. The last Dense, with `way` units, is the last layer. BatchNormalization is replaced by ours, which is correct
+    to second order and has no scale. See docs/guides/backbones.md for the layers that can be converted.
 
     Args:
       model: its input has the shape of the data set's images.
-      keep_weights: whether theta starts from the model's kernels and biases; else it is drawn by --seed.
+      keep_weights: whether theta starts from the model's kernels and biases; otherwise it is drawn from --seed.
     Raises:
-      UsageError: something of it cannot be taken; the sentence names it.
+      UsageError: a part of the model cannot be converted; the message names it.
     """
     kind = type(model).__name__
     try:
@@ -42,18 +42,18 @@ def from_keras(model: Any, keep_weights: bool = False) -> Described:
 
 
 def of_config(config: Layer, kind: str) -> Described:
-    """The same from what such a model says of itself; `kind`: what it is, for messages."""
+    """Converts the config of a Keras model to a backbone; `kind` names the model in messages."""
     walk = Walk.of(config, kind)
     return Described(walk.nodes, walk.image)
 
 
 def not_one(kind: str) -> UsageError:
-    """The error of something else."""
-    return UsageError(f"{kind} is no Sequential or functional Keras model: build it as one of these.")
+    """The error for an object of another kind."""
+    return UsageError(f"{kind} is not a Sequential or functional Keras model: build it as one of these.")
 
 
 def chained(layers: list[Layer], config: Layer) -> list[Layer]:
-    """The layers of a Sequential model as those of a functional one."""
+    """The layers of a Sequential model in the form of a functional one."""
     found: list[Layer] = []
     before = None
     if not layers or layers[0]["class_name"] != "InputLayer":
@@ -68,35 +68,35 @@ def chained(layers: list[Layer], config: Layer) -> list[Layer]:
 
 
 def sources(layer: Layer) -> list[str]:
-    """Names of the layers whose results it takes."""
+    """Names of the layers whose results are inputs of this layer."""
     name, calls = layer["config"]["name"], layer["inbound_nodes"]
     if len(calls) != 1:
         raise refusal(layer, f"is used {len(calls)} times; build one for each place")
     taken = calls[0]["args"][0] if calls[0]["args"] else None
     taken = taken if isinstance(taken, list | tuple) else [taken]
     if not all(isinstance(each, Mapping) for each in taken):
-        raise UsageError(f"the layer {name} takes something that is no layer's result: leave it out.")
+        raise UsageError(f"the layer {name} takes an input that is not the result of a layer: leave it out.")
     return [each["config"]["keras_history"][0] for each in taken if isinstance(each, Mapping)]
 
 
 def refusal(layer: Layer, why: str) -> UsageError:
-    """The error that names a layer."""
+    """An error that names a layer."""
     return UsageError(f"the layer {layer['config'].get('name')} ({layer['class_name']}) {why}.")
 
 
 class Walk:
-    """The nodes of the layers so far."""
+    """Goes through the layers of a model and collects their nodes."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.image: network.Shape = ()
-        self.replaced: list[str] = []  # layers of BatchNormalization
-        self.layer_of: dict[str, str] = {}  # name of a node -> of its Keras layer
+        self.replaced: list[str] = []  # names of the BatchNormalization layers
+        self.layer_of: dict[str, str] = {}  # name of a node -> name of its Keras layer
         self._places: dict[str, int] = {}  # name of a layer -> number of its result
 
     @classmethod
     def of(cls, config: Layer, kind: str) -> Walk:
-        """Through a whole model."""
+        """Goes through a whole model."""
         if not isinstance(config, Mapping) or not isinstance(config.get("layers"), list):
             raise not_one(kind)
         walk, listed = cls(), config["layers"]
@@ -105,14 +105,14 @@ class Walk:
         walk.finish(config)
         if walk.replaced:
             print(
-                f"{', '.join(walk.replaced)}: BatchNormalization is replaced by this program's, which uses the "
-                "statistics of the batch at hand and is right to second order; it has an offset, no scale, and epsilon "
-                "1e-3."
+                f"{', '.join(walk.replaced)}: BatchNormalization is replaced by this program's, which always uses the "
+                "statistics of the current batch and is correct to second order. It has an offset, no scale, and "
+                "epsilon 1e-3."
             )
         return walk
 
     def add(self, layer: Layer) -> None:
-        """Takes a layer."""
+        """Adds the nodes of a layer."""
         name = layer["config"]["name"]
         if layer["class_name"] == "InputLayer":
             self._enter(layer)
@@ -120,7 +120,7 @@ class Walk:
             return
         taken = TAKEN.get(layer["class_name"]) if layer.get("module") == "keras.layers" else None
         if taken is None:
-            raise refusal(layer, f"cannot be taken: leave it out, or build it of {', '.join(kind for kind in TAKEN)}")
+            raise refusal(layer, f"cannot be converted: leave it out, or use {', '.join(kind for kind in TAKEN)}")
         extras = [option for option, value in layer["config"].items() if option.endswith(EXTRAS) and value is not None]
         if extras:
             raise refusal(layer, f"has a {extras[0]}, which meta-learning does not apply: leave it out")
@@ -128,7 +128,7 @@ class Walk:
         self._places[name] = taken(self, layer, layer["config"], inputs)
 
     def finish(self, config: Layer) -> None:
-        """Gives the last Dense its name; raises UsageError if the model does not end in one."""
+        """Renames the last Dense; raises UsageError if the model does not end in one."""
         softmax = [node for node in self.nodes if node.options.get("function") == SOFTMAX]
         if softmax and softmax != self.nodes[-1:]:
             raise UsageError("the model has a softmax before its end: leave it out.")
@@ -137,7 +137,7 @@ class Walk:
         if ends is not None and (len(ends) != 3 or not isinstance(ends[0], str)) and len(ends) != 1:
             raise UsageError(f"the model has {len(ends)} outputs: build it with one, the last Dense.")
         if not self.nodes or self.nodes[-1].kind != "dense" or not self.nodes[-1].options["bias"]:
-            raise UsageError("the model does not end in a Dense with bias, of `way` units: add one.")
+            raise UsageError("the model does not end in a Dense with bias and `way` units: add one.")
         unused = set(range(1, len(self.nodes))) - {number for node in self.nodes for number in node.inputs}
         if unused:
             raise UsageError(f"the result of {self.nodes[min(unused) - 1].name} is not used: leave it out.")
@@ -157,14 +157,14 @@ class Walk:
         self.image = tuple(shape[1:])
 
     def _weighted(self, kind: str, layer: Layer, inputs: tuple[int, ...], **options: Any) -> int:
-        """A convolution or dense layer, and its activation."""
+        """Adds a convolution or dense layer, and its activation."""
         config = layer["config"]
         place = self._put(kind, inputs, bias=config["use_bias"], noise=True, **options)
         self.layer_of[self.nodes[-1].name] = config["name"]
         return self._activated(layer, config["activation"], place)
 
     def _activated(self, layer: Layer, activation: Any, place: int, slope: float = DEFAULT_SLOPE) -> int:
-        """The activation of result `place`."""
+        """Adds the activation of result `place`."""
         name = activation["config"] if isinstance(activation, Mapping) else activation
         name = SAME_NAME.get(name, name) if isinstance(name, str) else name
         if name in ("linear", None):
@@ -191,10 +191,10 @@ class Walk:
 
     def _batchnormalization(self, layer: Layer, config: Layer, inputs: tuple[int, ...]) -> int:
         if not any(node.kind in ("conv", "dense") for node in self.nodes):
-            raise refusal(layer, "comes before the first Conv2D or Dense: put it behind that")
+            raise refusal(layer, "comes before the first Conv2D or Dense: put it after that")
         axis = config["axis"][0] if isinstance(config["axis"], list | tuple) else config["axis"]
         if axis not in (-1, 1, 3) or (axis == 1 and len(network.shapes(self.nodes, self.image)[inputs[0]]) != 1):
-            raise refusal(layer, f"normalises along axis {axis}: take the channels, axis -1")
+            raise refusal(layer, f"normalises along axis {axis}: use the channels, axis -1")
         self.replaced.append(config["name"])
         return self._put("norm", inputs, number=len(self.replaced))
 
@@ -263,7 +263,7 @@ TAKEN: dict[str, Callable[[Walk, Layer, Layer, tuple[int, ...]], int]] = {
 
 
 def weights_of(model: Any, walk: Walk) -> dict[str, Any]:
-    """Kernels and biases of the model, by the names of theta."""
+    """Kernels and biases of the model, by their names in theta."""
     found: dict[str, Any] = {}
     for name, layer in walk.layer_of.items():
         kernel, *bias = model.get_layer(layer).get_weights()

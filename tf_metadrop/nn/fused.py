@@ -1,8 +1,8 @@
-"""Elementwise arithmetic on whole feature maps, each kernel one pass over memory.
+"""Elementwise arithmetic on whole feature maps; each compiled kernel is one pass over memory.
 
-On a CPU a meta-training step spends more time in such passes than in convolutions when every multiplication is an
-operation of its own, so XLA compiles each of these into one loop. They are plain functions of tensors: XLA would
-differentiate them one operation at a time, so `ops` gives them their derivatives.
+If every multiplication is a separate operation, a meta-training step on a CPU spends more time in such passes than in
+convolutions. XLA therefore compiles each of these functions into one loop. The functions have no gradients, because
+XLA would differentiate one operation at a time: `layers` defines the gradients.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
-# Of log(1 + z) / z on [0, 1], right to 1e-9: numpy.polynomial.Chebyshev.interpolate(f, 10, [0, 1])
+# Coefficients of log(1 + z) / z on [0, 1], to 1e-9: numpy.polynomial.Chebyshev.interpolate(f, 10, [0, 1])
 LOG1P = (
     0.999999999156, -0.499999794914, 0.333324975431, -0.249864964542, 0.198858202547,
     -0.160876229039, 0.123779956401, -0.0818804061412, 0.0410065711263, -0.0131878253768,
@@ -24,19 +24,20 @@ LOG1P = (
 )  # fmt: skip
 ROUGH_EXP2 = (0.999924557, 0.693136734, 0.242639479, 0.0558382829)  # of 2**x on [-1/2, 1/2]
 ROUGH_LOG1P = (0.999936822, -0.496788748, 0.305399977, -0.156029527, 0.0406634376)
-SMALLEST = 2**15  # elements; below it starting a compiled kernel, and compiling it, costs more than it saves
+SMALLEST = 2**15  # elements; for fewer, compiling and starting a kernel costs more time than it saves
 
 
 def kernel(
     function: Callable[..., Any], down: bool = True, low: Callable[..., Any] | None = None
 ) -> Callable[..., Any]:
-    """`function` compiled by XLA where its first argument has a large static shape; nothing is differentiated.
+    """Compiles `function` with XLA if its first argument has a large static shape; the result has no gradient.
 
-    Of maps in bfloat16 it computes in float32.
+    With maps in bfloat16 it computes in float32.
 
     Args:
-      down: whether its results are maps too, in bfloat16 then; sums are not.
-      low: what stands for it there; None: itself.
+      function: a function of tensors.
+      down: whether the results are maps too, and are cast to bfloat16 with the arguments; sums are not.
+      low: the function to use for maps in bfloat16; None: the same function.
     """
 
     def computed(*args: tf.Tensor) -> Any:
@@ -50,7 +51,7 @@ def kernel(
 
     @tf.custom_gradient
     def run(*args: tf.Tensor) -> Any:
-        # A tape that watched the arguments would make the compiled function return all its intermediate results.
+        # If a tape watched the arguments, the compiled function would return all its intermediate results.
         return compiled(*[tf.stop_gradient(arg) for arg in args]), no_gradient
 
     def call(*args: tf.Tensor) -> Any:
@@ -64,23 +65,24 @@ def kernel(
 
 
 def no_gradient(*_: tf.Tensor) -> None:
-    """Of a compiled kernel; else one that was forgotten would be zero without a word."""
-    raise LookupError("a compiled kernel was differentiated: what calls it needs a gradient of its own")
+    """The gradient of a compiled kernel: an error, since a missing gradient would otherwise silently be zero."""
+    raise LookupError("a compiled kernel was differentiated: define a gradient for the function that calls it")
 
 
 sums = partial(kernel, down=False)
 
 
 def exp_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`kernel` of a function with an argument `exp`: a rougher one for maps in bfloat16."""
+    """`kernel` of a function with an argument `exp`, which is a less exact one for maps in bfloat16."""
     return kernel(function, low=partial(function, exp=rough_exp))
 
 
 class BackgroundCompilation:
-    """While a step is traced, XLA compiles its kernels in another thread; else each waits for its first use.
+    """A context manager: while a step is traced in it, another thread compiles the step's kernels with XLA.
 
-    A context manager, of the thread that enters it alone: what `compile_ahead` is given inside is compiled, if that is
-    wanted (not where XLA compiles the whole step). Leaving it does not wait.
+    Without it, each kernel is compiled at its first use. The functions that `compile_ahead` gets inside are compiled if
+    `wanted` is true; it is false if XLA compiles the whole step. The context manager affects only the thread that
+    enters it, and does not wait at its end.
     """
 
     def __init__(self, wanted: bool = True):
@@ -99,7 +101,7 @@ _background: contextvars.ContextVar[BackgroundCompilation | None] = contextvars.
 
 
 def compile_ahead(compiled: Callable[..., Any], *args: tf.Tensor) -> None:
-    """Has `compiled`, a function of these tensors, called on zeros like them."""
+    """Has a compiled function of these tensors called in the background, on zeros of their shapes and dtypes."""
     background, like = _background.get(), tuple((tuple(a.shape), a.dtype) for a in args)
     if background and (compiled, like) not in background.seen:
         background.seen.add((compiled, like))
@@ -107,14 +109,14 @@ def compile_ahead(compiled: Callable[..., Any], *args: tf.Tensor) -> None:
 
 
 def run_on_zeros(compiled: Callable[..., Any], like: Sequence[tuple[tuple[int, ...], tf.DType]]) -> None:
-    """Calls it through a function, as a step does: what TensorFlow compiles for a call by itself is kept apart."""
+    """Calls `compiled` inside another function, as a step does: TensorFlow caches a direct call separately."""
     call = tf.function(lambda *args: compiled(*args), autograph=False)
     call = call.get_concrete_function(*[tf.TensorSpec(*a) for a in like])
     call(*[tf.zeros(*a) for a in like])
 
 
 def polynomial(coefficients: Sequence[float], x: tf.Tensor) -> tf.Tensor:
-    """Horner's rule; the constant comes first."""
+    """Evaluates a polynomial by Horner's rule; the constant coefficient comes first."""
     total = tf.constant(coefficients[-1], x.dtype)
     for coefficient in reversed(coefficients[:-1]):
         total = total * x + coefficient
@@ -122,12 +124,12 @@ def polynomial(coefficients: Sequence[float], x: tf.Tensor) -> tf.Tensor:
 
 
 def log1p(z: tf.Tensor) -> tf.Tensor:
-    """log(1 + z) for z in [0, 1]. In float32 without the special cases that make XLA's own twice as slow."""
+    """log(1 + z) for z in [0, 1]; in float32 twice as fast as XLA's log1p, which handles special cases."""
     return z * polynomial(LOG1P, z) if z.dtype == tf.float32 else tf.math.log1p(z)
 
 
 def rough_exp(x: tf.Tensor) -> tf.Tensor:
-    """exp(x) for x <= 0, right to 1e-4: for results in bfloat16, whose steps are 40 times as large."""
+    """exp(x) for x <= 0 to a precision of 1e-4, for results in bfloat16, whose steps are 40 times as large."""
     x = tf.maximum(x * (1 / math.log(2)), -126)
     whole = tf.round(x)
     scale = tf.bitcast(tf.bitwise.left_shift(tf.cast(whole, tf.int32) + 127, 23), tf.float32)
@@ -135,31 +137,31 @@ def rough_exp(x: tf.Tensor) -> tf.Tensor:
 
 
 def rough_softplus(a: tf.Tensor) -> tf.Tensor:
-    """`softplus`, right to 2e-4 of it."""
+    """softplus(a) to a relative precision of 2e-4."""
     z = rough_exp(-tf.abs(a))
     return tf.maximum(a, 0) + z * polynomial(ROUGH_LOG1P, z)
 
 
 @partial(kernel, low=rough_softplus)
 def softplus(a: tf.Tensor) -> tf.Tensor:
-    """log(1 + exp(a)), in float32 right to 3e-7 absolute: enough for what a batch norm of epsilon 1e-3 will divide."""
+    """log(1 + exp(a)), in float32 to 3e-7 absolute, which is enough before a batch norm with epsilon 1e-3."""
     return tf.maximum(a, 0) + log1p(tf.exp(-tf.abs(a)))
 
 
 def gate(mu: tf.Tensor, a: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """(mu * s, s) with s = softplus(a); all arguments here and below have one shape."""
+    """(mu * s, s) with s = softplus(a); all arguments here and below have the same shape."""
     s = softplus(a)
     return mu * s, s
 
 
 def gate_gradient(mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Gradients of sum(d * mu * softplus(a)) with respect to mu and a. The slope of softplus is 1 - exp(-s)."""
+    """Gradients of sum(d * mu * softplus(a)) with respect to mu and a; the slope of softplus is 1 - exp(-s)."""
     return d * s, gate_gradient_by_a(mu, s, d)
 
 
 @exp_kernel
 def gate_gradient_by_a(mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor, exp: Any = tf.exp) -> tf.Tensor:
-    """The second of gate_gradient's results."""
+    """The second result of `gate_gradient`."""
     return d * mu * (1 - exp(-s))
 
 
@@ -167,13 +169,13 @@ def gate_gradient_by_a(mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor, exp: Any = tf.
 def gate_second_gradient(
     mu: tf.Tensor, s: tf.Tensor, d: tf.Tensor, u: tf.Tensor, v: tf.Tensor, exp: Any = tf.exp
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gradients of sum(u * d_mu + v * d_a), where d_mu, d_a = gate_gradient(mu, s, d), by mu, a and d."""
+    """Gradients of sum(u * d_mu + v * d_a) with respect to mu, a and d, where d_mu, d_a = gate_gradient(mu, s, d)."""
     rest = exp(-s)
     vs = v * (1 - rest)
     return vs * d, d * (1 - rest) * (u + mu * v * rest), u * s + vs * mu
 
 
-# Sums over one axis alone: of two, XLA would write the whole map of what is to be added up, in float32.
+# Sums over one axis only: for sums over two axes, XLA would first write the whole map in float32.
 
 
 @sums
@@ -191,13 +193,13 @@ def squared_difference_sums(x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
 
 @sums
 def product_sums(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """The same of x * y."""
+    """Sum of x * y over width, [batch, height, channels]."""
     return tf.reduce_sum(x * y, 2)
 
 
 @kernel
 def pool(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """2x2 maxima of x [..., height, width, channels], and which of the four each is (the first), int8."""
+    """2x2 maxima of x [..., height, width, channels], and the place of each (the first of four), 0..3 in int8."""
     a, b, c, d = quarters(x)
     pooled = tf.maximum(tf.maximum(a, b), tf.maximum(c, d))
     place = tf.where(a == pooled, 0, tf.where(b == pooled, 1, tf.where(c == pooled, 2, 3)))
@@ -206,14 +208,14 @@ def pool(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 @kernel
 def take(u: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    """The elements of u [..., height, width, channels] at `place`, see `pool`."""
+    """The elements of u [..., height, width, channels] at `place`; see `pool`."""
     a, b, c, d = quarters(u)
     return tf.where(place == 0, a, tf.where(place == 1, b, tf.where(place == 2, c, d)))
 
 
 @kernel
 def put_back(x: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor, place: tf.Tensor, d_pooled: tf.Tensor) -> tf.Tensor:
-    """x * slope + offset, plus d_pooled at `place`, see `pool`; slope and offset can be broadcast against x."""
+    """x * slope + offset, plus d_pooled at `place` (see `pool`); slope and offset can be broadcast against x."""
     *outer, height, width, channels = x.shape
     row, column = height // 2, width // 2
     number = tf.reshape(tf.constant([0, 1, 2, 3], tf.int8), [2, 1, 2, 1])

@@ -1,4 +1,4 @@
-"""A backbone made of `nodes`: what a user's Keras model becomes."""
+"""A backbone made of `nodes`, as from a user's Keras model."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ACTIVATIONS: dict[str, Callable[..., tf.Tensor]] = {name: getattr(tf.nn, name) f
 
 
 class Graph:
-    """See `backbones.Backbone`; noise acts where a node says so: of a Keras model at each Conv2D and Dense."""
+    """A `backbones.Backbone` of nodes; noise acts at nodes with the option noise: each Conv2D and Dense of Keras."""
 
-    blocks = 0  # so regularisers that act in blocks cannot be used
+    blocks = 0  # regularisers that act in blocks therefore cannot be used
 
     def __init__(self, nodes: Sequence[Node], image: network.Shape, weights: Mapping[str, Any]):
         self._nodes, self.weights = nodes, weights
@@ -41,9 +41,10 @@ class Graph:
         return node.kernel(self._shapes[node.inputs[0]])
 
     def _deviations(self) -> dict[str, float]:
-        """Glorot's standard deviations, for theta's hidden kernels that no normalisation follows.
+        """Glorot's standard deviations, for theta's hidden kernels without a normalisation after them.
 
-        With the small one of the others, whose size does not matter, a signal would not come through.
+        The default deviation is so small that the signal would vanish there. Before a normalisation, the scale of a
+        kernel does not matter.
         """
         normalised = {node.inputs[0] for node in self._nodes if node.kind == "norm"}
         found = {}
@@ -54,10 +55,10 @@ class Graph:
         return found
 
     def nodes(self, way: int) -> list[Node]:
-        """Its operations.
+        """The operations of the network.
 
         Raises:
-          UsageError: the last layer has other than `way` outputs.
+          UsageError: the last layer does not have `way` outputs.
         """
         units = self._nodes[-1].options["units"]
         if units != way:
@@ -68,7 +69,7 @@ class Graph:
         return list(self._nodes)
 
     def shapes(self, way: int) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter, by name."""
+        """Shapes of all parameters, by name."""
         theta: dict[str, tuple[int, ...]] = {}
         phi: dict[str, tuple[int, ...]] = {}
         offsets: dict[str, tuple[int, ...]] = {}
@@ -85,7 +86,7 @@ class Graph:
         return theta | phi | offsets
 
     def site(self, params: Params, number: int, h: tf.Tensor) -> Site:
-        """The layer that node `number` is, at which noise acts."""
+        """The layer of node `number`, which has noise."""
         node, place = self._nodes[number - 1], self._layers.index(number) + 1
         phi = Weights(*[params[name] for name in node.phi()])
         return Site(place, h, affine(node), theta_of(node, params), phi, first=place == 1, normalized=False)
@@ -98,7 +99,7 @@ class Graph:
         return self.site(params, first, values[self._nodes[first - 1].inputs[0]])
 
     def hidden(self, params: Params, x: tf.Tensor, blocks: Blocks) -> tf.Tensor:
-        """Features [..., batch, features] of images x [..., batch, height, width, channels]; see `Blocks`."""
+        """The features [..., batch, features] of images x [..., batch, height, width, channels]; see `Blocks`."""
         values = [x]
         for number, node in enumerate(self._nodes[:-1], 1):
             entering = [values[source] for source in node.inputs]
@@ -115,12 +116,12 @@ class Graph:
         return layers.up(values[self._nodes[-1].inputs[0]])
 
     def last(self, params: Params, f: tf.Tensor) -> Site:
-        """The last layer, for these features."""
+        """The last layer, for features f."""
         return self.site(params, len(self._nodes), f)
 
 
 def affine(node: Node) -> Callable[..., list[tf.Tensor]]:
-    """See `Site`."""
+    """The function `Site.affine` of a node."""
     if node.kind == "dense":
         return windows.denses
     return partial(windows.convs, strides=node.options["strides"], padding=node.options["padding"])
@@ -133,7 +134,7 @@ def theta_of(node: Node, params: Params) -> Weights:
 
 
 def as_maps(x: tf.Tensor, flat: bool, offset: tf.Tensor, number: int, blocks: Blocks) -> tf.Tensor:
-    """norm(x) + offset; of features [..., batch, features] as maps of one pixel."""
+    """norm(x) + offset; features [..., batch, features] (flat) are normalised as maps of one pixel."""
     maps = tf.reshape(x, [*x.shape[:-1], 1, 1, x.shape[-1]]) if flat else x
     found = blocks.normalized(number, maps, offset)
     return tf.reshape(found, x.shape) if flat else found

@@ -1,4 +1,4 @@
-"""An adapted network as a Keras model of stock layers, with nothing left that depends on a batch. Imports Keras."""
+"""Builds a Keras model of an adapted network, with Keras's own layers and without batch statistics. Imports Keras."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.types import Params
 
 Mean = Callable[[Weights, Weights], tuple[Weights, "Weights | None"]]  # see `methods.noise.NoiseType`
-FIXED = "batch", "support"  # normalisations whose predictions use the support images' statistics alone
-OF_AN_IMAGE = "layer", "instance"  # those that use an image's own
+FIXED = "batch", "support"  # normalisations whose predictions use only the support images' statistics
+OF_AN_IMAGE = "layer", "instance"  # normalisations that use the statistics of the image itself
 NORMALIZED = dict.fromkeys(FIXED, "by the support images' statistics") | dict.fromkeys(OF_AN_IMAGE, "by its own")
 POOLS = {"max": "MaxPooling2D", "average": "AveragePooling2D"}
 OVER_ALL = {"max": "GlobalMaxPooling2D", "average": "GlobalAveragePooling2D"}
 
 
 def check_normalization(name: str) -> None:
-    """Raises UsageError where no layer of Keras computes it."""
+    """Raises UsageError if no layer of Keras computes this normalisation."""
     if name not in NORMALIZED:
         raise UsageError(
-            f"--normalization={name} cannot be exported: there is no layer for it in Keras (tasknorm mixes the support "
-            f"images' statistics with each image's own). Train with {', '.join(NORMALIZED)}."
+            f"--normalization={name} cannot be exported, because Keras has no layer for it (tasknorm mixes the support "
+            f"images' statistics with each image's own): train with one of {', '.join(NORMALIZED)}."
         )
 
 
@@ -42,15 +42,17 @@ def build(
     mean: Mean,
     large: bool = False,
 ) -> Any:
-    """The keras.Model from images [n, height, width, channels] in [0, 1] to probabilities [n, classes].
+    """Builds the keras.Model from images [n, height, width, channels] in [0, 1] to probabilities [n, classes].
 
     Args:
-      params: adapted, in float32.
-      statistics: of the support images, for each normalisation.
+      nodes: operations of the network.
+      image: shape of an image.
+      params: adapted parameters, in float32.
+      statistics: those of the support images, for each normalisation.
       normalization: its name.
-      mean: of the noise type.
-      large: whether softplus is written such that it does not overflow where it is computed as log(1 + exp(a)), as in
-        TFLite: with operations of Keras besides its layers.
+      mean: the function `mean` of the noise type; see `methods.noise.NoiseType`.
+      large: whether softplus is written so that it cannot overflow where it is computed as log(1 + exp(a)), as in
+        TFLite. The model then has operations of Keras besides its layers.
     """
     import keras
 
@@ -70,7 +72,7 @@ def build(
 
 
 def _weights(node: Node, params: Params, mean: Mean, is_last: bool) -> tuple[Weights, Weights | None]:
-    """The layer, and what gates it."""
+    """The weights of a layer, and those of its gate if it has one."""
     kernel, bias = node.theta()
     theta = Weights(params[kernel], params[bias] if bias else None)
     if is_last or not node.options["noise"]:
@@ -92,7 +94,7 @@ def _layer(keras: Any, node: Node, weights: Weights, h: Any) -> Any:
 
 
 def _gated(keras: Any, node: Node, h: Any, theta: Weights, gate: Weights | None, large: bool) -> Any:
-    """The layer, times the softplus of its gate where it has one."""
+    """A layer, times the softplus of its gate if it has one."""
     x = _layer(keras, node, theta, h)
     if gate is None:
         return x
@@ -103,9 +105,9 @@ def _gated(keras: Any, node: Node, h: Any, theta: Weights, gate: Weights | None,
 
 
 def _norm(keras: Any, name: str, h: Any, offset: Any, statistics: tuple) -> Any:
-    """A normalisation that looks at no other image."""
+    """A normalisation that does not depend on other images of the batch."""
     beta, channels = np.asarray(offset), h.shape[-1]
-    if name in FIXED:  # the layer of Keras, wrong to second order, is right here: its statistics are constants
+    if name in FIXED:  # with constant statistics, Keras's layer is correct
         layer = keras.layers.BatchNormalization(epsilon=EPSILON, scale=False)
         found = layer(h)
         layer.set_weights([beta, *[np.reshape(np.asarray(each), [channels]) for each in statistics]])

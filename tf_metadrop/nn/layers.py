@@ -1,4 +1,4 @@
-"""The layers, each right to second order (docs/tf1_behaviour.md, "Traps on the way to the exact gradient")."""
+"""Layers, correct to second order (docs/reference/tf1_behaviour.md, "Traps on the way to the exact gradient")."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,27 +8,27 @@ import tensorflow as tf
 
 from tf_metadrop.nn import fused
 
-LONG = 512  # rows
-# The gradient of a bfloat16 convolution by its kernel, in milliseconds on an AMD EPYC with 2 cores (each call of a
-# function of TensorFlow's takes some 0.2 of them), for 20 and for 300 images and 64 filters:
+LONG = 512  # rows of a part: see `long_product`
+# Time of the gradient of a bfloat16 convolution with respect to its kernel, in milliseconds, on an AMD EPYC with 2
+# cores, for 20 and for 300 images and 64 filters. Each call of a TensorFlow function takes about 0.2 ms of it.
 #
 #   maps          28x28x1      14x14x64      7x7x64       3x3x64
 #   bfloat16      0.33  1.68   0.73   7.05   0.42  2.46   0.34  1.02
-#   float32       0.44  5.73   0.94  12.76   0.48  2.47   0.35  0.91   the maps' casts included
+#   float32       0.44  5.73   0.94  12.76   0.48  2.47   0.35  0.91   with the casts of the maps
 #   3x3 patches   0.55  6.33   0.83  17.87   0.38  4.54   0.21  0.70   one matrix product
 PATCHES_UP_TO = 9  # pixels of a map
 
 Weights: TypeAlias = tuple[tf.Tensor, tf.Tensor | None]  # kernel and bias, if there is one
-Differentiated: TypeAlias = tuple[Any, Callable[..., Any]]  # of `tf.custom_gradient`: a result, and its gradient
+Differentiated: TypeAlias = tuple[Any, Callable[..., Any]]  # for `tf.custom_gradient`: a result, and its gradient
 
 
 def conv(h: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None = None) -> tf.Tensor:
-    """3x3 convolution, SAME, stride 1.
+    """A 3x3 convolution with padding SAME and stride 1.
 
     Args:
       h: [..., batch, height, width, in].
-      kernel: [3, 3, in, out], or [groups, 3, 3, in, out]: then h is [groups, ..., batch, height, width, in].
-      bias: [out] or [groups, out]; None: there is none.
+      kernel: [3, 3, in, out], or [groups, 3, 3, in, out]; then h is [groups, ..., batch, height, width, in].
+      bias: [out] or [groups, out]; None: no bias.
     Returns:
       [..., batch, height, width, out].
     """
@@ -36,7 +36,7 @@ def conv(h: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None = None) -> tf.T
 
 
 def convs(h: tf.Tensor, *weights: Weights) -> list[tf.Tensor]:
-    """Several convolutions of one h: the result of `conv` for each (kernel, bias)."""
+    """Several convolutions of the same h: the result of `conv` for each (kernel, bias)."""
     if any(kernel.shape.rank == 5 for kernel, _ in weights):
         return group_convs(h, weights)
     convolve = conv_bfloat16 if h.dtype == tf.bfloat16 else conv2d
@@ -47,19 +47,19 @@ def convs(h: tf.Tensor, *weights: Weights) -> list[tf.Tensor]:
 
 
 def conv2d(h: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """TensorFlow's."""
+    """TensorFlow's convolution with padding SAME and stride 1."""
     return tf.nn.conv2d(h, kernel, strides=1, padding="SAME")
 
 
 @tf.custom_gradient
 def conv_bfloat16(h: tf.Tensor, kernel: tf.Tensor) -> Differentiated:
-    """Maps h in bfloat16 by a kernel in float32, which is rounded: bfloat16 [batch, height, width, out]."""
+    """Convolves maps h in bfloat16 with a float32 kernel, which is rounded; bfloat16 [batch, height, width, out]."""
     x = conv2d(h, tf.cast(kernel, h.dtype))
     return x, lambda d: (conv_by_input(d, kernel, h.shape), conv_by_kernel(h, d, kernel.shape))
 
 
 def conv_by_input(d: tf.Tensor, kernel: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
-    """The gradient of `conv_bfloat16` by h, of this shape."""
+    """The gradient of `conv_bfloat16` with respect to h, which has this shape."""
 
     @tf.custom_gradient
     def run(d: tf.Tensor, kernel: tf.Tensor) -> Differentiated:
@@ -71,7 +71,7 @@ def conv_by_input(d: tf.Tensor, kernel: tf.Tensor, shape: tf.TensorShape) -> tf.
 
 
 def conv_by_kernel(h: tf.Tensor, d: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
-    """The gradient of `conv_bfloat16` by its kernel, of this shape, in float32."""
+    """The gradient of `conv_bfloat16` with respect to its kernel, which has this shape; in float32."""
 
     @tf.custom_gradient
     def run(h: tf.Tensor, d: tf.Tensor) -> Differentiated:
@@ -88,7 +88,7 @@ def conv_by_kernel(h: tf.Tensor, d: tf.Tensor, shape: tf.TensorShape) -> tf.Tens
 def group_convs(
     h: tf.Tensor, weights: Sequence[Weights], patches_of: Callable[[tf.Tensor], tf.Tensor] | None = None
 ) -> list[tf.Tensor]:
-    """`convs` where each group has its own kernels: one matrix product of patches (`patches`), fast on GPUs."""
+    """`convs` if each group has its own kernels: one matrix product of patches (`patches`), fast on GPUs."""
     groups, cut = h.shape[0], (patches_of or patches)(h)
     rows = tf.reshape(cut, [groups, -1, cut.shape[-1]])
     own = [tf.broadcast_to(tf.cast(kernel, h.dtype), [groups, *kernel.shape[-4:]]) for kernel, _ in weights]
@@ -99,11 +99,11 @@ def group_convs(
 
 
 def pointwise(h: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """1x1 convolution without bias.
+    """A 1x1 convolution without bias.
 
     Args:
       h: [..., batch, height, width, in].
-      kernel: [1, 1, in, out], or [groups, 1, 1, in, out]: then h is [groups, ..., batch, height, width, in].
+      kernel: [1, 1, in, out], or [groups, 1, 1, in, out]; then h is [groups, ..., batch, height, width, in].
     Returns:
       [..., batch, height, width, out].
     """
@@ -114,14 +114,14 @@ def pointwise(h: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def patches(h: tf.Tensor) -> tf.Tensor:
-    """What a 3x3 convolution takes for each pixel: [..., height, width, 9 * channels], a kernel's rows in order."""
+    """The inputs of a 3x3 convolution for each pixel: [..., height, width, 9 * channels], in the kernel's row order."""
     height, width = h.shape[-3:-1]
     padded = tf.pad(h, [[0, 0]] * (h.shape.rank - 3) + [[1, 1], [1, 1], [0, 0]])
     return tf.concat([padded[..., i : i + height, j : j + width, :] for i in range(3) for j in range(3)], -1)
 
 
 def as_map(bias: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
-    """`spread`, in the dtype of h; as a whole map in bfloat16, so that its gradient is added up in float32."""
+    """`spread`, in the dtype of h; in bfloat16 as a whole map, so that its gradient is summed in float32."""
     if h.dtype == bias.dtype:
         return spread(bias, h)
     return tf.cast(tf.broadcast_to(spread(bias, h), [*h.shape[:-1], bias.shape[-1]]), h.dtype)
@@ -129,15 +129,15 @@ def as_map(bias: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def product(a: tf.Tensor, b: tf.Tensor) -> Differentiated:
-    """Matrix products [groups, n, k] @ [groups, k, m], n much the largest."""
+    """Matrix products [groups, n, k] @ [groups, k, m], where n is by far the largest."""
     return tf.matmul(a, b), lambda d: (product(d, tf.linalg.matrix_transpose(b)), long_product(a, d))
 
 
 @tf.custom_gradient
 def long_product(a: tf.Tensor, d: tf.Tensor) -> Differentiated:
-    """Matrix products of the transposed a [groups, n, k] with d [groups, n, m], n much the largest: [groups, k, m].
+    """Products of the transposed a [groups, n, k] with d [groups, n, m], n by far the largest: [groups, k, m].
 
-    Cut along n, or a GPU has too few blocks to work on: several times slower.
+    They are split along n: otherwise a GPU has too few blocks to work on, and is several times slower.
     """
     groups, n, k = a.shape
     parts = next(parts for parts in range(max(n // LONG, 1), 0, -1) if n % parts == 0)
@@ -158,34 +158,34 @@ def add_bias(x: tf.Tensor, bias: tf.Tensor) -> Differentiated:
     """x [batch, height, width, channels] + bias [channels]."""
 
     def gradient(d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # Reshaped, or TensorFlow on a CPU fuses this sum into the kernel's gradient: 4 times slower in layer 1.
+        # Without the reshape, TensorFlow on a CPU fuses this sum into the kernel's gradient: 4 times slower in layer 1.
         return d, channel_sum(d if d.dtype == tf.bfloat16 else tf.reshape(d, [d.shape[0], -1, d.shape[-1]]))
 
     return tf.nn.bias_add(x, tf.cast(bias, x.dtype)), gradient
 
 
 def dense(f: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-    """f [..., batch, in], kernel [in, out] or [groups, in, out] -> [..., batch, out]."""
-    if kernel.shape.rank == 3:  # or matmul would take the groups for an axis further in
+    """A dense layer: f [..., batch, in], kernel [in, out] or [groups, in, out] -> [..., batch, out]."""
+    if kernel.shape.rank == 3:  # otherwise matmul would match the groups with another axis
         kernel = tf.reshape(kernel, [kernel.shape[0], *[1] * (f.shape.rank - 3), *kernel.shape[1:]])
     x = tf.matmul(f, kernel)
     return x if bias is None else x + spread(bias, f)
 
 
 def denses(f: tf.Tensor, *weights: Weights) -> list[tf.Tensor]:
-    """Several dense layers of one f: the result of `dense` for each (kernel, bias)."""
+    """Several dense layers of the same f: the result of `dense` for each (kernel, bias)."""
     return [dense(f, kernel, bias) for kernel, bias in weights]
 
 
 @tf.custom_gradient
 def softplus(x: tf.Tensor) -> Differentiated:
-    """log(1 + exp(x)). Its gradient is written as dy * sigmoid(x), whose own derivative needs no new exponential."""
+    """log(1 + exp(x)), with the gradient dy * sigmoid(x), whose own derivative needs no new exponential."""
     return tf.nn.softplus(x), lambda dy: dy * tf.sigmoid(x)
 
 
 @tf.custom_gradient
 def gate(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
-    """mu * softplus(a), of tensors of one shape; can be differentiated twice."""
+    """mu * softplus(a) for tensors of the same shape; can be differentiated twice."""
     x, s = fused.gate(mu, a)
 
     @tf.custom_gradient
@@ -197,7 +197,7 @@ def gate(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
 
 @tf.custom_gradient
 def gate_first(mu: tf.Tensor, a: tf.Tensor) -> Differentiated:
-    """`gate` for the first layer, where the inner loop needs no gradient with respect to a: it is not computed then."""
+    """`gate` for the first layer; the inner loop needs no gradient with respect to a there, and computes none."""
     x, s = fused.gate(mu, a)
     return x, lambda d: (gate_by_mu(d, a, s), gate_by_a(mu, a, s, d))
 
@@ -220,25 +220,25 @@ def gate_by_a(mu: tf.Tensor, a: tf.Tensor, s: tf.Tensor, d: tf.Tensor) -> Differ
 
 
 def pool(x: tf.Tensor) -> tf.Tensor:
-    """2x2 max-pool, stride 2, VALID, of x [..., height, width, channels]; can be differentiated twice."""
+    """A 2x2 max-pool, stride 2, VALID, of x [..., height, width, channels]; can be differentiated twice."""
     a, b, c, d = fused.quarters(x)
     return tf.maximum(tf.maximum(a, b), tf.maximum(c, d))
 
 
 @tf.custom_gradient
 def permute(x: tf.Tensor, order: tf.Tensor) -> Differentiated:
-    """x [..., batch, ...] in another order along its batch; order [..., batch] is a permutation in each group."""
+    """Reorders x [..., batch, ...] along its batch; order [..., batch] is a permutation for each group."""
     back = tf.argsort(order, -1)
     return tf.gather(x, order, batch_dims=order.shape.rank - 1), lambda d: (permute(d, back), None)
 
 
 def reshape_flat(h: tf.Tensor) -> tf.Tensor:
-    """Maps h [..., height, width, channels] as features [..., height * width * channels]."""
+    """Flattens maps h [..., height, width, channels] to features [..., height * width * channels]."""
     return tf.reshape(h, [*h.shape[:-3], h.shape[-3] * h.shape[-2] * h.shape[-1]])
 
 
 def up(x: tf.Tensor) -> tf.Tensor:
-    """Maps in bfloat16 as float32."""
+    """Casts maps in bfloat16 to float32."""
     return tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x
 
 
@@ -253,29 +253,29 @@ def channel_sum(x: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def channel_sum_of_bfloat16(x: tf.Tensor) -> Differentiated:
-    """Sum of x [batch, height, width, channels], in float32: BiasAddGrad would add up in bfloat16."""
+    """Sum of x over batch, height and width, computed in float32; BiasAddGrad would sum in bfloat16."""
     total = tf.reduce_sum(tf.reshape(fused.row_sums(x), [-1, x.shape[-1]]), 0)
     return total, lambda d: tf.cast(tf.broadcast_to(d, x.shape), x.dtype)
 
 
 @tf.custom_gradient
 def constant_gradient(x: tf.Tensor) -> Differentiated:
-    """Identity whose gradient is a constant to any further differentiation.
+    """The identity, with a gradient that is a constant for any further differentiation.
 
-    Put before a batch norm, it leaves out every second-order term through that batch norm's backward pass, which is
-    what TF 1.12 does inside tf.map_fn: docs/tf1_behaviour.md, "The meta-gradient is NOT the full second-order
+    Before a batch norm, it removes all second-order terms through the backward pass of that batch norm. TF 1.12 does
+    the same inside tf.map_fn: docs/reference/tf1_behaviour.md, "The meta-gradient is NOT the full second-order
     gradient".
     """
     return tf.identity(x), tf.stop_gradient
 
 
 def max_pool(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """2x2, stride 2, VALID: the maxima of x, and which of the four each is; see `fused.pool`."""
+    """A 2x2 max-pool, stride 2, VALID: the maxima of x and the place of each; see `fused.pool`."""
     return fused.pool(x)
 
 
 def max_pool_take(u: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    """The elements of u where max_pool found the maxima."""
+    """The elements of u at the places of the maxima; see `max_pool`."""
     return fused.take(u, place)
 
 
@@ -285,6 +285,6 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 
 def accuracy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Share of the batch where logits [..., batch, way] and one-hot labels have the same argmax: [...], in [0, 1]."""
+    """Fraction of the batch for which logits [..., batch, way] and labels have the same argmax: [...], in [0, 1]."""
     correct = tf.equal(tf.argmax(logits, axis=-1), tf.argmax(labels, axis=-1))
     return tf.reduce_mean(tf.cast(correct, logits.dtype), -1)

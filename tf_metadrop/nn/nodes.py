@@ -1,4 +1,4 @@
-"""A network as a list of its operations, which JSON can hold: what a Keras model becomes, and what leaves as a file."""
+"""A network as a list of its operations, which JSON can hold: the form for Keras models and for exports."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tf_metadrop.errors import UsageError
 
 Shape: TypeAlias = tuple[int, ...]  # of a result for one image: (height, width, channels) or (features,)
 
-# Options of each kind of operation: name -> type in JSON. All are needed.
+# Options of each kind of operation: name -> type in JSON. All are required.
 KINDS: dict[str, dict[str, type]] = {
     "conv": dict(filters=int, size=list, strides=list, padding=str, bias=bool, noise=bool),
     "dense": dict(units=int, bias=bool, noise=bool),
-    "norm": dict(number=int),  # a normalisation without scale, and its place among the network's
+    "norm": dict(number=int),  # a normalisation without scale, and its number in the network
     "activation": dict(function=str, slope=float),  # slope of leaky_relu left of 0; 0 for others
     "pool": dict(function=str, size=list, strides=list, padding=str),  # function: max or average
     "global": dict(function=str),
@@ -30,11 +30,11 @@ class Node(NamedTuple):
     """One operation.
 
     Attributes:
-      kind: of KINDS.
-      name: what the names of its parameters have in them: theta/<name>_w and _b, phi/<name>_w and _b, <name>/beta.
-      inputs: numbers of the operations whose results it takes, counted from 1; 0 is the images.
+      kind: one of KINDS.
+      name: part of the names of its parameters: theta/<name>_w and _b, phi/<name>_w and _b, <name>/beta.
+      inputs: numbers of the operations whose results it takes, counted from 1; 0 stands for the images.
       options: see KINDS.
-      phi_bias: name of phi's bias where it is another one.
+      phi_bias: name of phi's bias if it differs from phi/<name>_b.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Node(NamedTuple):
     phi_bias: str = ""
 
     def theta(self) -> tuple[str, str | None]:
-        """Names of kernel and bias; None: it has none."""
+        """Names of theta's kernel and bias; the bias is None if there is none."""
         return f"theta/{self.name}_w", f"theta/{self.name}_b" if self.options["bias"] else None
 
     def phi(self) -> tuple[str, str]:
@@ -52,7 +52,7 @@ class Node(NamedTuple):
         return f"phi/{self.name}_w", self.phi_bias or f"phi/{self.name}_b"
 
     def kernel(self, entering: Shape) -> Shape:
-        """Shape of the kernel of a convolution or dense layer, for an input of this shape."""
+        """The shape of the kernel of a convolution or dense layer, for an input of this shape."""
         if self.kind == "dense":
             return (*entering, self.options["units"])
         return (*self.options["size"], entering[-1], self.options["filters"])
@@ -61,7 +61,7 @@ class Node(NamedTuple):
 def conv(
     name: str, source: int, filters: int, size: int = 3, bias: bool = True, noise: bool = True, **more: Any
 ) -> Node:
-    """A convolution, SAME, stride 1."""
+    """A convolution with padding SAME and stride 1."""
     options = dict(filters=filters, size=[size, size], strides=[1, 1], padding="same", bias=bias, noise=noise)
     return Node("conv", name, (source,), options, **more)
 
@@ -72,7 +72,7 @@ def last(source: int, units: int) -> Node:
 
 
 def norm(name: str, source: int, number: int) -> Node:
-    """A normalisation, and its number among the network's."""
+    """A normalisation with its number in the network."""
     return Node("norm", name, (source,), dict(number=number))
 
 
@@ -87,15 +87,15 @@ def max_pool(source: int) -> Node:
 
 
 def extent(length: int, size: int, stride: int, padding: str) -> int:
-    """How many windows of this size there are along an axis."""
+    """The number of windows of this size along an axis."""
     return -(-length // stride) if padding == "same" else (length - size) // stride + 1
 
 
 def shapes(nodes: Sequence[Node], image: Shape) -> list[Shape]:
-    """Shapes of the results, those of the images first.
+    """Shapes of the images and of all results.
 
     Raises:
-      UsageError: an operation does not fit what enters it.
+      UsageError: an operation does not fit the shape of its input.
     """
     found = [image]
     for node in nodes:
@@ -104,7 +104,7 @@ def shapes(nodes: Sequence[Node], image: Shape) -> list[Shape]:
 
 
 def _shape(node: Node, entering: list[Shape]) -> Shape:
-    """Of a result."""
+    """The shape of a node's result."""
     of, (first, *others) = node.options, entering
     if node.kind == "add":
         _require(all(other == first for other in others), f"{node.name} adds results of shapes {entering}")
@@ -132,15 +132,15 @@ def _require(fits: bool, sentence: str) -> None:
 
 
 def as_json(nodes: Sequence[Node]) -> list[dict[str, Any]]:
-    """The nodes as JSON takes them."""
+    """The nodes in a form that JSON can hold."""
     return [dict(kind=node.kind, name=node.name, inputs=list(node.inputs), **node.options) for node in nodes]
 
 
 def from_json(found: Any) -> list[Node]:
-    """What `as_json` made.
+    """Makes nodes from the result of `as_json`.
 
     Raises:
-      ValueError: it is no such list.
+      ValueError: it is something else.
     """
     nodes: list[Node] = []
     for each in found:
@@ -149,7 +149,7 @@ def from_json(found: Any) -> list[Node]:
             raise ValueError(f"{each.get('name')} has other entries than {sorted(options)}")
         inputs = tuple(each["inputs"])
         if not inputs or not all(type(number) is int and 0 <= number <= len(nodes) for number in inputs):
-            raise ValueError(f"{each['name']} takes results that are not there")
+            raise ValueError(f"{each['name']} takes results that do not exist")
         for option, kind in options.items():
             if not _usable(option, each[option], kind):
                 raise ValueError(f"{each['name']} has {option}={each[option]!r}")
@@ -160,7 +160,7 @@ def from_json(found: Any) -> list[Node]:
 
 
 def _usable(option: str, value: Any, kind: type) -> bool:
-    """Whether an option has such a value."""
+    """Whether an option can have this value."""
     whole: Callable[[Any], bool] = lambda number: type(number) is int and number > 0
     if kind is list:
         return type(value) is list and len(value) == 2 and all(map(whole, value))

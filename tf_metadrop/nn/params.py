@@ -1,4 +1,4 @@
-"""Parameters: one flat dict from names to tensors; `tf_metadrop.nn.backbones` says what the names mean."""
+"""Parameters: one flat dict from names to tensors; `tf_metadrop.nn.backbones` explains the names."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ DENSE = "theta/dense_w", "theta/dense_b"  # the last layer, whose last axis is t
 
 
 def initial(shapes: Shapes, seed: tf.Tensor) -> Params:
-    """Initial values in float32: kernels (..._w) of sd 0.02 (but for dense_w cut at 2 sd), all else 0.
+    """Draws initial values in float32: kernels (..._w) with standard deviation 0.02, everything else 0.
+
+    The distribution of kernels is truncated at two standard deviations, except that of dense_w.
 
     Args:
-      shapes: {name: shape}; a value depends on its place in this order.
+      shapes: {name: shape}; the values depend on the order.
       seed: [2], see `rng.key`.
     """
     params = {}
@@ -37,7 +39,7 @@ def initial(shapes: Shapes, seed: tf.Tensor) -> Params:
 
 
 def cast(params: Params, dtype: tf.DType | str) -> Params:
-    """The parameters in this dtype; so is all that is computed with them."""
+    """Casts the parameters to a dtype, in which everything is then computed."""
     return {name: tf.cast(w, dtype) for name, w in params.items()}
 
 
@@ -47,17 +49,17 @@ def dtype_of(params: Params) -> tf.DType:
 
 
 def narrow(params: Params, way: int) -> Params:
-    """The parameters with the last layer's first `way` columns alone."""
+    """The parameters with only the first `way` columns of the last layer."""
     return {**params, **{name: params[name][..., :way] for name in DENSE}}
 
 
 def of_theta(params: Mapping[str, T]) -> dict[str, T]:
-    """The part that the inner loop adapts."""
+    """The parameters that the inner loop adapts."""
     return {name: value for name, value in params.items() if name.startswith("theta/")}
 
 
 def kind(name: str) -> str:
-    """theta, phi_kernel, phi_bias, or other: what the name of a parameter says of it."""
+    """The kind of a parameter, from its name: theta, phi_kernel, phi_bias or other."""
     if name.startswith("phi/"):
         return "phi_kernel" if name.endswith("_w") else "phi_bias"
     return "theta" if name.startswith("theta/") else "other"

@@ -1,7 +1,8 @@
 """Random bits by Philox 2x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3").
 
-A counter and a key give two words, so that draws for many tasks, inner steps, samples and layers are one kernel when
-XLA compiles them. All words are held in uint64 tensors, whose products need no shuffling in a processor's vectors.
+A counter and a key give two words of bits, so that XLA can compile the draws for many tasks, inner steps, samples and
+layers into one kernel. All words are in uint64 tensors, because a processor can multiply these without shuffling its
+vectors.
 """
 
 import tensorflow as tf

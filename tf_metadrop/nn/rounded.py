@@ -1,4 +1,4 @@
-"""A block's normalisation where feature maps are in bfloat16: it computes in float32."""
+"""The normalisation of a block with feature maps in bfloat16: it computes in float32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Rounded:
-    """`normalization` of bfloat16 features, its results rounded to that; its own norm_relu_pool does so by itself."""
+    """Normalises bfloat16 features in float32 and rounds the results; norm_relu_pool takes bfloat16 by itself."""
 
     def __init__(self, normalization: Normalization):
         self._normalization, self.FROM_SUPPORT = normalization, normalization.FROM_SUPPORT
@@ -23,11 +23,11 @@ class Rounded:
             self.norm_relu_pool_by = self._norm_relu_pool_by
 
     def statistics(self, x: tf.Tensor) -> Any:
-        """Those of `normalization`, in float32."""
+        """The statistics of `normalization`, in float32."""
         return self._normalization.statistics(layers.up(x))
 
     def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
-        """See `Normalization`."""
+        """See `Normalization.norm_relu`."""
         return tf.cast(self._normalization.norm_relu(layers.up(x), offset, statistics), x.dtype)
 
     def norm(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Where noise can act: a layer of a backbone, handed to the noise type without the names of its parameters."""
+"""Sites of noise: a layer of a backbone, in the form that a noise type gets, without names of parameters."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class Weights(NamedTuple):
-    """Kernel and bias of a layer; theta's begin with an axis of tasks where tasks run at once.
+    """Kernel and bias of a layer; if the tasks are vectorised, theta's begin with an axis of tasks.
 
-    A convolution's theta may have no bias, None; phi always has one.
+    The bias of theta may be None; phi always has a bias.
     """
 
     kernel: tf.Tensor
     bias: Any
 
     def scaled(self, factor: Any) -> Weights:
-        """The layer times a factor, or one for each of its channels."""
+        """The layer times a factor, or times one factor for each channel."""
         return Weights(self.kernel * factor, None if self.bias is None else self.bias * factor)
 
     def plus(self, other: Weights) -> Weights:
@@ -36,14 +36,14 @@ class Site(NamedTuple):
     """A layer, mu = affine(h, theta) and alpha = affine(h, phi), before any noise.
 
     Attributes:
-      number: of the layer, counted from 1 at the input.
-      h: what enters it, [..., batch, height, width, channels] or [..., batch, features].
+      number: number of the layer, counted from 1 at the input.
+      h: input of the layer, [..., batch, height, width, channels] or [..., batch, features].
       affine: (h, *weights) -> the layer's result for each of several Weights, as `layers.convs` and `layers.denses`.
       theta: its weights, adapted by the inner loop.
-      phi: the noise generator's weights; of the last layer they have one output, for all classes alike.
+      phi: weights of the noise generator; those of the last layer have one output for all classes.
       first: whether h is the images, so that alpha does not depend on theta.
       normalized: whether a block's normalisation follows (`Blocks.leave`).
-      given: (mu, alpha) where they are known already, without the axis of samples that h may have.
+      given: (mu, alpha) if they were computed before, without the axis of samples that h may have.
     """
 
     number: int
@@ -60,7 +60,7 @@ class Site(NamedTuple):
         return self.maps()[0] if self.given else self.affine(self.h, self.theta)[0]
 
     def alpha(self, h: tf.Tensor | None = None) -> tf.Tensor:
-        """The noise generator's result; of another input where `h` is given."""
+        """The result of the noise generator, for the layer's input or for another one, `h`."""
         return self.affine(self.h if h is None else h, self.phi)[0]
 
     def maps(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -68,7 +68,7 @@ class Site(NamedTuple):
         if self.given is None:
             mu, alpha = self.affine(self.h, self.theta, self.phi)
             return mu, alpha
-        more = self.h.shape.rank - self.given[0].shape.rank  # an axis of samples, before the batch
+        more = self.h.shape.rank - self.given[0].shape.rank  # 1 with an axis of samples, which is before the batch
         shape = [*self.h.shape[:-1], self.given[0].shape[-1]]
         before = -1 - self.phi.kernel.shape.rank
         spread = lambda m: tf.broadcast_to(tf.expand_dims(m, before), shape) if more else m
@@ -76,9 +76,9 @@ class Site(NamedTuple):
         return mu, alpha
 
     def with_noisy_kernel(self, draw: Callable[[Shape], tf.Tensor]) -> tf.Tensor:
-        """The layer with `draw(shape)` added to theta's kernel: each task and sample has a kernel of its own."""
+        """The layer with `draw(shape)` added to theta's kernel; each task and each sample has its own kernel."""
         kernel, bias = self.theta
-        rank = self.phi.kernel.shape.rank  # of one kernel, and of h without tasks and samples
+        rank = self.phi.kernel.shape.rank  # rank of one kernel, and of h without tasks and samples
         outer, shape = self.h.shape[:-rank], kernel.shape[-rank:]
         noise = draw([*outer, *shape])
         if not outer:
@@ -96,17 +96,17 @@ class Site(NamedTuple):
 
 
 class Block(NamedTuple):
-    """What stands between a layer at which noise acts and the next one.
+    """The operations between a layer with noise and the next one.
 
     Attributes:
-      number: of the block, counted from 1.
-      h: its input.
-      x: the layer's result with its noise.
-      offset: of the normalisation, [channels].
-      pool: what ends the block after normalisation and activation; None: nothing does.
-      affine: (h, kernel, bias) -> a layer of the shape of this block's.
-      rest: added after the normalisation, before the activation; None: nothing is.
-      activation: None: ReLU.
+      number: number of the block, counted from 1.
+      h: input of the block.
+      x: result of the layer with its noise.
+      offset: offset of the normalisation, [channels].
+      pool: the last operation of the block, after normalisation and activation; None: there is none.
+      affine: (h, kernel, bias) -> the result of a layer like that of this block.
+      rest: is added after the normalisation and before the activation; None: nothing is added.
+      activation: the activation; None: ReLU.
     """
 
     number: int
@@ -119,14 +119,14 @@ class Block(NamedTuple):
     activation: Callable | None = None
 
     def output(self, normalization: Normalization) -> tf.Tensor:
-        """The block's output, by a normalisation of `tf_metadrop.nn.normalization`."""
+        """The output of the block, with a normalisation of `tf_metadrop.nn.normalization`."""
         fused = getattr(normalization, "norm_relu_pool", None)
         if fused and self.pool is layers.pool and self.rest is self.activation is None:
             return fused(self.x, self.offset)
         return self.end(self.activated(normalization))
 
     def activated(self, normalization: Normalization) -> tf.Tensor:
-        """The block's features after normalisation and activation, before what ends it."""
+        """The features of the block after normalisation and activation, before its pool."""
         if self.rest is self.activation is None:
             return normalization.norm_relu(self.x, self.offset)
         z = normalization.norm(self.x, self.offset)  # type: ignore[attr-defined]
@@ -134,5 +134,5 @@ class Block(NamedTuple):
         return (self.activation or tf.nn.relu)(z)
 
     def end(self, z: tf.Tensor) -> tf.Tensor:
-        """What the block makes of its features after normalisation and activation."""
+        """The output of the block, from its features after normalisation and activation."""
         return self.pool(z) if self.pool else z

@@ -1,6 +1,6 @@
-"""Statistics of one pass, to normalise the features of another by: kept by `Keeping`, used by `Using`.
+"""Statistics of one pass that normalise the features of another: `Keeping` keeps them, `Using` uses them.
 
-Both stand in the place of a block's normalisation.
+Both replace the normalisation of a block.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Statistics: TypeAlias = "tuple[Any, ...]"  # of every block of a network, in ord
 
 
 class Keeping:
-    """Normalises as `normalization` does, and puts its statistics into `found`, by the block's number."""
+    """Normalises as `normalization` does, and saves its statistics in `found` under the block's number."""
 
     FROM_SUPPORT = False
 
@@ -24,7 +24,7 @@ class Keeping:
         self._normalization, self._found, self._number = normalization, found, number
 
     def statistics(self, x: tf.Tensor) -> Any:
-        """Those of `normalization`."""
+        """The statistics of `normalization`."""
         return self._normalization.statistics(x)
 
     def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
@@ -40,14 +40,14 @@ class Keeping:
 
 
 def aligned(statistic: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """A statistic [..., 1, 1, 1, channels] for x that has more axes, before its batch."""
+    """Adds axes to a statistic [..., 1, 1, 1, channels], for x with more axes before its batch."""
     while 0 < statistic.shape.rank < x.shape.rank:
         statistic = tf.expand_dims(statistic, -2)
     return statistic
 
 
 class Using:
-    """Normalises by statistics that another pass has kept; x's own batch is not looked at."""
+    """Normalises by the statistics of another pass; those of x are not used."""
 
     FROM_SUPPORT = False
 
@@ -57,7 +57,7 @@ class Using:
             self.norm_relu_pool = self._norm_relu_pool
 
     def statistics(self, x: tf.Tensor) -> Any:
-        """Those given."""
+        """The statistics of the other pass."""
         return self._statistics
 
     def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Functions compiled for each shape that they meet."""
+"""Functions that are compiled for each shape of their arguments."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 def traced(function: Callable[P, T]) -> Callable[P, T]:
-    """`function` of tensors as a graph, traced once for each shape: for shapes that a user chooses.
+    """Compiles a function of tensors to a graph, traced once for each shape, for shapes that a user chooses.
 
-    Called as a `tf.function`, TensorFlow would warn of every new shape after the fifth, as if it were a mistake.
+    Called as a `tf.function`, it would cause a warning of TensorFlow for every new shape after the fifth.
     """
     compiled = tf.function(function, autograph=False)
 

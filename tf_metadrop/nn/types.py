@@ -1,4 +1,4 @@
-"""Types that annotations share. Nothing here is computed."""
+"""Types for annotations. Nothing here is computed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Shape = Sequence[int]
 Shapes = Mapping[str, tuple[int, ...]]  # by name of the parameter
 Params: TypeAlias = "dict[str, tf.Tensor]"  # parameters by name
 NoiseGetter: TypeAlias = "Callable[[tf.Tensor], TaskNoise]"  # the noise of a task, or of several, by number
-Penalty: TypeAlias = "tf.Tensor | float"  # what a regulariser adds to the loss
+Penalty: TypeAlias = "tf.Tensor | float"  # a term that a regulariser adds to the loss
 Slots: TypeAlias = "dict[str, Params]"  # state of an optimiser of the outer loop
 
 

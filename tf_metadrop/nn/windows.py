@@ -1,4 +1,4 @@
-"""Convolutions and pools of any window, right to second order; 3x3 convolutions and 2x2 max-pools are `layers`'."""
+"""Convolutions and pools with any window, with correct second-order gradients; `layers` has the 3x3 and 2x2 ones."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ ONE = [1, 1]
 
 
 def windows(x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str, fill: float = 0.0) -> list:
-    """The first element of every window, the second, ...: size[0] * size[1] maps [..., rows, columns, channels].
+    """The first elements of all windows, the second, ...: size[0] * size[1] maps [..., rows, columns, channels].
 
     Args:
       x: [..., height, width, channels].
-      padding: same (laid round x as TensorFlow does, of `fill`) or valid.
+      size, strides: of the windows, [vertical, horizontal].
+      padding: "same" (x is padded with `fill` as TensorFlow does) or "valid".
+      fill: value of the padding.
     """
     counts = [extent(n, side, step, padding) for n, side, step in zip(x.shape[-3:-1], size, strides, strict=True)]
-    ends = [(count - 1) * stride + 1 for count, stride in zip(counts, strides, strict=True)]  # of one element's places
+    ends = [
+        (count - 1) * stride + 1 for count, stride in zip(counts, strides, strict=True)
+    ]  # length of the places of one element
     if padding == "same":
         missing = [max(end + side - 1 - n, 0) for end, side, n in zip(ends, size, x.shape[-3:-1], strict=True)]
         around = [[total // 2, total - total // 2] for total in missing]
@@ -35,7 +39,7 @@ def windows(x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: 
 
 
 def convs(h: tf.Tensor, *weights: layers.Weights, strides: Sequence[int], padding: str) -> list[tf.Tensor]:
-    """`layers.convs` of any kernels [height, width, in, out], strides and padding; bfloat16 is computed in float32."""
+    """`layers.convs` for any kernels [height, width, in, out], strides and padding; bfloat16 is computed in float32."""
     size = list(weights[0][0].shape[-4:-2])
     if size == [3, 3] and list(strides) == ONE and padding == "same":
         return layers.convs(h, *weights)
@@ -51,19 +55,19 @@ def convs(h: tf.Tensor, *weights: layers.Weights, strides: Sequence[int], paddin
 
 
 def denses(f: tf.Tensor, *weights: layers.Weights) -> list[tf.Tensor]:
-    """`layers.denses` of hidden layers, which may have no bias; bfloat16 is computed in float32."""
+    """`layers.denses` for hidden layers, which may have no bias; bfloat16 is computed in float32."""
     return [tf.cast(y, f.dtype) for y in layers.denses(layers.up(f), *weights)]
 
 
 def max_pool(x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str) -> tf.Tensor:
-    """Largest element of each window."""
+    """The largest element of each window."""
     if list(size) == list(strides) == [2, 2] and padding == "valid":
         return layers.pool(x)
     return functools.reduce(tf.maximum, windows(x, size, strides, padding, x.dtype.min))
 
 
 def average_pool(x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str) -> tf.Tensor:
-    """Mean of each window; what was laid round x does not count."""
+    """The mean of each window, without the padding."""
     total = tf.add_n(windows(layers.up(x), size, strides, padding))
     number = tf.add_n(windows(tf.ones([*x.shape[-3:-1], 1], total.dtype), size, strides, padding))
     return tf.cast(total / number, x.dtype)

@@ -1,1 +1,1 @@
-"""What a savedir holds. No other room knows the names and formats of its files."""
+"""The files of a savedir. No other room knows their names and formats."""

@@ -1,4 +1,4 @@
-"""A MetaLearner in a folder of its own: classifier.npz, its arrays, and classifier.json, all else. No pickles."""
+"""Reads and writes a MetaLearner as a folder: classifier.npz has its arrays, classifier.json the rest. No pickles."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 TEXT, ARRAYS = "classifier.json", "classifier.npz"
 EXPORTS = {"savedmodel": "saved_model", "tflite": "model.tflite", "keras": "model.keras"}  # format -> name
-EXPORT_TEXT = "model.json"  # what these take and give
+EXPORT_TEXT = "model.json"  # describes the input and output of the exported formats
 OURS = {TEXT, ARRAYS, description.FILE, backbones.FILE, EXPORT_TEXT, *EXPORTS.values()}
 FORMAT = 1
-PLAIN = bool, int, float, str, type(None)  # what JSON gives back as it was
+PLAIN = bool, int, float, str, type(None)  # types that JSON preserves
 
 
 class AdaptedModel(NamedTuple):
-    """What a folder holds."""
+    """The content of a classifier's folder."""
 
-    config: dict[str, Any]  # of the learner
-    params: Params  # meta-learned
-    adapted: Params | None = None  # all of them, theta adapted; None: not adapted yet
+    config: dict[str, Any]  # settings of the learner
+    params: Params  # meta-learned parameters
+    adapted: Params | None = None  # all parameters, with theta adapted; None: not adapted yet
     statistics: Statistics = ()  # of the support images: see nn/statistics.py
-    classes: np.ndarray | None = None
+    classes: np.ndarray | None = None  # labels of the last adaptation
 
 
 def is_one(directory: pathlib.Path) -> bool:
@@ -54,21 +54,22 @@ def write(
     overwrite: bool = False,
     more: Callable[[pathlib.Path], Any] | None = None,
 ) -> None:
-    """Writes the folder: all of it, or nothing.
+    """Writes a classifier's folder atomically: all of it, or nothing.
 
     Args:
-      more: writes what else is to be in a folder.
-      spec: the data set of its images; where a user made it, a dataset.json of it goes with the model.
-      overwrite: whether another classifier may be there; no other files.
+      directory: the folder.
+      model: its content.
+      spec: the data set of the images. If a user made it, its dataset.json is written too.
+      overwrite: whether to replace an existing classifier; a folder with other files is never replaced.
+      more: writes further files into the folder that it is called with.
     Raises:
-      UsageError: there is something, or it cannot be written, or the classes have labels that are no numbers or texts.
+      UsageError: the folder exists or cannot be written, or a label is neither a number nor a text.
     """
     directory = directory.absolute()
     ours = directory.is_dir() and {path.name for path in directory.iterdir()} <= OURS
     if directory.exists() and not (overwrite and ours and is_one(directory)):
         raise UsageError(
-            f"{directory} exists: give a folder that does not, or overwrite=True where it holds a classifier and "
-            "nothing else."
+            f"{directory} exists: give a new folder, or overwrite=True if it holds a classifier and nothing else."
         )
     arrays = {f"params/{name}": w.numpy() for name, w in model.params.items()}
     arrays |= {f"adapted/{name}": w.numpy() for name, w in (model.adapted or {}).items()}
@@ -106,7 +107,7 @@ def write(
 
 
 def as_json(classes: np.ndarray | None) -> dict[str, Any] | None:
-    """The labels, and the dtype of their array."""
+    """The labels and the dtype of their array, as JSON can hold them."""
     if classes is None:
         return None
     labels = classes.tolist()
@@ -116,17 +117,17 @@ def as_json(classes: np.ndarray | None) -> dict[str, Any] | None:
 
 
 def read(directory: pathlib.Path) -> AdaptedModel:
-    """What `write` wrote.
+    """Reads a folder that `write` wrote.
 
     Raises:
-      UsageError: it is broken, or of another version.
+      UsageError: it is broken, or another version wrote it.
     """
     try:
         text = json.loads((directory / TEXT).read_text(encoding="utf-8"))
         if text["format"] != FORMAT:
             raise UsageError(
-                f"{directory} holds a classifier of format {text['format']}, this version reads {FORMAT}: install the "
-                "version that wrote it, or adapt again."
+                f"{directory} holds a classifier of format {text['format']}, but this version reads {FORMAT}: install "
+                "the version that wrote it, or adapt again."
             )
         data = (directory / ARRAYS).read_bytes()
         if hashlib.sha256(data).hexdigest() != text["sha256"]:
@@ -143,5 +144,5 @@ def read(directory: pathlib.Path) -> AdaptedModel:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise UsageError(
-            f"{directory} holds no readable classifier ({reason}): copy it again, or adapt anew."
+            f"{directory} holds no readable classifier ({reason}): copy it again, or adapt again."
         ) from error

@@ -1,9 +1,9 @@
-"""The full state of a run in one file, `state.npz`, written atomically, and which run a savedir holds.
+"""Checkpoints: the full state of a run in one file, `state.npz`, written atomically; finds the run of a savedir.
 
-The file is NumPy's own (a zip) without pickles, whose comment is the SHA-256 of what stands before it. The state before
-is kept as `state.previous.npz`, and taken if the last turns out to be broken. Beside them lie the weights as the TF1
-program writes them (tf1_checkpoint.py), so that it too can read the savedir; they are for others, a resume reads
-state.npz.
+The file has NumPy's format (a zip) without pickles. The comment of the zip is the SHA-256 of the bytes before it. The
+state before the last one is kept as `state.previous.npz`, and is used if the last one is broken. The weights are also
+written in the TF1 program's format (tf1_checkpoint.py), so that it too can read the savedir. A resumed run reads
+state.npz only.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.runs import record, tf1_checkpoint
 
 FILE, PREVIOUS, BROKEN, BEST = "state.npz", "state.previous.npz", "state.broken.npz", "best.npz"
-SEAL = struct.pack("<H", 64)  # how long the zip's comment is: a SHA-256 in hexadecimal digits
-UNSEALED = b"PK\x05\x06\0\0"  # how a zip without a comment ends, as NumPy writes it
-PARAMS = "params"  # group of arrays; any other group is a slot of the optimiser, as Adam's m and v
+SEAL = struct.pack("<H", 64)  # length of the zip's comment: a SHA-256 in hexadecimal digits
+UNSEALED = b"PK\x05\x06\0\0"  # the end of a zip without a comment, as NumPy writes it
+PARAMS = "params"  # group of arrays; every other group is a slot of the optimiser, as Adam's m and v
 
 
 class Saved(NamedTuple):
@@ -37,17 +37,18 @@ class Saved(NamedTuple):
     state: State
     random: tuple  # state of the legacy NumPy generator that draws the training episodes
     config: dict[str, Any]  # Config.as_dict() of the run
-    progress: dict[str, Any]  # what the log needs to go on: see train_log.TrainLog.progress
-    images: str | None = None  # data.fingerprint of the training images; None: an older run, which does not say
+    progress: dict[str, Any]  # what the log needs to resume: see train_log.TrainLog.progress
+    images: str | None = None  # data.fingerprint of the training images; None: unknown, in an older run
 
 
 def save(directory: pathlib.Path, saved: Saved) -> None:
-    """Writes the TF1 copy of the weights, then the state. A kill at any instant leaves the old state or the new.
+    """Writes the TF1 copy of the weights, then the state. A kill at any instant leaves the old or the new state.
 
-    Between the two the copy may be one checkpoint ahead; the resumed run writes the same again.
+    Between the two writes the copy may be one checkpoint ahead of the state; the resumed run then writes the same copy
+    again.
 
     Raises:
-      OSError: the files cannot be written; the old state is there as before.
+      OSError: the files cannot be written; the old state is unchanged.
     """
     tf1_checkpoint.write(directory, {name: w.numpy() for name, w in saved.state.params.items()})
     write(directory / FILE, packed(saved), lambda: keep_previous(directory))
@@ -56,16 +57,17 @@ def save(directory: pathlib.Path, saved: Saved) -> None:
 def save_best(directory: pathlib.Path, saved: Saved) -> None:
     """Writes the weights of the best validation accuracy so far, without Adam's moments, to best.npz.
 
-    A run that is killed after this and before the next `save` evaluates there again, and writes the same again.
+    If a run is killed after this and before the next `save`, the resumed run repeats the evaluation and writes the same
+    file again.
 
     Raises:
-      OSError: the file cannot be written; the one before is untouched.
+      OSError: the file cannot be written; the old file is unchanged.
     """
     write(directory / BEST, packed(saved._replace(state=saved.state._replace(slots={}))))
 
 
 def packed(saved: Saved) -> bytes:
-    """The content of a state's file."""
+    """The bytes of the file of a state."""
     groups = {PARAMS: saved.state.params, **saved.state.slots}
     arrays = {f"{group}/{name}": w.numpy() for group, of in groups.items() for name, w in of.items()}
     kind, keys, position, has_gauss, gauss = saved.random
@@ -78,7 +80,7 @@ def packed(saved: Saved) -> bytes:
 
 
 def write(path: pathlib.Path, data: bytes, before: Callable[[], None] = lambda: None) -> None:
-    """Writes a file atomically; calls `before` when it is complete and not yet in its place, if there is an old one."""
+    """Writes a file atomically; if it replaces an old file, calls `before` just before it does so."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -94,27 +96,27 @@ def write(path: pathlib.Path, data: bytes, before: Callable[[], None] = lambda: 
 
 
 def keep_previous(directory: pathlib.Path) -> None:
-    """Makes the last state the one before, under both names where links can be had: who reads beside it misses none."""
+    """Makes the last state the previous one; with hard links it keeps both names, so that a reader finds the state."""
     path, link = directory / FILE, directory / f".{PREVIOUS}.tmp"
     try:
-        link.unlink(missing_ok=True)  # of a process that was killed here
+        link.unlink(missing_ok=True)  # left by a process that was killed here
         os.link(path, link)
         os.replace(link, directory / PREVIOUS)
-        link.unlink(missing_ok=True)  # POSIX leaves it if both were the same file already
+        link.unlink(missing_ok=True)  # POSIX keeps it if both names were the same file already
     except OSError:  # a file system without links
         os.replace(path, directory / PREVIOUS)
 
 
 def sealed(data: bytes) -> bytes:
-    """A zip without a comment, with its checksum as the comment."""
+    """A zip without a comment -> the same zip with its checksum as the comment."""
     return data[:-2] + SEAL + hashlib.sha256(data[:-2]).hexdigest().encode()
 
 
 def load(directory: pathlib.Path) -> Saved:
-    """Reads a state back: the last one or, if that is broken or missing, the one before, which is said on stderr.
+    """Reads the last state or, if that is broken or missing, the previous one; a broken file is reported on stderr.
 
     Raises:
-      UsageError: both are missing, broken or not states of ours.
+      UsageError: both are missing, broken or not states of this program.
     """
     try:
         return read(directory / FILE)
@@ -124,12 +126,12 @@ def load(directory: pathlib.Path) -> Saved:
         except UsageError:
             raise error from None
         if (directory / FILE).exists():
-            print(f"{error} Taken instead: {PREVIOUS}, iteration {int(saved.state.iteration) - 1}.", file=sys.stderr)
+            print(f"{error} Used instead: {PREVIOUS}, iteration {int(saved.state.iteration) - 1}.", file=sys.stderr)
         return saved
 
 
 def set_aside_broken(directory: pathlib.Path) -> None:
-    """Renames a last state that cannot be read, so that saving does not put it in the place of the one before."""
+    """Renames a last state that cannot be read, so that the next save does not replace the previous state by it."""
     path = directory / FILE
     if path.exists():
         try:
@@ -139,10 +141,10 @@ def set_aside_broken(directory: pathlib.Path) -> None:
 
 
 def read(path: pathlib.Path) -> Saved:
-    """Reads one file.
+    """Reads the file of a state.
 
     Raises:
-      UsageError: it is missing, broken or not a state of ours.
+      UsageError: it is missing, broken or not a state of this program.
     """
     try:
         data = path.read_bytes()
@@ -153,9 +155,9 @@ def read(path: pathlib.Path) -> Saved:
         text = json.loads(str(arrays.pop("json")))
         kind, has_gauss, gauss = text["random"]
         random = kind, arrays.pop("random/keys"), int(arrays.pop("random/position")), has_gauss, gauss
-        np.random.RandomState().set_state(random)  # raises if it is not one
+        np.random.RandomState().set_state(random)  # raises if it is not a generator's state
         if (iteration := arrays.pop("iteration")).dtype.kind != "i" or iteration.shape:
-            raise ValueError("its iteration is no whole number")
+            raise ValueError("its iteration is not an integer")
         iteration = tf.constant(iteration, tf.int64)
         slots: dict[str, dict] = {}
         for name, value in arrays.items():
@@ -166,7 +168,7 @@ def read(path: pathlib.Path) -> Saved:
             not slot.keys() <= params.keys() or slot.keys() != next(iter(slots.values())).keys()
             for slot in slots.values()
         ):
-            raise ValueError("weights and the optimiser's slots do not belong together")
+            raise ValueError("the optimiser's slots do not fit the weights")
         return Saved(State(params, slots, iteration), random, text["config"], text["progress"], text.get("images"))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: train first, or give the --savedir of a finished run.") from None
@@ -180,33 +182,33 @@ def read(path: pathlib.Path) -> Saved:
 
 
 def known_of(found: dict[str, Any]) -> dict[str, Any]:
-    """What run.json says of published weights, where there is one."""
+    """The last iteration and the images of published weights, as far as their run.json has them."""
     last = {"iteration": found["iterations"] - 1} if "iterations" in found else {}
     return last | ({IMAGES: found[IMAGES]} if IMAGES in found else {})
 
 
 def kind(directory: pathlib.Path) -> str | None:
-    """`ours`, `tf1` (only weights of the TF1 program) or None (no run)."""
+    """Which run a folder holds: `ours`, `tf1` (only weights of the TF1 program) or None (no run)."""
     if (directory / FILE).exists() or (directory / PREVIOUS).exists():
         return "ours"
     return "tf1" if tf1_checkpoint.find(directory) else None
 
 
 def load_params(directory: pathlib.Path, weights: str = "last") -> tuple[dict[str, tf.Tensor], dict[str, Any]]:
-    """The weights of a savedir, ours or the TF1 program's, and the settings of its run as far as they are known.
+    """Loads the weights of a savedir, of this or of the TF1 program, and the known settings of its run.
 
-    With the settings of a run of ours stand `iteration`, the last one that the weights have seen, and `images`, the
-    fingerprint of its training images if it is known.
+    For a run of this program, the settings also have `iteration`, the last one before the weights were saved, and
+    `images`, the fingerprint of the training images if it is known.
 
     Args:
-      weights: "last", or "best": those of the best validation accuracy.
-
+      directory: the savedir.
+      weights: "last", or "best" for those of the best validation accuracy.
     Raises:
       UsageError: there is no run, or it cannot be read.
     """
     if weights == "best" and not (directory / BEST).exists():
         raise UsageError(
-            f"{directory} has no {BEST}: train with --eval_split=val, which keeps it, or leave out --weights=best."
+            f"{directory} has no {BEST}: train with --eval_split=val, which writes it, or leave out --weights=best."
         )
     if kind(directory) == "tf1":
         params = {name: tf.constant(w) for name, w in tf1_checkpoint.read(directory).items()}

@@ -1,4 +1,4 @@
-"""Finished runs: what their savedirs say of their tests and attacks."""
+"""Finished runs: reads the results of their tests and attacks from their savedirs."""
 
 import dataclasses
 import json
@@ -11,11 +11,11 @@ from tf_metadrop.data import description
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs import record
 
-NUMBERS = {  # that the tables take from a file
+NUMBERS = {  # keys of each file that the tables use
     "meta_test": ("accuracy", "interval", "episodes"),
     "attack": ("epsilon", "accuracy_percent", "ci95", "tasks", "steps", "restarts"),
 }
-INTERVALS = "interval", "ci95"  # None where there was one task
+INTERVALS = "interval", "ci95"  # None if there was only one task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Run:
     """A savedir that was meta-tested or attacked."""
 
     directory: pathlib.Path
-    config: Config  # of the test, but for what the run is named after: identity.of_method()
-    trained_with: dict[str, Any]  # settings of the training, as far as they are known
-    test: dict[str, Any] | None  # what meta_test.json holds
+    config: Config  # settings of the test; those of identity.of_method() are of the training
+    trained_with: dict[str, Any]  # known settings of the training
+    test: dict[str, Any] | None  # content of meta_test.json
     attack: list[dict[str, Any]]  # rows of attack.json
 
     @property
@@ -35,38 +35,38 @@ class Run:
 
     @property
     def gradient(self) -> str:
-        """Which meta-gradient the run was trained with; the TF1 program's has no such setting."""
+        """The meta-gradient that the run was trained with; the TF1 program has no such setting."""
         return self.trained_with.get("second_order", "TF1 program")
 
     @property
     def rate(self) -> str:
-        """The inner learning rate, and that of the test where it had another."""
+        """The inner learning rate, and that of the test if it differs."""
         tested = (self.test or {}).get("config", {}).get("inner_lr", self.config.inner_lr)
         return f"{self.config.inner_lr:g}" + (f", tested with {tested:g}" if tested != self.config.inner_lr else "")
 
     @property
     def seed(self) -> int | str:
-        """The training's seed; "" if it is not known."""
+        """The seed of the training; "" if it is not known."""
         return self.trained_with.get("seed", "")
 
     @property
     def iterations(self) -> int | str:
-        """The last iteration that its weights had seen, of an older file that its folder knows of; "" if unknown."""
+        """The last iteration before the weights were saved, for older files taken from run.json; "" if unknown."""
         done = record.read(self.directory).get("iterations")
         of_folder = done - 1 if done else self.trained_with.get("n_train_iters", "")
         return self.trained_with.get("iteration", of_folder)
 
 
 def find(folders: list[pathlib.Path]) -> list[Run]:
-    """All finished runs under the folders.
+    """Finds all finished runs under the folders.
 
     Raises:
-      UsageError: a folder is missing or holds none, or a file is not what a run writes.
+      UsageError: a folder is missing or holds no finished run, or a file has the wrong content.
     """
     runs: list[Run] = []
     for folder in folders:
         if not folder.is_dir():
-            raise UsageError(f"{folder} is no folder: give folders of savedirs.")
+            raise UsageError(f"{folder} is not a folder: give folders that contain savedirs.")
         files = [path for name in ("meta_test.json", "attack.json") for path in folder.rglob(name)]
         if not files:
             raise UsageError(f"{folder} holds no meta_test.json or attack.json: run --mode=meta_test or attack first.")
@@ -75,7 +75,7 @@ def find(folders: list[pathlib.Path]) -> list[Run]:
 
 
 def load(directory: pathlib.Path) -> Run:
-    """One finished run."""
+    """Loads one finished run."""
     found = {}
     for name in ("attack", "meta_test"):  # the settings are those of the test where there is one
         path = directory / f"{name}.json"
@@ -88,13 +88,13 @@ def load(directory: pathlib.Path) -> Run:
             settings = found[name]["config"] | {
                 key: trained_with[key] for key in identity.of_method() if key in trained_with
             }
-            if (directory / description.FILE).exists():  # of the data set, wherever the savedir was when it was tested
+            if (directory / description.FILE).exists():  # it describes the data set; the savedir may have moved since
                 settings["savedir"] = str(directory)
             config = Config(**{key: value for key, value in settings.items() if key in known})
             for row in found[name]["rows"] if name == "attack" else [found[name]]:
                 unknown = [key for key in NUMBERS[name] if not isinstance(row[key], (int, float))]
                 if any(row[key] is not None or key not in INTERVALS for key in unknown):
-                    raise ValueError("its numbers are none")
+                    raise ValueError("a value is not a number")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path} is not what --mode={name} writes ({error}): run that again.") from error
     return Run(directory, config, trained_with, found.get("meta_test"), found.get("attack", {}).get("rows", []))

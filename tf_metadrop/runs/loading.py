@@ -1,4 +1,4 @@
-"""A savedir's model and the settings to test it with."""
+"""Loads the model of a savedir, and the settings to test it with."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ if TYPE_CHECKING:
 
 
 def test_split(config: Config) -> Split:
-    """The images of --eval_split."""
+    """The split of --eval_split."""
     return open_split(config.spec, config.data_dir, config.eval_split, config.eval_split == "val")
 
 
 def test_images(config: Config) -> Images:
-    """The images of --eval_split."""
+    """The images of --eval_split, from which episodes are drawn."""
     return Images(test_split(config), config)
 
 
 def load_run(config: Config, given: set[str] | None) -> tuple[Config, Params, dict]:
-    """The Config to test a savedir's model with, its parameters, and the settings of its run. Prepares TensorFlow.
+    """Loads a savedir's model; returns the Config to test it with, its parameters and the settings of its run.
 
-    Settings of the task and the inner loop that were not given are the run's own; those that were may differ from it
-    (another shot, more steps, fewer classes), except dataset and method, which the weights depend on.
+    Settings of the task and the inner loop that were not given are those of the run. Those that were given may differ
+    from the run (another shot, more steps, fewer classes), except the data set and the method, on which the weights
+    depend. It also prepares TensorFlow.
 
     Raises:
-      UsageError: there is no model, or it does not fit.
+      UsageError: there is no model, or it does not fit the config.
     """
     directory = config.directory
     params, run = checkpoint.load_params(directory, config.weights)
-    if not os.access(directory, os.W_OK):  # before the work, not after it
-        raise UsageError(f"{directory} cannot be written to: copy it to a folder of yours and give that as --savedir.")
+    if not os.access(directory, os.W_OK):  # checked before the work, not after it
+        raise UsageError(f"{directory} cannot be written to: copy it to another folder and give that as --savedir.")
     config = config.inherit(run, given)
     if different := identity.unfit(run, config.as_dict()):
         theirs = ", ".join(f"--{name}={run[name]}" for name in different)
@@ -58,10 +59,10 @@ def load_run(config: Config, given: set[str] | None) -> tuple[Config, Params, di
 
 
 def fitted(directory: pathlib.Path, params: Params, run: dict, config: Config) -> Params:
-    """The parameters of a run that are to be tested as `config` says.
+    """The parameters of a run, with the dense layer narrowed to the way of the test.
 
     Raises:
-      UsageError: they do not fit, or the run was trained on the classes of --eval_split.
+      UsageError: they do not fit the config, or the run was trained on the classes of --eval_split.
     """
     separate = config.spec.generated or (pathlib.Path(config.data_dir, config.dataset, "val.npy")).exists()
     if config.eval_split == "val" and run.get("eval_split") != "val" and not separate:
@@ -77,21 +78,21 @@ def fitted(directory: pathlib.Path, params: Params, run: dict, config: Config) -
 
 
 def need_images(directory: pathlib.Path, run: dict, config: Config) -> None:
-    """Raises UsageError, before the work, where the images to test on are missing."""
+    """Raises UsageError if the images to test on are missing; call it before the work."""
     folder = pathlib.Path(config.data_dir) / config.dataset
     held_out = config.eval_split == "val" and not (folder / "val.npy").exists()
     needed = folder / f"{'train' if held_out else config.eval_split}.npy"
     if not config.spec.generated and not needed.exists():
-        raise UsageError(f"{needed} is missing, on which {directory} is to be tested: {how_to_get(run)}.")
+        raise UsageError(f"{needed} is missing, but {directory} is to be tested on it: {how_to_get(run)}.")
 
 
 def check_images(directory: pathlib.Path, run: dict, config: Config) -> None:
-    """Sees to it that a run is not tested on what it was trained on; where that is meant, notes it in `run`.
+    """Checks that a run is not tested on its training classes; with --other_images, it is noted in `run` instead.
 
     Raises:
       UsageError: --data_dir has another training split than the run's, and --other_images was not given.
     """
-    if IMAGES not in run:  # nothing to compare: the images are not read
+    if IMAGES not in run:  # nothing to compare with
         return
     here = training_images(run, config.spec, config.data_dir)
     if here in (None, run[IMAGES]):
@@ -99,8 +100,8 @@ def check_images(directory: pathlib.Path, run: dict, config: Config) -> None:
     if not config.other_images:
         raise UsageError(
             f"{directory} was trained on other images than those of {config.data_dir}/{config.dataset}/train.npy, so "
-            f"that classes it is tested on may be among them: {how_to_get(run)}; or say by --other_images that this is "
-            "meant."
+            f"it may have been trained on classes of the test: {how_to_get(run)}; or give --other_images to test it "
+            "anyway."
         )
-    print(f"{directory} is tested with other images than its own: its training classes may be among those tested.")
+    print(f"{directory} is tested on other images than its own: it may have been trained on classes of the test.")
     run["tested_with_images"] = here

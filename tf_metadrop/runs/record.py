@@ -1,4 +1,4 @@
-"""run.json: what a training run cost, and on what it ran, a part for each time that it was started."""
+"""run.json: the cost of a training run and the machine that it ran on, with one part for each start of the run."""
 
 import json
 import pathlib
@@ -14,8 +14,8 @@ class Record:
 
     Args:
       directory: the savedir.
-      done: iterations that were done before this start; what an earlier start did after its last checkpoint is lost
-        with its iterations, but not the time that it took up to there.
+      done: number of iterations before this start. The iterations of an earlier start after its last checkpoint are
+        lost, and are not counted; its time up to that checkpoint is.
       images: fingerprint of the training images.
     """
 
@@ -25,7 +25,7 @@ class Record:
         self._about, self._images = provenance.about(), images
 
     def write(self, done: int, flop: int | None) -> None:
-        """Says that `done` iterations of so many floating-point operations, if known, are in the checkpoint."""
+        """Records that `done` iterations are in the checkpoint, each of `flop` floating-point operations if known."""
         seconds = round(time.monotonic() - self._began, 1)
         part = dict(first=self._done, iterations=done - self._done, seconds=seconds, peak_mb=provenance.peak_mb())
         parts = [*self._before, part | self._about]
@@ -38,12 +38,12 @@ class Record:
 
 
 def read(directory: pathlib.Path) -> dict:
-    """What the run in a savedir cost; {} if it does not say.
+    """Reads run.json, the cost of the run in a savedir; {} if there is no such file.
 
     Returns:
-      iterations, seconds (evaluations and compilation included), peak_mb (resident memory), gflop_per_iteration
-      (flops.train_step_flop; None where it could not be counted), images (the fingerprint of the training images),
-      parts: the same of every start, with its command, commit, machine and versions.
+      iterations, seconds (with evaluations and compilation), peak_mb (resident memory), gflop_per_iteration
+      (flops.train_step_flop; None if it could not be counted), images (the fingerprint of the training images), and
+      parts: the same for every start, with its command, commit, machine and versions.
     """
     try:
         found = json.loads((directory / FILE).read_text())

@@ -18,7 +18,7 @@ KINDS = {"scalars": "DATA_CLASS_SCALAR", "text": "DATA_CLASS_TENSOR", "images": 
 
 
 def write(plugin: str, name: str, value: tf.Tensor, step: int = 0) -> None:
-    """A value for a plug-in of TensorBoard (of KINDS), without its package, which `tf.summary.scalar` would need."""
+    """Writes a value for a TensorBoard plug-in of KINDS; `tf.summary.scalar` would need the package tensorboard."""
     found = tf.compat.v1.SummaryMetadata(
         plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name=plugin), data_class=KINDS[plugin]
     )
@@ -26,9 +26,9 @@ def write(plugin: str, name: str, value: tf.Tensor, step: int = 0) -> None:
 
 
 class TensorBoard:
-    """Scalars, figures, tables and settings of one mode's work; where it fails, the run goes on without.
+    """Writes scalars, figures, tables and settings of one mode; if writing fails, the run continues without it.
 
-    The settings are a text, and hyper-parameters too where the package tensorboard is installed.
+    The settings are written as a text, and as hyper-parameters too if the package tensorboard is installed.
     """
 
     def __init__(self, directory: pathlib.Path, config: Config, part: str):
@@ -49,7 +49,7 @@ class TensorBoard:
         self._do(lambda: api.hparams(plain, trial_id=folder.parent.parent.name))
 
     def log(self, numbers_of: dict) -> None:
-        """Scalars under their names, at the step of their `iter` if there is one."""
+        """Writes scalars under their names, at the step of their `iter` if there is one."""
 
         def act() -> None:
             step = numbers_of.get("iter", 0)
@@ -60,13 +60,13 @@ class TensorBoard:
         self._do(act)
 
     def table(self, name: str, rows: list[dict]) -> None:
-        """Rows with the same keys as a table."""
+        """Writes rows with the same keys as a table."""
         lines = [rows[0].keys(), ["---"] * len(rows[0]), *[row.values() for row in rows]]
         text = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
         self._do(lambda: write("text", name, tf.constant([text])))
 
     def figures(self, paths: dict[str, pathlib.Path]) -> None:
-        """PNG and GIF files under these names."""
+        """Writes PNG and GIF files under these names."""
 
         def act() -> None:
             for name, path in paths.items():
@@ -77,12 +77,12 @@ class TensorBoard:
         self._do(act)
 
     def finish(self) -> None:
-        """Writes what is left."""
+        """Writes what is left and closes the file."""
         self._do(lambda: self._writer.close())
         self._writer = None
 
     def _do(self, act: Callable[[], None], new: bool = False) -> None:
-        """Calls it with the writer; if that fails there is none from then on."""
+        """Calls `act` with the writer as default; if it fails, the writer is dropped."""
         if self._writer is None and not new:
             return
         try:
@@ -92,6 +92,6 @@ class TensorBoard:
                 with tf.init_scope(), self._writer.as_default():
                     act()
                 self._writer.flush()
-        except Exception as error:  # whatever happens to these files, the training goes on
+        except Exception as error:  # any error: the training must continue
             self._writer = None
-            print(f"TensorBoard's files cannot be written ({error}): going on without them.", file=sys.stderr)
+            print(f"TensorBoard's files cannot be written ({error}): continuing without them.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Checkpoints of the TF1 program, read and written (docs/tf1_behaviour.md, "Files it writes")."""
+"""Reads and writes checkpoints in the TF1 program's format (docs/reference/tf1_behaviour.md, "Files it writes")."""
 
 import contextlib
 import errno
@@ -20,13 +20,13 @@ POINTER = f'model_checkpoint_path: "{PREFIX}"\nall_model_checkpoint_paths: "{PRE
 
 
 def find(directory: pathlib.Path) -> str | None:
-    """Prefix of the TF1 checkpoint in a folder, or None.
+    """The prefix of the TF1 checkpoint in a folder, or None.
 
-    It is `model`, or the one that the file `checkpoint` names, wherever that says it was when it was written, or the
-    only one that there is.
+    The prefix is `model`; otherwise the one that the file `checkpoint` names, whatever folder it gives; otherwise the
+    only one in the folder.
 
     Raises:
-      UsageError: `checkpoint` is no text, or there are several and it names none of them.
+      UsageError: `checkpoint` is not a text, or there are several prefixes and it names none of them.
     """
     if (directory / f"{PREFIX}.index").exists():
         return str(directory / PREFIX)
@@ -34,20 +34,20 @@ def find(directory: pathlib.Path) -> str | None:
     pointer = directory / "checkpoint"
     content = text.read(pointer) if pointer.is_file() else ""
     named = re.search(r'^model_checkpoint_path:\s*"(.*)"', content, re.MULTILINE)
-    last = re.split(r"[/\\]+", named[1])[-1] if named else None  # the rest is a path of where it was written
+    last = re.split(r"[/\\]+", named[1])[-1] if named else None  # the rest is the path of the folder it was written in
     if last in names or len(names) == 1:
         return str(directory / (last if last in names else names[0]))
     if names:
         raise UsageError(
             f"{directory} holds several checkpoints ({', '.join(names)}), and no file `checkpoint` that names one of "
-            "them: leave one of them there."
+            "them: keep only one of them there."
         )
     return None
 
 
 @contextlib.contextmanager
 def plainly_named(prefix: str) -> Iterator[str]:
-    """The files of a checkpoint under another prefix: TensorFlow takes [, * and ? in a path for a pattern."""
+    """Gives the files of a checkpoint a plain prefix, because TensorFlow reads [, * and ? in a path as a pattern."""
     folder, name = pathlib.Path(prefix).absolute().parent, pathlib.Path(prefix).name
     with tempfile.TemporaryDirectory() as temporary:
         for path in folder.iterdir():
@@ -55,18 +55,18 @@ def plainly_named(prefix: str) -> Iterator[str]:
                 link = pathlib.Path(temporary, f"{PREFIX}{path.name.removeprefix(name)}")
                 try:
                     link.symlink_to(path)
-                except OSError:  # a file system, or Windows, without links
+                except OSError:  # a file system without links, or Windows
                     shutil.copyfile(path, link)
         yield f"{temporary}/{PREFIX}"
 
 
 def read(directory: pathlib.Path) -> dict[str, np.ndarray]:
-    """All float variables of the TF1 checkpoint in a folder, by name.
+    """Reads all float variables of the TF1 checkpoint in a folder, by name.
 
     Raises:
-      UsageError: there is none, or it is broken.
+      UsageError: there is no checkpoint, or it is broken.
     """
-    import tensorflow as tf  # here and below: the command line imports it without its chatter
+    import tensorflow as tf  # imported here and below, because the command line silences its messages first
 
     prefix = find(directory)
     if prefix is None:
@@ -85,12 +85,12 @@ def write(directory: pathlib.Path, params: dict[str, np.ndarray]) -> None:
     """Writes model.data-00000-of-00001, model.index and checkpoint: a bundle of the V2 format with the TF1 names.
 
     Raises:
-      OSError: the files cannot be written; those of before are untouched.
+      OSError: the files cannot be written; the old files are unchanged.
     """
     import tensorflow as tf
 
     names, temporary = sorted(params), directory / ".model.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)  # of a killed run
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a killed run
     temporary.mkdir()
     tensors = [tf.constant(params[name], tf.float32) for name in names]
     try:
@@ -110,26 +110,27 @@ def write(directory: pathlib.Path, params: dict[str, np.ndarray]) -> None:
 
 
 def keep_theirs(path: pathlib.Path, ours: pathlib.Path) -> None:
-    """Renames a result that the TF1 program wrote to <stem>.tf1<suffix>; it is ours if the file `ours` is there."""
+    """Renames a result of the TF1 program to <stem>.tf1<suffix>; if the file `ours` exists, it keeps the result."""
     theirs = path.with_name(f"{path.stem}.tf1{path.suffix}")
-    if path.exists() and not ours.exists() and not theirs.exists():  # once kept, what came later is ours
+    if path.exists() and not ours.exists() and not theirs.exists():  # after it was kept, a new file is ours
         path.rename(theirs)
         print(f"kept the TF1 program's {path} as {theirs.name}")
 
 
 def header(log: str) -> dict[str, str]:
-    """The settings that a meta_train.log shows: its first lines, and with what a finished run went on later."""
+    """The settings in a meta_train.log: those of its first lines, with the changes of resumed runs."""
     found = dict(re.findall(r"^(\w+): (.*)$", log.split("\n\n")[0], re.MULTILINE))
-    for changes in re.findall(r"^Goes on from iteration \d+: (.*)$", log, re.MULTILINE):
+    for changes in re.findall(r"^(?:Resumes|Goes on) from iteration \d+: (.*)$", log, re.MULTILINE):  # older: Goes on
         found |= dict(re.findall(r"(\w+) \S+ -> (\S+?)(?:,|$)", changes))
     return found
 
 
 def settings(directory: pathlib.Path) -> dict:
-    """The settings of a TF1 run, or of one of ours without its state, from the header of its meta_train.log.
+    """The settings of a TF1 run, or of a run of this program without its state, from its meta_train.log.
 
-    Empty if there is no such file; without those that the header does not have, as the TF1 program's lacks most. One
-    with a noise type but no variant of it is of the reproducibility report's program.
+    The dict is empty if there is no such file. It lacks the settings that the log's header does not have: the TF1
+    program writes only a few. A header with a noise type but without a variant is of the reproducibility report's
+    program.
     """
     from tf_metadrop.config import config
     from tf_metadrop.methods import noise

@@ -1,4 +1,4 @@
-"""Where a run's numbers and figures go besides its own files: W&B, TensorBoard, both, or nowhere."""
+"""Logs a run's numbers and figures to W&B, to TensorBoard, to both or to neither, besides the run's own files."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from tf_metadrop.runs.wandb_run import Wandb
 
 
 class Tracker(Protocol):
-    """What each of them has."""
+    """The interface of a tracker."""
 
     def log(self, numbers: dict) -> None:
-        """Numbers under their names, at the step of their `iter` if there is one."""
+        """Logs numbers under their names, at the step of their `iter` if there is one."""
 
     def table(self, name: str, rows: list[dict]) -> None:
-        """Rows with the same keys."""
+        """Logs rows with the same keys as a table."""
 
     def figures(self, paths: dict[str, pathlib.Path]) -> None:
-        """PNG and GIF files under these names."""
+        """Logs PNG and GIF files under these names."""
 
     def finish(self) -> None:
-        """Ends it."""
+        """Writes what is left and ends the tracking."""
 
 
 class Trackers:
-    """Those that the config asks for; `part` is what is done: meta_train, meta_test, ..."""
+    """The trackers that the config asks for; `part` is the mode that is tracked: meta_train, meta_test, ..."""
 
     def __init__(self, directory: pathlib.Path, config: Config, part: str):
         self._all: list[Tracker] = [Wandb(directory, config)]

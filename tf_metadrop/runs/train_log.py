@@ -1,6 +1,7 @@
-"""Where a run's numbers go: the TF1 program's logs, metrics.jsonl, timing.jsonl, the terminal and W&B.
+"""Logs a training run: to meta_train.log as the TF1 program does, metrics.jsonl, timing.jsonl, the terminal and W&B.
 
-metrics.jsonl holds only what the seed determines, so that it can be compared byte by byte; times are in timing.jsonl.
+metrics.jsonl has only values that the seed determines, so that two runs can be compared byte by byte. Times are in
+timing.jsonl.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from tf_metadrop.config.config import Config
 from tf_metadrop.runs.trackers import Trackers
 from tf_metadrop.util.progress import has_terminal
 
-SHORT = {"accuracy": "acc"}  # metric -> what the TF1 program's log calls it
-GOES_ON = "Goes on from iteration"
+SHORT = {"accuracy": "acc"}  # metric -> its name in the TF1 program's log
+RESUMES = "Resumes from iteration"
 LABELS = {"train": "meta_train", "test": "meta_test ", "val": "meta_val  "}
 
 
@@ -29,9 +30,9 @@ class TrainLog:
     Args:
       directory: the savedir; it exists.
       config: the run's Config.
-      progress: None for a new run; for a resumed one what `progress()` gave at its checkpoint: everything that was
-        written after it is cut off, so that no line is missing or double.
-      changes: settings that have another value from here on, as "n_train_iters 20 -> 40"; they are logged.
+      progress: None for a new run. For a resumed run, the result of `progress()` at its checkpoint: lines that were
+        written after the checkpoint are removed, so that no line is missing or repeated.
+      changes: settings whose values change now, as "n_train_iters 20 -> 40"; they are logged.
     """
 
     FILES = ("meta_train.log", "metrics.jsonl", "timing.jsonl")
@@ -50,10 +51,10 @@ class TrainLog:
         if self._first == 0:
             self._write("meta_train.log", header(config).decode())
         if changes:
-            self._write("meta_train.log", f"\n{GOES_ON} {self._first}: {changes}\n")
+            self._write("meta_train.log", f"\n{RESUMES} {self._first}: {changes}\n")
         self._trackers = Trackers(directory, config, "meta_train")
         self._bar: Any = None
-        self._timed = 0.0, 0  # when the clock for the time left was started, and the iterations done by then
+        self._timed = 0.0, 0  # start time of the estimate of the time left, and the iterations done by then
 
     def __enter__(self) -> TrainLog:
         return self
@@ -64,20 +65,22 @@ class TrainLog:
         self._trackers.finish()
 
     def progress(self) -> dict:
-        """What a checkpoint keeps of the log, for `TrainLog(progress=...)`."""
+        """The state of the log for a checkpoint; see the argument `progress` of `TrainLog`."""
         sizes = {name: path.stat().st_size for name, path in self._paths.items()}
         return dict(sizes=sizes, elapsed=self._elapsed(), sums=self._sums, done=self._done)
 
     def write(self, line: str) -> None:
-        """A line on the terminal alone."""
+        """Writes a line to the terminal only."""
         tqdm.write(line)
         sys.stdout.flush()
 
     def trained(self, iteration: int, numbers: tuple[float, float] | None, last: bool = False) -> None:
-        """Counts one iteration, and every log_freq iterations, or at the last, writes the means since the last line.
+        """Counts one iteration; every log_freq iterations, and at the last one, logs the means since the last line.
 
         Args:
-          numbers: (cross-entropy, accuracy); None: this iteration was passed over.
+          iteration: its number.
+          numbers: (cross-entropy, accuracy); None if this iteration was skipped.
+          last: whether it is the last one.
         """
         if numbers:
             cents, accs, count = self._sums
@@ -92,13 +95,13 @@ class TrainLog:
             self._line("train", iteration, {"cent": cents / count, "accuracy": accs / count}, "", learning_rate=rate)
 
     def evaluated(self, iteration: int, split: str, means: dict[str, float]) -> None:
-        """Writes an evaluation's means over its tasks, {metric: mean}."""
+        """Logs the means of an evaluation over its tasks, {metric: mean}."""
         self._line(split, iteration, means, f"{split}_")
-        if self._done == self._first + 1:  # it compiled too
+        if self._done == self._first + 1:  # the first evaluation compiles too
             self._start_clock()
 
     def _count(self) -> None:
-        """Moves the progress bar; the first iteration compiles for so long that no time left can be told from it."""
+        """Moves the progress bar; the first iteration is not timed, because it includes the compilation."""
         if self._done == self._first + 1:
             self._start_clock()
         elif self._bar is not None:
@@ -128,7 +131,7 @@ class TrainLog:
         sys.stdout.flush()
 
     def _time_left(self) -> str:
-        """For terminals without a progress bar."""
+        """The estimate of the time left, for output without a progress bar."""
         began, before = self._timed
         done, still = self._done - before, self._config.n_train_iters + 1 - self._done
         if self._bar is None or not self._bar.disable or done <= 0 or not still:
@@ -145,5 +148,5 @@ class TrainLog:
 
 
 def header(config: Config) -> bytes:
-    """The first lines of meta_train.log: every setting, and an empty line."""
+    """The header of meta_train.log: every setting on a line, and an empty line."""
     return "".join(f"{name}: {value}\n" for name, value in config.as_dict().items()).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""The W&B run of a savedir, which may not exist."""
+"""The W&B run of a savedir, if there is one."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ T = TypeVar("T")
 
 PROJECT = "tf_metadrop"
 MODES = "online", "offline", "disabled"
-WAIT = 5.0  # seconds for each question: is there a key, does the server answer
-START, END = 30.0, 120.0  # seconds for what W&B does online at the start and the end of a run
+WAIT = 5.0  # seconds to wait for each check: is there a key, does the server answer
+START, END = 30.0, 120.0  # seconds that W&B may take online at the start and the end of a run
 
 
 class Wandb:
-    """A W&B run that may not exist: --wandb=disabled, or W&B cannot be used (one warning; the run goes on without).
+    """A W&B run; it does nothing with --wandb=disabled, or after one warning if W&B cannot be used.
 
-    Where its server does not answer, the run is kept offline. The run's id is kept in the savedir, so that a resumed
-    run and its meta-test go on in the same W&B run. WANDB_PROJECT, WANDB_NAME and W&B's other variables are heeded.
+    If the server does not answer, the run is kept offline. The id of the W&B run is kept in the savedir, so that a
+    resumed training and its meta-test continue the same W&B run. WANDB_PROJECT, WANDB_NAME and W&B's other variables
+    are respected.
     """
 
     KEPT = "wandb_id.txt"
@@ -50,16 +51,19 @@ class Wandb:
                     raise
                 mode = offline(f"the run cannot be started online ({first_line(error)})")
                 self._run = self._started(wandb, mode, directory, config)
-        except Exception as error:  # whatever W&B does, the training goes on
-            print(f"W&B cannot be used ({first_line(error)}): going on without it (--wandb=disabled).", file=sys.stderr)
+        except Exception as error:  # any error: the training must continue
+            print(
+                f"W&B cannot be used ({first_line(error)}): continuing without it (--wandb=disabled).",
+                file=sys.stderr,
+            )
 
     def _started(self, wandb: Any, mode: str, directory: pathlib.Path, config: Config) -> Any:
         kept = directory / self.KEPT
         name = config.name or os.environ.get("WANDB_NAME") or directory.name
-        new = dict(name=name, config=config.as_dict())  # a test keeps its training's
+        new = dict(name=name, config=config.as_dict())  # a test keeps those of its training
         known = dict(id=kept.read_text().strip(), resume="allow") if kept.exists() else new
         waits = dict(init_timeout=START, finish_timeout=END)
-        known_to_it = getattr(wandb.Settings, "model_fields", {})  # older ones have no finish_timeout
+        known_to_it = getattr(wandb.Settings, "model_fields", {})  # older versions have no finish_timeout
         settings = {key: value for key, value in waits.items() if key in known_to_it}
         if "WANDB_SILENT" not in os.environ:
             settings["silent"] = True
@@ -80,7 +84,7 @@ class Wandb:
         self._do(lambda w: self._run.log({name: w.Table(columns=columns, data=[list(row.values()) for row in rows])}))
 
     def figures(self, paths: dict[str, pathlib.Path]) -> None:
-        """Logs PNG files, and GIF files as moving pictures, under these names."""
+        """Logs PNG files, and GIF files as animations, under these names."""
 
         def act(wandb: Any) -> None:
             of_kind: dict[str, Any] = {".png": wandb.Image, ".gif": lambda path: wandb.Video(path, format="gif")}
@@ -93,7 +97,7 @@ class Wandb:
         self._do(lambda _: self._run.finish())
 
     def _do(self, act: Callable[[Any], Any]) -> None:
-        """Calls act(wandb) if there is a run; if W&B fails there is none from then on."""
+        """Calls act(wandb) if there is a W&B run; if it fails, the W&B run is dropped."""
         if self._run:
             import wandb
 
@@ -101,22 +105,22 @@ class Wandb:
                 act(wandb)
             except Exception as error:
                 self._run = None
-                print(f"W&B failed ({first_line(error)}): going on without it.", file=sys.stderr)
+                print(f"W&B failed ({first_line(error)}): continuing without it.", file=sys.stderr)
 
 
 def offline(why: str) -> str:
-    """Says why a run is not online and what to do later; returns the mode."""
+    """Prints why a run is not online and how to upload it later; returns the mode "offline"."""
     print(f"W&B: {why}: the run is kept offline. `wandb sync` uploads it later.", file=sys.stderr)
     return "offline"
 
 
 def first_line(error: Exception) -> str:
-    """What is to be said of an exception."""
+    """The first line of an exception's message, or the name of its type."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def wandb_mode(flag: str) -> str:
-    """online, offline or disabled: what --wandb asks for; auto follows W&B's variables, then whether there is a key."""
+    """Resolves --wandb to online, offline or disabled; auto follows W&B's variables, then whether there is a key."""
     if flag != "auto":
         return flag
     if os.environ.get("WANDB_DISABLED", "").lower() in ("1", "true", "yes", "on"):
@@ -128,12 +132,12 @@ def wandb_mode(flag: str) -> str:
 
 
 def has_key() -> bool:
-    """Whether W&B finds credentials on this machine, wherever it keeps them; it never asks for them."""
+    """Whether W&B finds credentials on this machine; the user is never asked for them."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:
         import wandb
-    except Exception:  # broken, which the run will say
+    except Exception:  # a broken installation, which the run will report
         return False
 
     def ask() -> bool:
@@ -144,21 +148,21 @@ def has_key() -> bool:
         return bool(wandb.api.api_key)  # versions before 0.31
 
     with silent():
-        return within(WAIT, ask, True)  # it has one, for which it looks for the network
+        return within(WAIT, ask, True)  # a late answer means a key: W&B is then waiting for the network
 
 
 def server(wandb: Any) -> str:
-    """The address of W&B's server: the public one, or that of the user's settings."""
+    """The address of W&B's server: the public one, or the one in the user's settings."""
     return str(wandb.setup().settings.base_url)
 
 
 def answers(url: str) -> bool:
-    """Whether a server answers within `WAIT` seconds, whatever it says; by the proxy that the environment names."""
+    """Whether a server answers within `WAIT` seconds, with any status; the environment's proxy is used."""
 
     def ask() -> bool:
         try:
             urllib.request.urlopen(url, timeout=WAIT).close()
-        except urllib.error.HTTPError:  # an answer
+        except urllib.error.HTTPError:  # an answer too
             return True
         except (OSError, ValueError):
             return False
@@ -168,7 +172,7 @@ def answers(url: str) -> bool:
 
 
 def within(seconds: float, act: Callable[[], T], otherwise: T) -> T:
-    """What `act` returns if it does so in time and without an exception, else `otherwise`."""
+    """The result of `act`; `otherwise` if it takes longer than `seconds` or raises an exception."""
     found: list[T] = []
 
     def run() -> None:

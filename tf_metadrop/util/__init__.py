@@ -1,1 +1,1 @@
-"""What knows nothing of meta-learning: registries, locks, signals, progress, processes."""
+"""Helpers that have nothing to do with meta-learning: registries, locks, signals, progress bars, processes."""

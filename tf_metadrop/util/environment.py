@@ -1,4 +1,4 @@
-"""What the environment says before the program has a word: it is heeded, but for what a flag says otherwise."""
+"""Environment variables of TensorFlow, CUDA and OpenMP: they are respected unless a flag overrides them."""
 
 import os
 import pathlib
@@ -9,13 +9,13 @@ GPUS, LOG_LEVEL, OPENMP = "CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL", "OMP_N
 
 
 def before_tensorflow(gpu_id: int, devices: int = 1) -> None:
-    """Sets which GPUs TensorFlow sees and how much it says, before its first import.
+    """Sets the GPUs that TensorFlow sees, and its log level; call it before TensorFlow's first import.
 
     Args:
-      gpu_id: the first one, counted among those that the environment shows; negative: none.
-      devices: how many from there on.
+      gpu_id: the first GPU, counted among those that the environment shows; negative: no GPU.
+      devices: number of GPUs from there on.
     Raises:
-      UsageError: the environment shows some, but not this one.
+      UsageError: the environment shows GPUs, but not this one.
     """
     os.environ[GPUS] = visible_gpus(gpu_id, devices)
     os.environ.setdefault(LOG_LEVEL, "3")
@@ -30,7 +30,7 @@ def visible_gpus(gpu_id: int, devices: int) -> str:
         return ",".join(map(str, range(gpu_id, gpu_id + devices)))
     shown: list[str] = []
     for name in map(str.strip, given.split(",")):
-        if name in ("", "-1"):  # CUDA looks no further
+        if name in ("", "-1"):  # CUDA ignores the rest
             break
         shown.append(name)
     if not shown:
@@ -44,7 +44,7 @@ def visible_gpus(gpu_id: int, devices: int) -> str:
 
 
 def computes_bfloat16() -> bool:
-    """Whether the processor has instructions for products in bfloat16; True where that cannot be known."""
+    """Whether the processor has instructions for products in bfloat16; True if that is not known."""
     try:
         flags = pathlib.Path("/proc/cpuinfo").read_text().split()
     except OSError:
@@ -53,6 +53,6 @@ def computes_bfloat16() -> bool:
 
 
 def threads(name: str) -> int | None:
-    """The number of threads that a variable such as OMP_NUM_THREADS asks for; None if it does not."""
-    text = os.environ.get(name, "").split(",")[0].strip()  # OpenMP's has a number for each level
+    """The number of threads in a variable such as OMP_NUM_THREADS; None if it has none."""
+    text = os.environ.get(name, "").split(",")[0].strip()  # OpenMP's variable has one number for each level
     return int(text) if text.isdecimal() and int(text) > 0 else None

@@ -1,4 +1,4 @@
-"""One process at a time in a savedir: a lock that ends with the process that holds it."""
+"""Locks a savedir, so that only one process at a time works in it; the lock ends with the process that holds it."""
 
 import contextlib
 import errno
@@ -15,12 +15,13 @@ NO_LOCKS = errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS
 
 @contextlib.contextmanager
 def held(directory: pathlib.Path, work: str) -> Iterator[None]:
-    """Holds the savedir for this kind of work (meta_train, meta_test, ...): another kind may go on beside it.
+    """Locks the savedir for one kind of work (meta_train, meta_test, ...); other kinds are not blocked.
 
-    A file system may have no locks, as NFS without a lock daemon: then two processes are not told apart, which is said.
+    Some file systems have no locks, as NFS without a lock daemon. Then a warning says that another process would not be
+    noticed.
 
     Raises:
-      UsageError: another process does the same in this savedir, or it cannot be written to.
+      UsageError: another process does the same work in this savedir, or the savedir cannot be written to.
     """
     lock = filelock.FileLock(directory / f".{work}.lock", timeout=0)
     try:
@@ -29,17 +30,17 @@ def held(directory: pathlib.Path, work: str) -> Iterator[None]:
         raise UsageError(
             f"another process runs --mode={work} in {directory}: wait for its end, or give another --savedir."
         ) from None
-    except (OSError, NotImplementedError) as error:  # the latter: filelock where locks are not implemented
+    except (OSError, NotImplementedError) as error:  # filelock raises the latter if locks are not implemented
         if isinstance(error, NotImplementedError) or error.errno in NO_LOCKS:
             print(
-                f"{directory} is on a file system without locks: see to it that no other process runs --mode={work} "
-                "there, it would not be noticed.",
+                f"{directory} is on a file system without locks: make sure that no other process runs --mode={work} "
+                "there, because it would not be noticed.",
                 file=sys.stderr,
             )
             yield
             return
         raise UsageError(
-            f"{directory} cannot be written to ({error.strerror or error}): give a --savedir of yours."
+            f"{directory} cannot be written to ({error.strerror or error}): give another --savedir."
         ) from error
     try:
         yield

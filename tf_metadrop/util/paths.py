@@ -1,9 +1,9 @@
-"""Paths as people write them."""
+"""Paths as users write them."""
 
 import os
 import pathlib
 
 
 def path(text: str | os.PathLike) -> pathlib.Path:
-    """A path, ~ and ~user expanded: a shell does not do it in --flag=~/folder, nor does Python."""
+    """A path in which ~ and ~user are expanded, because neither the shell nor Python does so in --flag=~/folder."""
     return pathlib.Path(os.path.expanduser(os.fspath(text)))

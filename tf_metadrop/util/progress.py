@@ -1,4 +1,4 @@
-"""Progress bars, and whether there is a terminal for them."""
+"""Progress bars, and a check for a terminal that can show them."""
 
 import shutil
 import sys
@@ -16,6 +16,6 @@ def has_terminal() -> bool:
 
 
 def progress(items: Iterable[T], unit: str) -> Iterable[T]:
-    """Iterates with a progress bar and the time left: on a terminal at once, elsewhere a line a minute."""
+    """Iterates with a progress bar and the time left; without a terminal, it prints one line per minute."""
     elsewhere: dict[str, Any] = dict(delay=60, mininterval=60, ascii=True)
     return tqdm(items, unit=unit, **({} if has_terminal() else elsewhere))

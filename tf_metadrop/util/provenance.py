@@ -1,4 +1,4 @@
-"""What a run or a measurement was made on and with: machine and versions; and the memory that this process took."""
+"""The provenance of a run or a measurement: command, commit, machine and versions; and the peak memory of a process."""
 
 import importlib.metadata
 import os
@@ -16,19 +16,19 @@ PACKAGE = pathlib.Path(__file__).parents[1]
 
 
 def about() -> dict:
-    """Command line, commit, machine and versions of this process."""
+    """The command line, commit, machine and versions of this process."""
     return dict(command=command(), commit=commit(), machine=hardware(), versions=versions())
 
 
 def as_typed(mode: str, **flags: str) -> str:
-    """The command line for a --mode, by the program that this process is."""
+    """A command line for a --mode, in the form in which this process was started (metadrop or python main.py)."""
     name = pathlib.Path(sys.argv[0]).name
     start = [name] if name == "metadrop" else ["python", "main.py"]
     return shlex.join([*start, f"--mode={mode}", *(f"--{flag}={value}" for flag, value in flags.items())])
 
 
 def command() -> str:
-    """The command line of this process, as one would type it."""
+    """The command line of this process, as a user would type it."""
     path, *flags = sys.argv
     name = pathlib.Path(path).name
     start = ["python", "-m", PACKAGE.name] if name == "__main__.py" else ["python", name]
@@ -36,7 +36,7 @@ def command() -> str:
 
 
 def hardware() -> dict:
-    """Processor, cores that this process may use, memory, and GPUs as nvidia-smi names them."""
+    """The processor, the number of cores that this process may use, the memory, and the names of the GPUs."""
     model = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
     memory = re.search(r"^MemTotal:\s*(\d+) kB", _read("/proc/meminfo"), re.MULTILINE)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -47,7 +47,7 @@ def hardware() -> dict:
 
 
 def gpus() -> list[str]:
-    """Name of each NVIDIA GPU; asks nvidia-smi, so that this process takes no GPU memory."""
+    """The name of each NVIDIA GPU, from nvidia-smi, so that this process uses no GPU memory."""
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
@@ -56,13 +56,13 @@ def gpus() -> list[str]:
 
 
 def versions() -> dict:
-    """Python, TensorFlow (either build) and NumPy, without importing them."""
+    """The versions of Python, TensorFlow (either build) and NumPy, without importing them."""
     tensorflow = version("tensorflow_cpu", "tensorflow")
     return {"Python": platform.python_version(), "TensorFlow": tensorflow, "NumPy": version("numpy")}
 
 
 def version(*packages: str) -> str:
-    """Of the first of these packages that is installed."""
+    """The version of the first of these packages that is installed."""
     for package in packages:
         try:
             return importlib.metadata.version(package)
@@ -72,9 +72,10 @@ def version(*packages: str) -> str:
 
 
 def commit() -> str:
-    """The commit of this source tree, with `-dirty` where files differ from it; the version where it was installed.
+    """The commit of this source tree, with `-dirty` if files differ from it; for an installed package, the version.
 
-    A package installed below somebody's repository, as in its virtual environment, is not part of that repository.
+    A package that is installed in a folder of another repository, as in its virtual environment, is not part of that
+    repository.
     """
 
     def git(*arguments: str) -> str:
@@ -89,9 +90,9 @@ def commit() -> str:
 
 
 def peak_mb() -> int:
-    """Largest resident memory of this process so far.
+    """The largest resident memory of this process so far, in MiB.
 
-    From /proc where there is one: getrusage's number is never below what the process that started this one held.
+    It is read from /proc if possible: the value of getrusage includes the memory of the process that started this one.
     """
     found = re.search(r"^VmHWM:\s*(\d+) kB", _read("/proc/self/status"), re.MULTILINE)
     return int(found[1]) // 1024 if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

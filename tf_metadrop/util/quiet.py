@@ -1,4 +1,4 @@
-"""TensorFlow's first import: without its chatter, and without Keras."""
+"""Imports TensorFlow without its messages and without Keras."""
 
 import contextlib
 import importlib.util
@@ -11,9 +11,9 @@ from typing import Any
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Holds back what C++ libraries write to stderr, and prints it only if an exception leaves the block.
+    """Captures what C++ libraries write to stderr, and prints it only if the block raises an exception.
 
-    TensorFlow writes some lines while it is imported and looks for devices, before its own log level counts.
+    TensorFlow writes some lines while it is imported and searches for devices, before its own log level has an effect.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -32,13 +32,13 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def importing_tensorflow() -> Iterator[None]:
-    """For the first import of TensorFlow: `quiet`, and without Keras, which is two fifths of the time it takes.
+    """A context manager for TensorFlow's first import: `quiet`, and without Keras, which takes two fifths of the time.
 
-    TensorFlow imports Keras if it is installed, and nothing of it is used here. `tf.keras` and `import
+    TensorFlow imports Keras if it is installed, but nothing of Keras is used here. `tf.keras` and `import
     tensorflow.keras` still load it.
     """
     modules: Any = sys.modules
-    absent = modules.setdefault("keras", None) is None  # so that to import it is an ImportError
+    absent = modules.setdefault("keras", None) is None  # an import of it then raises ImportError
     try:
         with quiet():
             yield
@@ -46,12 +46,12 @@ def importing_tensorflow() -> Iterator[None]:
         if absent:
             sys.modules.pop("keras", None)
             if "tensorflow" in sys.modules and (keras := importlib.util.find_spec("keras")) and keras.origin:
-                folder = os.path.join(os.path.dirname(keras.origin), "_tf_keras")  # where TensorFlow looks for it
+                folder = os.path.join(os.path.dirname(keras.origin), "_tf_keras")  # TensorFlow searches for it there
                 modules["tensorflow"].__path__.insert(0, folder)
 
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Drops what Python code prints."""
+    """A context manager that discards what Python code prints."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         yield

@@ -1,4 +1,4 @@
-"""A folder of methods, one file each: a file added to it is a value of the folder's flag, by its name."""
+"""Registries: every file in a folder is a value of the folder's flag, named after the file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Registry(Generic[T]):
     """The methods of one package.
 
     Args:
-      package, path: its `__name__` and `__path__`.
-      contract: a typing.Protocol; what it names, each method must have.
+      package, path: `__name__` and `__path__` of the package.
+      contract: a typing.Protocol; every method must have its attributes.
     """
 
     def __init__(self, package: str, path: Iterable[str], contract: type):
@@ -25,7 +25,7 @@ class Registry(Generic[T]):
         self._registered: dict[str, Any] = {}
 
     def names(self) -> tuple[str, ...]:
-        """What there is to choose from; files that begin with _ are no values. Imports none of it."""
+        """Names of all methods: files, except those that begin with _, and registered ones. It imports none of them."""
         files = [module.name for module in pkgutil.iter_modules(self._path) if not module.name.startswith("_")]
         return tuple(sorted({*files, *self._registered}))
 
@@ -33,20 +33,20 @@ class Registry(Generic[T]):
         """Adds a method from outside the folder, for example from a notebook cell.
 
         Raises:
-          UsageError: it lacks something that its contract names.
+          UsageError: it lacks an attribute of the contract.
         """
         self._check(name, method)
         self._registered[name] = method
 
     def unregister(self, name: str) -> None:
-        """Takes back what `register` added."""
+        """Removes a method that `register` added."""
         self._registered.pop(name, None)
 
     def load(self, name: str) -> T:
-        """The method of this name (one of `names()`): the file's module, or what was registered.
+        """The method of this name (one of `names()`): the module of the file, or the registered object.
 
         Raises:
-          UsageError: the file lacks something that its contract names.
+          UsageError: the file lacks an attribute of the contract.
         """
         if name in self._registered:
             return cast(T, self._registered[name])
@@ -58,12 +58,12 @@ class Registry(Generic[T]):
         missing = [member for member in members(self._contract) if not hasattr(method, member)]
         if missing:
             raise UsageError(
-                f"{name} cannot be used in {self._package}: it lacks {', '.join(missing)}; see the contract "
+                f"{name} cannot be used in {self._package}, because it lacks {', '.join(missing)}: see the class "
                 f"{self._contract.__name__} there."
             )
 
 
 def members(contract: type) -> list[str]:
-    """Names of what a typing.Protocol asks for."""
+    """Names of the attributes that a typing.Protocol asks for."""
     own = [*contract.__dict__.get("__annotations__", {}), *vars(contract)]
     return [name for name in dict.fromkeys(own) if not name.startswith("_")]

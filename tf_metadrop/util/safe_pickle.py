@@ -1,4 +1,4 @@
-"""Pickles of strangers: loaded without running what a pickle may carry."""
+"""Loads pickles from untrusted sources without running code that they may contain."""
 
 import pathlib
 import pickle
@@ -8,13 +8,13 @@ import numpy as np
 
 
 def _latin1(text: str, encoding: str = "latin1") -> bytes:
-    """Stands in for _codecs.encode, which would look any codec up: bytes of a Python 2 string."""
+    """Replaces _codecs.encode, which would look up any codec; returns the bytes of a Python 2 string."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
     return text.encode("latin1")
 
 
-# What array and scalar pickles of any NumPy refer to, taken from NumPy itself: their private homes move with versions.
+# The names in array and scalar pickles of any NumPy, taken from NumPy itself, because their modules differ by version.
 _RECONSTRUCT = np.empty(0, "O").__reduce__()[0]
 _FROM_BUFFER = np.empty(1).__reduce_ex__(5)[0]
 _SCALAR = np.int64(0).__reduce__()[0]
@@ -36,7 +36,7 @@ _ADMITTED: dict[tuple[str, str], Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Admits arrays, containers and plain values; any other name in the pickle ends the loading."""
+    """Accepts arrays, containers and plain values; any other name in the pickle is an error."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ADMITTED:
@@ -45,10 +45,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load(path: pathlib.Path) -> Any:
-    """What the file holds: NumPy arrays, containers, strings and numbers, by Python 2 or 3.
+    """Loads a pickle of NumPy arrays, containers, strings and numbers, written by Python 2 or 3.
 
     Raises:
-      ValueError: it is no such pickle; names other than those of NumPy arrays are refused before anything is called.
+      ValueError: it is not such a pickle; names other than those of NumPy arrays are refused before any call.
       OSError: it cannot be read.
     """
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""Ctrl-C (SIGINT) and SIGTERM: remembered, since an exception can get lost where libraries call back into Python."""
+"""Ctrl-C (SIGINT) and SIGTERM: signals are remembered, because an exception can be lost in a library's callback."""
 
 import contextlib
 import signal
@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_asked: int | None = None  # the signal that came
+_asked: int | None = None  # the last signal
 _deferring = False
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: the machine is taken away."""
+    """Raised after SIGTERM, for example when a cluster ends a job."""
 
 
 OF_SIGNAL: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
@@ -19,9 +19,10 @@ OF_SIGNAL: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrup
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    """While this is open, SIGINT raises KeyboardInterrupt and SIGTERM Terminated, and `check` raises it again.
+    """In this context, SIGINT raises KeyboardInterrupt and SIGTERM raises Terminated, and `check` raises it again.
 
-    Signals are the main thread's; a process that was started to ignore SIGINT, as a script's in the background, does.
+    Only the main thread gets signals. A process that was started with SIGINT ignored, as in the background of a script,
+    still ignores it.
     """
     global _asked
     if threading.current_thread() is not threading.main_thread():
@@ -39,7 +40,7 @@ def watched() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """While this is open, a first signal waits for the next `check`: an exception within TensorFlow can crash it."""
+    """In this context, a first signal waits for the next `check`: an exception inside TensorFlow can crash it."""
     global _deferring
     _deferring = True
     try:
@@ -57,6 +58,6 @@ def _note(number: int, frame: FrameType | None) -> None:
 
 
 def check() -> None:
-    """Raises KeyboardInterrupt if SIGINT came, Terminated if SIGTERM did; for every round of long work."""
+    """Raises KeyboardInterrupt after SIGINT, Terminated after SIGTERM; call it in every round of long work."""
     if _asked is not None:
         raise OF_SIGNAL[_asked]

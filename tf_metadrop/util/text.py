@@ -1,4 +1,4 @@
-"""Text files, from whatever editor they come."""
+"""Reads text files of any editor."""
 
 import codecs
 import pathlib
@@ -9,13 +9,14 @@ MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 
 
 def read(path: pathlib.Path, what: str = "", lenient: bool = False) -> str:
-    r"""A file's text: UTF-8, or UTF-16 with a byte order mark; line ends are \n, the mark is left out.
+    r"""Reads a text in UTF-8, or in UTF-16 with a byte order mark; line ends become \n, and the mark is left out.
 
     Args:
-      what: said before the path in messages, as "--flagfile".
-      lenient: what is no text is replaced, as in a log that was cut off.
+      path: the file.
+      what: put before the path in messages, as "--flagfile".
+      lenient: whether bytes that are not text are replaced, as in a truncated log.
     Raises:
-      UsageError: it cannot be read, or is no such text.
+      UsageError: the file cannot be read, or is not such a text.
     """
     name = f"{what} {path}".strip()
     try:
@@ -28,5 +29,5 @@ def read(path: pathlib.Path, what: str = "", lenient: bool = False) -> str:
         if "\0" in text and not lenient:
             raise UnicodeError
     except UnicodeError as error:
-        raise UsageError(f"{name} is no text in UTF-8: save it in this encoding, or give another one.") from error
+        raise UsageError(f"{name} is not a text in UTF-8: save it in this encoding, or give another one.") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")

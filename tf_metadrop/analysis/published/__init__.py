@@ -1,4 +1,4 @@
-"""Numbers of others, to set ours beside."""
+"""Published results of others, for comparison with ours."""
 
 import csv
 import pathlib
@@ -10,7 +10,7 @@ SOURCES = {"paper": "paper", "authors_repository": "authors' repository", "repor
 
 
 def accuracies() -> dict[tuple, dict[str, str]]:
-    """Accuracies of others: {(dataset, way, shot, method): {source: "96.63 ± 0.13"}}."""
+    """Published accuracies: {(dataset, way, shot, method): {source: "96.63 ± 0.13"}}."""
     found: dict[tuple, dict[str, str]] = {}
     with open(FOLDER / "accuracy.csv", newline="") as file:
         for row in csv.DictReader(file):
@@ -26,7 +26,7 @@ def accuracies() -> dict[tuple, dict[str, str]]:
 
 
 def robustness(config: Config) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """The paper's curves for this task: {norm: {curve: [(radius, accuracy in per cent)]}}; {} if it has none."""
+    """The paper's curves for this task: {norm: {method: [(radius, accuracy in per cent)]}}; {} if it has none."""
     if (config.dataset, config.way) != ("omniglot", 20):
         return {}
     start = f"omniglot_{config.shot}shot_"

@@ -1,4 +1,4 @@
-"""Adversarial training, one file each: a file added to this folder is a value of --adv_train, by its name."""
+"""Kinds of adversarial training: every file in this folder is a value of --adv_train, named after the file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Module(Protocol):
-    """What a file of this folder has."""
+    """The interface of a file in this folder."""
 
     def make(self, config: Any) -> Adversary:
-        """A `none.Adversary`, with one of its methods replaced."""
+        """A `none.Adversary` that overrides one of its methods."""
 
 
 _registry: Registry[Module] = Registry(__name__, __path__, Module)

@@ -1,7 +1,7 @@
 """Adversarial training in the inner loop: every step learns from PGD examples of the support images.
 
-They are made anew at each step, against the weights adapted so far; meta-testing adapts in the same way. The recipe of
-the paper's "Adv." curves could not be read; this is our choice.
+Each step computes new examples, against the weights adapted so far. Meta-testing adapts in the same way. This is our
+choice: the recipe of the paper's "Adv." curves was not available.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Inner(none.Adversary):
-    """See the module."""
+    """An adversary that replaces the support images."""
 
     def support(self, params: Params, x: tf.Tensor, y: tf.Tensor, method: Method, normal: PassNoise) -> tf.Tensor:
-        """Adversarial support images."""
+        """The adversarial support images."""
         return self.perturb(params, x, y, method, normal)
 
 

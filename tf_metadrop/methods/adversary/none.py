@@ -1,4 +1,4 @@
-"""No adversarial training, and what one can change: see Adversary."""
+"""No adversarial training; and `Adversary`, the class that other kinds of adversarial training derive from."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 
 class Adversary(NamedTuple):
-    """Which images are replaced by adversarial ones. This one replaces none.
+    """Replaces images by adversarial ones; this base class replaces none.
 
-    The attack is PGD (pgd.py) on the cross-entropy of the current weights, not sampling. To the meta-gradient
-    its result is a constant.
+    The attack is PGD (pgd.py) on the cross-entropy of the current weights, without noise. Its result is a constant for
+    the meta-gradient.
     """
 
     norm: str  # of tf_metadrop.methods.attack
     eps: float  # radius, for images in [0, 1]
-    steps: int  # of PGD
+    steps: int  # number of PGD steps
 
     def support(self, params: Params, x: tf.Tensor, y: tf.Tensor, method: Method, normal: PassNoise) -> tf.Tensor:
-        """The support images to learn from in an inner step; normal(layer, shape) draws standard normal noise."""
+        """The support images of an inner step; normal(layer, shape) draws standard normal noise."""
         return x
 
     def query(self, params: Params, x: tf.Tensor, y: tf.Tensor, method: Method, normal: PassNoise) -> tf.Tensor:
-        """The query images that the outer loss is taken on, in training."""
+        """The query images of the outer loss in training."""
         return x
 
     def perturb(self, params: Params, x: tf.Tensor, y: tf.Tensor, method: Method, normal: PassNoise) -> tf.Tensor:
-        """Adversarial images against these parameters."""
+        """The adversarial images against these parameters."""
         if self.eps == 0:
             return x
         fixed = tf.nest.map_structure(tf.stop_gradient, params)

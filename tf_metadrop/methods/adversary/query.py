@@ -1,6 +1,6 @@
-"""Adversarial querying: the outer loss is taken on PGD examples of the query images, against the adapted weights.
+"""Adversarial querying: the outer loss uses PGD examples of the query images, against the adapted weights.
 
-Adaptation itself stays as it is; so does meta-testing.
+Adaptation and meta-testing do not change.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Query(none.Adversary):
-    """See the module."""
+    """An adversary that replaces the query images."""
 
     def query(self, params: Params, x: tf.Tensor, y: tf.Tensor, method: Method, normal: PassNoise) -> tf.Tensor:
-        """Adversarial query images."""
+        """The adversarial query images."""
         return self.perturb(params, x, y, method, normal)
 
 

@@ -1,4 +1,4 @@
-"""Norms of adversarial attacks, one file each: a file added to this folder is a value of --adv_norm, by its name."""
+"""Norms of adversarial attacks: every file in this folder is a value of --adv_norm, named after the file."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 class Norm(Protocol):
-    """Perturbations d and gradients g are [..., pixels]; radii eps can be broadcast against them."""
+    """A norm of perturbations. Perturbations d and gradients g are [..., pixels]; radii eps broadcast against them."""
 
-    RADII: tuple[float, ...]  # of the paper's figure, for Omniglot
+    RADII: tuple[float, ...]  # the radii of the paper's figure, for Omniglot
 
     def project(self, d: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
         """The point of the ball of this radius that is closest to d."""
 
     def ascent(self, g: tf.Tensor) -> tf.Tensor:
-        """The direction of a step, of size 1 in this norm."""
+        """The direction of an ascent step along g, of size 1 in this norm."""
 
     def start(self, normal: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
-        """A random point of the ball, from standard normal numbers [..., pixels + 1]."""
+        """A random point of the ball with radius eps, from standard normal numbers [..., pixels + 1]."""
 
 
 _registry: Registry[Norm] = Registry(__name__, __path__, Norm)

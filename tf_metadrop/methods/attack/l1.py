@@ -1,4 +1,4 @@
-"""The sum of all changes: |d|_1 = sum |d_i|."""
+"""The L1 norm, the sum of all changes: |d|_1 = sum |d_i|."""
 
 import math
 
@@ -11,9 +11,10 @@ QUANTILE = 0.99
 
 
 def project(d: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
-    """sign(d) * max(|d| - t, 0) with the t that makes it of size eps (Duchi et al., 2008); d itself if it is inside.
+    """The projection onto the ball: d if it is inside, else sign(d) * max(|d| - t, 0) with L1 norm eps.
 
-    Of the sorted u_1 >= u_2 >= ..., r is the last j with u_j > (u_1 + ... + u_j - eps) / j; t is that fraction there.
+    t is computed as in Duchi et al. (2008). Let u_1 >= u_2 >= ... be the sorted |d_i|, and r the last j with
+    u_j > (u_1 + ... + u_j - eps) / j. Then t is this fraction at j = r.
     """
     size = tf.abs(d)
     u = tf.sort(size, -1, "DESCENDING")
@@ -26,7 +27,7 @@ def project(d: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
 
 
 def ascent(g: tf.Tensor) -> tf.Tensor:
-    """Equal steps on the pixels whose |g| is at or above the QUANTILE of the image's: on one alone it is too weak."""
+    """Equal steps on the pixels whose |g| is at least the QUANTILE of the image; a step on one pixel is too weak."""
     pixels = g.shape[-1]
     kept = pixels - math.ceil(QUANTILE * (pixels - 1))
     size = tf.abs(g)
@@ -35,7 +36,7 @@ def ascent(g: tf.Tensor) -> tf.Tensor:
 
 
 def start(normal: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
-    """Uniform in the ball: a Laplace distribution's direction, from the Gaussian's by its quantiles, and a radius."""
+    """A uniform point of the ball: its direction is Laplace-distributed, mapped from the Gaussian by quantiles."""
     z = normal[..., 1:]
     direction = -tf.sign(z) * tf.math.log(tf.maximum(tf.math.erfc(tf.abs(z) / 2**0.5), 1e-30))
     return direction / tf.reduce_sum(tf.abs(direction), -1, keepdims=True) * eps * radius(normal)

@@ -1,4 +1,4 @@
-"""Euclidean length: |d|_2."""
+"""The L2 norm, the Euclidean length: |d|_2."""
 
 import tensorflow as tf
 
@@ -8,17 +8,17 @@ RADII = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0
 
 
 def project(d: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
-    """Scaled back to length eps where it is longer."""
+    """The projection onto the ball: d, scaled to length eps if it is longer."""
     length = tf.norm(d, axis=-1, keepdims=True)
     return tf.where(length > eps, d * (eps / tf.maximum(length, eps)), d)
 
 
 def ascent(g: tf.Tensor) -> tf.Tensor:
-    """Along the gradient; nowhere if it is zero."""
+    """The unit vector along the gradient; zero if the gradient is zero."""
     return tf.math.divide_no_nan(unit(g), tf.norm(unit(g), axis=-1, keepdims=True))
 
 
 def start(normal: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
-    """Uniform in the ball: a Gaussian's direction, and the radius of a point in the ball of so many dimensions."""
+    """A uniform point of the ball: the direction of a Gaussian, and the radius of a uniform point in this dimension."""
     direction = normal[..., 1:]
     return direction / tf.norm(direction, axis=-1, keepdims=True) * eps * radius(normal)

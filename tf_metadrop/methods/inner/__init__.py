@@ -1,6 +1,6 @@
-"""Steps of the inner loop, one file each: a file added to this folder is a value of --inner, by its name.
+"""Steps of the inner loop: every file in this folder is a value of --inner, named after the file.
 
-Where the tasks run at once (on a GPU), theta and gradient have them as a first axis, the other parameters do not.
+If the tasks are vectorised (on a GPU), theta and its gradient have the tasks as first axis; other parameters do not.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class InnerStep(Protocol):
-    """A step on the parameters that are adapted, theta."""
+    """A step of the inner loop on theta, the parameters that are adapted."""
 
     def parameters(self, theta: Shapes) -> dict[str, tuple[int, ...]]:
-        """{name: shape} of what the outer loop learns for it besides."""
+        """{name: shape} of additional parameters of this step, which the outer loop learns."""
 
     def initial(self, config: Any) -> float:
-        """Where all of those start."""
+        """The initial value of all additional parameters."""
 
     def step(self, theta: Params, gradient: Params, params: Params, config: Any) -> Params:
-        """theta after one step; params holds all parameters."""
+        """Computes theta after one step; params has all parameters."""
 
 
 _registry: Registry[InnerStep] = Registry(__name__, __path__, InnerStep)

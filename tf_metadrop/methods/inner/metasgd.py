@@ -1,7 +1,7 @@
 """Meta-SGD (Li et al., 2017): theta' = theta - A * gradient, elementwise, where A is meta-learned like theta.
 
-A starts at inner_lr everywhere, is not clipped and may turn negative. For the dense layer it has one column, [features,
-1] and [1], for all classes: our choice, so that classes stay interchangeable.
+A starts at inner_lr everywhere, is not clipped and may become negative. For the dense layer, A has one column for all
+classes, [features, 1] and [1]. This is our choice: it keeps the classes interchangeable.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ PREFIX = "metasgd/"
 
 
 def rate_of(name: str) -> str:
-    """Name of the rates of this parameter: theta/conv1_w -> metasgd/conv1_w."""
+    """The name of the learned rates of a parameter: theta/conv1_w -> metasgd/conv1_w."""
     return PREFIX + name.removeprefix("theta/")
 
 
 def parameters(theta: Shapes) -> dict[str, tuple[int, ...]]:
-    """Rates for every parameter of theta, {name: shape}."""
+    """The learned rates for every parameter of theta, {name: shape}."""
     one_column = lambda name, shape: (*shape[:-1], 1) if name in DENSE else shape
     return {rate_of(name): one_column(name, shape) for name, shape in theta.items()}
 
 
 def initial(config: Any) -> float:
-    """Of every rate."""
+    """The initial value of every rate."""
     return config.inner_lr
 
 
 def step(theta: Params, gradient: Params, params: Params, config: Any) -> Params:
-    """One step on every parameter of theta."""
+    """Computes theta after one step."""
     return {name: theta[name] - params[rate_of(name)] * gradient[name] for name in theta}

@@ -9,15 +9,15 @@ if TYPE_CHECKING:
 
 
 def parameters(theta: Shapes) -> dict[str, tuple[int, ...]]:
-    """None."""
+    """No additional parameters."""
     return {}
 
 
 def initial(config: Any) -> float:
-    """Not needed."""
+    """The learning rate; it is not used, as there are no additional parameters."""
     return config.inner_lr
 
 
 def step(theta: Params, gradient: Params, params: Params, config: Any) -> Params:
-    """One step on every parameter of theta."""
+    """Computes theta after one step."""
     return {name: theta[name] - config.inner_lr * gradient[name] for name in theta}

@@ -1,4 +1,4 @@
-"""Optimisers of the outer loop, one file each: a file in this folder is a value of --meta_optimizer, by its name."""
+"""Optimisers of the outer loop: every file in this folder is a value of --meta_optimizer, named after the file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class MetaOptimizer(Protocol):
-    """A step of the outer loop. Its state is a dict of slots, each with a tensor for every trained parameter.
+    """An optimiser of the outer loop. Its state is a dict of slots, each with a tensor for every trained parameter.
 
     Attributes:
-      SLOTS: names of the slots, as checkpoints have them; they start at zero.
+      SLOTS: names of the slots, also in checkpoints; they start at zero.
     """
 
     SLOTS: tuple[str, ...]
 
     def step(self, params: Params, slots: Slots, gradient: Params, rate: float, t: tf.Tensor) -> tuple[Params, Slots]:
-        """The trained parameters and the slots after step t = 1, 2, ...; dicts by name, keys those of the gradient."""
+        """The trained parameters and the slots after step t = 1, 2, ...: dicts with the keys of the gradient."""
 
 
 _registry: Registry[MetaOptimizer] = Registry(__name__, __path__, MetaOptimizer)

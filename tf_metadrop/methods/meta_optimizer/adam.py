@@ -1,4 +1,4 @@
-"""Adam in the TF1 program's form (Kingma & Ba, end of section 2).
+"""Adam in the form that the TF1 program uses (Kingma & Ba, end of section 2).
 
 m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2,   w = w - lr sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)
 """
@@ -17,7 +17,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 def step(params: Params, slots: Slots, gradient: Params, rate: float, t: tf.Tensor) -> tuple[Params, Slots]:
-    """One step; see the package for the arguments."""
+    """Computes one step; see `MetaOptimizer.step` for the arguments."""
     after, m, v = {}, {}, {}
     rate = rate * tf.sqrt(1 - BETA2**t) / (1 - BETA1**t)
     for name, g in gradient.items():

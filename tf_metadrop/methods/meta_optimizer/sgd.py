@@ -13,5 +13,5 @@ SLOTS = ()
 
 
 def step(params: Params, slots: Slots, gradient: Params, rate: float, t: tf.Tensor) -> tuple[Params, Slots]:
-    """One step; see the package for the arguments."""
+    """Computes one step; see `MetaOptimizer.step` for the arguments."""
     return {name: params[name] - rate * g for name, g in gradient.items()}, {}

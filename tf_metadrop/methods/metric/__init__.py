@@ -1,4 +1,4 @@
-"""Metrics of an evaluation, one file each: a file added to this folder is taken at every evaluation, by its name."""
+"""Metrics: every file in this folder is computed at every evaluation, and named after the file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Metric(Protocol):
-    """A number for each task, from its query set."""
+    """A metric: a number for each task, from its query set."""
 
     def value(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """[...], from logits and one-hot labels [..., batch, way]."""
+        """The metric [...] of logits and one-hot labels [..., batch, way]."""
 
 
 _registry: Registry[Metric] = Registry(__name__, __path__, Metric)
@@ -22,10 +22,10 @@ names, register, unregister, load = _registry.names, _registry.register, _regist
 
 
 def in_order() -> list[str]:
-    """Names of all metrics as files show them: the cross-entropy and the accuracy first."""
+    """Names of all metrics in the order of the files: first the cross-entropy, then the accuracy, then the others."""
     return sorted(names(), key=lambda name: (name not in ("cent", "accuracy"), name != "cent", name))
 
 
 def evaluate(logits: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-    """All metrics, by name."""
+    """Computes all metrics, by name."""
     return {name: load(name).value(logits, labels) for name in names()}

@@ -1,16 +1,18 @@
-"""Noise types, one file each: a file added to this folder is a value of --noise_type, by its name.
+"""Noise types: every file in this folder is a value of --noise_type, named after the file.
 
-See `NoiseType` for what such a module (or any object, see `register`) has, and metadrop.py for an example. A backbone
-hands it each layer as a `Site`: its result mu by theta, its result alpha by phi (the noise generator), and a few other
-ways to compute it. A noise type never names a parameter. It draws from `normal` alone: `normal(shape)` is standard
-normal noise for this layer, and its method uniform(shape) gives numbers uniform in [0, 1). Both are functions of the
-run's seed, and each call draws other numbers. What draws for itself (tf.random, NumPy) makes two runs of one seed
-differ: training refuses tf.random's operations, and `tf_metadrop.check_repeatable(config)` finds whatever else.
+`NoiseType` describes the interface of such a module, or of any other object (see `register`); metadrop.py is an
+example. A backbone gives it each layer as a `Site`, which computes the layer's result mu with theta, and its result
+alpha with phi (the noise generator). A noise type never names a parameter. It draws random numbers only from `normal`:
+`normal(shape)` is standard normal noise for this layer, and its method `uniform(shape)` is uniform in [0, 1). Both
+depend on the run's seed only, and each call draws other numbers. With random numbers from elsewhere (tf.random, NumPy),
+two runs with one seed would differ: training refuses the operations of tf.random, and
+`tf_metadrop.check_repeatable(config)` finds all others.
 
-`report` in such a module is the same for --noise_variant=report: what the program of the Reproducibility Challenge
-report computes under this name (docs/tf1_behaviour.md, "The report's noise types"); None: the same as ours.
+The attribute `report` of such a module is its definition for --noise_variant=report: the noise that the program of the
+Reproducibility Challenge report computes under this name (docs/reference/tf1_behaviour.md, "The report's noise
+types"). None means that it is the same as ours.
 
-Where the tasks run at once (on a GPU), all arrays have more axes before the batch, the first of them the tasks.
+If the tasks are vectorised (on a GPU), all arrays have more axes before the batch; the first is that of the tasks.
 """
 
 from __future__ import annotations
@@ -30,28 +32,28 @@ VARIANTS = "ours", "report"
 
 
 class NoiseType(Protocol):
-    """How features are perturbed.
+    """The interface of a noise type, which perturbs features.
 
     Attributes:
-      SAMPLED: whether anything is drawn at all.
-      TRAINED_PHI: what of phi the outer loop trains: of "phi_kernel" and "phi_bias".
+      SAMPLED: whether it draws random numbers.
+      TRAINED_PHI: the parts of phi that the outer loop trains: any of "phi_kernel" and "phi_bias".
 
-    A type with mean(theta, phi), of a hidden layer's `Weights`, can be exported: (first, second) such that
-    features(site, None) is affine(h, first), times softplus(affine(h, second)) where that is not None; its logits(site,
-    None) are then those of theta alone.
+    A type can be exported if it has mean(theta, phi), where theta and phi are a hidden layer's `Weights`. It returns
+    (first, second) such that features(site, None) is affine(h, first), times softplus(affine(h, second)) if second is
+    not None. The exported logits(site, None) are those of theta alone.
 
-    A type with FROM_MAPS = True reads a hidden layer through `site.maps()` alone. Where many samples of the noise are
-    taken (a meta-test), the first layer's are then computed once for all of them.
+    A type with FROM_MAPS = True uses a hidden layer only through `site.maps()`. With many samples of the noise (in a
+    meta-test), the maps of the first layer are then computed once for all samples.
     """
 
     SAMPLED: bool
     TRAINED_PHI: tuple[str, ...]
 
     def features(self, site: Site, normal: Normal | None) -> tf.Tensor:
-        """What a hidden layer hands to its normalisation: mu's shape. normal None: not sampling, noise at its mean."""
+        """A hidden layer's features before normalisation, in mu's shape; if normal is None, with the noise's mean."""
 
     def logits(self, site: Site, normal: Normal | None) -> tf.Tensor:
-        """[batch, way], of the last layer; its alpha is [batch, 1]."""
+        """The logits [batch, way] of the last layer, whose alpha is [batch, 1]."""
 
 
 _registry: Registry[NoiseType] = Registry(__name__, __path__, NoiseType)
@@ -65,12 +67,12 @@ def load(name: str, variant: str = "ours") -> NoiseType:
 
 
 def reported() -> tuple[str, ...]:
-    """Names of the types that the report's program has too. Loads them all, and TensorFlow."""
+    """Names of the noise types that the report's program has too. Imports all types, and TensorFlow."""
     with importing_tensorflow():
         return tuple(name for name in names() if hasattr(_registry.load(name), "report"))
 
 
 def sampled(name: str) -> bool:
-    """Whether anything of this type is drawn. Loads it, and TensorFlow."""
+    """Whether the noise type of this name draws random numbers. Imports it, and TensorFlow."""
     with importing_tensorflow():
         return _registry.load(name).SAMPLED

@@ -1,9 +1,10 @@
 """Meta-dropout's noise added instead of multiplied.
 
   block l:  x = mu + a,   a ~ N(alpha, 1),   mu = conv(h, theta_l),   alpha = conv(h, phi_l)
-  dense:    as Meta-dropout's, which is additive already
+  dense:    as in Meta-dropout, where it is additive already
 
-Not sampling: a = alpha, and logits = f W + b. Our reading of the name; the paper's own definition could not be read.
+Not sampling: a = alpha, and logits = f W + b. This is our reading of the name: the paper's definition was not
+available.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ logits = metadrop.logits
 
 
 def features(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
+    """Features, [batch, height, width, in] -> [batch, height, width, filters]; see `NoiseType.features`."""
     mu, alpha = site.maps()
     return mu + alpha if normal is None else mu + alpha + normal(alpha.shape)
 
 
 def mean(theta: Weights, phi: Weights) -> tuple[Weights, Weights | None]:
-    """See the package."""
+    """The exported layer; see `NoiseType`."""
     return theta.plus(phi), None
 
 
 class report:
-    """The report's: a ~ N(1, (0.01 alpha)^2) when sampling; the 1 should have been a 0."""
+    """The report's definition: a ~ N(1, (0.01 alpha)^2) when sampling; the 1 should have been a 0."""
 
     SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
     logits = staticmethod(metadrop.logits)
@@ -42,6 +43,6 @@ class report:
 
     @staticmethod
     def features(site: Site, normal: Normal | None) -> tf.Tensor:
-        """[batch, height, width, in] -> [batch, height, width, filters]."""
+        """Features, [batch, height, width, in] -> [batch, height, width, filters]."""
         mu, alpha = site.maps()
         return mu + alpha if normal is None else mu + 1 + 0.01 * alpha * normal(alpha.shape)

@@ -1,4 +1,4 @@
-"""Meta-dropout without its noise: a is always alpha, its mean, in the inner loop too.
+"""Meta-dropout without sampling: a is always its mean alpha, in the inner loop too.
 
 block l:  x = mu * softplus(alpha),   mu = conv(h, theta_l),   alpha = conv(h, phi_l)
 dense:    logits = f W + b
@@ -21,5 +21,5 @@ logits, mean = maml.logits, metadrop.mean
 
 
 def features(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
+    """Features, [batch, height, width, in] -> [batch, height, width, filters]; see `NoiseType.features`."""
     return metadrop.features(site, None)

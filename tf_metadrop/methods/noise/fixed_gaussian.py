@@ -1,9 +1,9 @@
-"""Multiplicative noise of a fixed distribution: nothing about it is learned.
+"""Multiplicative noise with a fixed distribution, of which nothing is learned.
 
   block l:  x = mu * softplus(a),   a ~ N(0, 1),   mu = conv(h, theta_l)
   dense:    logits ~ N(f W + b, s^2),   s = softplus(0)
 
-Not sampling: a = 0, and logits = f W + b. Our reading of the name; the paper's own definition could not be read.
+Not sampling: a = 0, and logits = f W + b. This is our reading of the name: the paper's definition was not available.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ SCALE = math.log(2)  # softplus(0)
 
 
 def features(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
+    """Features, [batch, height, width, in] -> [batch, height, width, filters]; see `NoiseType.features`."""
     mu = site.mu()
     return mu * SCALE if normal is None else mu * tf.nn.softplus(normal(mu.shape))
 
 
 def logits(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, features] -> [batch, way]."""
+    """Logits, [batch, features] -> [batch, way]."""
     mean = site.mu()
     return mean if normal is None else mean + SCALE * normal(mean.shape)
 
 
 def mean(theta: Weights, phi: Weights) -> tuple[Weights, Weights | None]:
-    """See the package."""
+    """The exported layer; see `NoiseType`."""
     return theta.scaled(SCALE), None
 
 
 class report:
-    """The report's: a ~ N(1, 1) when sampling; not sampling a = alpha = conv(h, phi_l), so the query trains phi."""
+    """The report's definition: a ~ N(1, 1) when sampling, else a = alpha = conv(h, phi_l), so the query trains phi."""
 
     SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
     logits = staticmethod(metadrop.logits)
@@ -49,7 +49,7 @@ class report:
 
     @staticmethod
     def features(site: Site, normal: Normal | None) -> tf.Tensor:
-        """[batch, height, width, in] -> [batch, height, width, filters]."""
+        """Features, [batch, height, width, in] -> [batch, height, width, filters]."""
         if normal is None:
             return metadrop.features(site, None)
         mu = site.mu()

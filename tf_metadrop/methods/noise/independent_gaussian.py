@@ -1,10 +1,10 @@
-"""Multiplicative noise whose mean is learned, one for each channel, and does not depend on the input.
+"""Multiplicative noise with a learned mean for each channel, which does not depend on the input.
 
   block l:  x = mu * softplus(a),   a ~ N(m_l, 1),   mu = conv(h, theta_l)
   dense:    logits ~ N(f W + b, s^2),   s = softplus(m_5)
 
-m_l is phi's bias of layer l: this is Meta-dropout with phi's kernels at zero. Not sampling: a = m_l, and logits =
-f W + b. Our reading of the name; the paper's own definition could not be read.
+m_l is phi's bias of layer l, so this is Meta-dropout with phi's kernels at zero. Not sampling: a = m_l, and
+logits = f W + b. This is our reading of the name: the paper's definition was not available.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ SAMPLED, TRAINED_PHI = True, ("phi_bias",)
 
 
 def features(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
+    """Features, [batch, height, width, in] -> [batch, height, width, filters]; see `NoiseType.features`."""
     mu = site.mu()
-    m = tf.cast(tf.broadcast_to(site.phi.bias, mu.shape), mu.dtype)  # so that its gradient is added up in float32
+    m = tf.cast(tf.broadcast_to(site.phi.bias, mu.shape), mu.dtype)  # the bias's gradient is thus summed in float32
     return gate(mu, m if normal is None else m + normal(mu.shape))
 
 
 def logits(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, features] -> [batch, way]."""
+    """Logits, [batch, features] -> [batch, way]."""
     mean = site.mu()
     return mean if normal is None else mean + softplus(site.phi.bias) * normal(mean.shape)
 
 
 def mean(theta: Weights, phi: Weights) -> tuple[Weights, Weights | None]:
-    """See the package."""
+    """The exported layer; see `NoiseType`."""
     return theta.scaled(softplus(phi.bias)), None
 
 
 class report:
-    """The report's: a ~ N(conv(1, phi_l), 1) when sampling, 1 an image of ones; not sampling a = conv(h, phi_l)."""
+    """The report's definition: a ~ N(conv(1, phi_l), 1) when sampling, 1 an image of ones; else a = conv(h, phi_l)."""
 
     SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
     logits = staticmethod(metadrop.logits)
@@ -50,7 +50,7 @@ class report:
 
     @staticmethod
     def features(site: Site, normal: Normal | None) -> tf.Tensor:
-        """[batch, height, width, in] -> [batch, height, width, filters]."""
+        """Features, [batch, height, width, in] -> [batch, height, width, filters]."""
         if normal is None:
             return metadrop.features(site, None)
         mu = site.mu()

@@ -15,15 +15,15 @@ report = None
 
 
 def features(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
+    """Features, [batch, height, width, in] -> [batch, height, width, filters]; see `NoiseType.features`."""
     return site.mu()
 
 
 def logits(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, features] -> [batch, way]."""
+    """Logits, [batch, features] -> [batch, way]."""
     return site.mu()
 
 
 def mean(theta: Weights, phi: Weights) -> tuple[Weights, Weights | None]:
-    """See the package."""
+    """The exported layer; see `NoiseType`."""
     return theta, None

@@ -3,7 +3,7 @@
   block l:  x = mu * softplus(a),   a ~ N(alpha, 1),   mu = conv(h, theta_l),   alpha = conv(h, phi_l)
   dense:    logits ~ N(f W + b, s^2),   s = softplus(f Wp + bp), the same for every class
 
-Not sampling: a = alpha, and logits = f W + b (docs/tf1_behaviour.md, "Network").
+Not sampling: a = alpha, and logits = f W + b (docs/reference/tf1_behaviour.md, "Network").
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ report = None
 
 
 def features(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
+    """Features, [batch, height, width, in] -> [batch, height, width, filters]; see `NoiseType.features`."""
     mu, alpha = site.maps()
     a = alpha if normal is None else alpha + normal(alpha.shape)
     return gate_first(mu, a) if site.first else gate(mu, a)
 
 
 def logits(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, features] -> [batch, way]."""
+    """Logits, [batch, features] -> [batch, way]."""
     mean = site.mu()
     return mean if normal is None else mean + softplus(site.alpha()) * normal(mean.shape)
 
 
 def mean(theta: Weights, phi: Weights) -> tuple[Weights, Weights | None]:
-    """See the package."""
+    """The exported layer; see `NoiseType`."""
     return theta, phi

@@ -1,10 +1,10 @@
-"""Noise on the kernels instead of the features, drawn once for each forward pass, all images alike.
+"""Noise on the kernels instead of the features, drawn once in each forward pass for all images.
 
   block l:  x = conv(h, w_l + s_l * e) + b_l,   e ~ N(0, 1),   s_l = softplus(r_l - 4), one for each output channel
   dense:    logits = f (W + s e) + b,   s = softplus(r - 4), the same for every class
 
 r_l is phi's bias of layer l; it starts at 0, so that s starts at 0.018, the size of the initial kernels. phi's kernels
-are not used. Not sampling: e = 0. Our reading of the name; the paper's own definition could not be read.
+are not used. Not sampling: e = 0. This is our reading of the name: the paper's definition was not available.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHIFT = 4.0
 
 
 def features(site: Site, normal: Normal | None) -> tf.Tensor:
-    """[batch, height, width, in] -> [batch, height, width, filters]; see the package for the arguments."""
+    """Features, [batch, height, width, in] -> [batch, height, width, filters]; see `NoiseType.features`."""
     if normal is None:
         return site.mu()
     scale = softplus(site.phi.bias - SHIFT)
@@ -36,7 +36,7 @@ logits, mean = features, maml.mean
 
 
 class report:
-    """The report's, on the features: a ~ N(1, alpha^2) when sampling, alpha = conv(h, phi_l) of either sign."""
+    """The report's definition, on the features: a ~ N(1, alpha^2) when sampling, alpha = conv(h, phi_l) of any sign."""
 
     SAMPLED, TRAINED_PHI = True, metadrop.TRAINED_PHI
     logits = staticmethod(metadrop.logits)
@@ -44,7 +44,7 @@ class report:
 
     @staticmethod
     def features(site: Site, normal: Normal | None) -> tf.Tensor:
-        """[batch, height, width, in] -> [batch, height, width, filters]."""
+        """Features, [batch, height, width, in] -> [batch, height, width, filters]."""
         if normal is None:
             return metadrop.features(site, None)
         mu, alpha = site.maps()

@@ -1,4 +1,4 @@
-"""Regularisers, one file each: a file added to this folder is a value of --regularizer, by its name."""
+"""Regularisers: every file in this folder is a value of --regularizer, named after the file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Module(Protocol):
-    """What a file of this folder has."""
+    """The interface of a file in this folder."""
 
     def make(self, config: Any, backbone: Backbone) -> Regularizer:
-        """A `none.Regularizer`, with some of its methods replaced."""
+        """A `none.Regularizer` that overrides some of its methods."""
 
 
 _registry: Registry[Module] = Registry(__name__, __path__, Module)

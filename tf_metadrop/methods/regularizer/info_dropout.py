@@ -3,8 +3,9 @@
   z = relu(batch_norm(x)) * e,   log e ~ N(0, a^2),   a = 0.001 + 0.7 * sigmoid(conv(h, K_l))
   loss = CE + beta * KL,   KL = -log(a / 0.701), summed over units and blocks, mean over examples
 
-of the inner and the outer loop; h is the block's input, and z goes to its max-pool. Not sampling: e = 1. K_l is adapted
-with theta. The paper's setting could not be read; all four blocks, and K_l in theta, are our choice.
+This is the loss of the inner and of the outer loop. h is the block's input, and z is the input of its max-pool. Not
+sampling: e = 1. K_l is adapted with theta. It is our choice to act in all blocks and to adapt K_l: the paper's setting
+was not available.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ LEAST, RANGE = 0.001, 0.7
 
 
 class InfoDropout(Regularizer):
-    """beta: weight of the KL, in nats per nat."""
+    """Information dropout; beta is the weight of the KL divergence, in nats per nat."""
 
     def __init__(self, beta: float):
         self.beta = beta
 
     def parameters(self, backbone: Backbone) -> dict[str, tuple[int, ...]]:
-        """theta/info{1..}_w, of the shape of the block's kernel, and theta/info{1..}_b."""
+        """Shapes of theta/info{1..}_w, that of the block's kernel, and of theta/info{1..}_b."""
         found: dict[str, tuple[int, ...]] = {}
         for number, kernel in enumerate(backbone.kernels, 1):
             found |= {f"theta/info{number}_w": kernel, f"theta/info{number}_b": kernel[-1:]}

@@ -1,8 +1,8 @@
 """Manifold mixup in the inner loop (Verma et al., 2019).
 
-In every pass that samples: l uniform over the blocks, lambda ~ Beta(alpha, alpha), p a permutation of the batch; what
-enters block l becomes lambda * h + (1 - lambda) * h[p], and the labels likewise. Not sampling (the query): nothing is
-mixed.
+Every pass that samples draws a block l uniformly, lambda ~ Beta(alpha, alpha), and a permutation p of the batch. The
+input h of block l becomes lambda * h + (1 - lambda) * h[p], and the labels are mixed in the same way. A pass that does
+not sample (the query) mixes nothing.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class ManifoldMixup(Regularizer):
-    """alpha: of the Beta distribution; the larger, the closer lambda is to 1/2. blocks: how many there are."""
+    """Manifold mixup; alpha is that of the Beta distribution (large: lambda near 1/2), blocks the number of blocks."""
 
     def __init__(self, alpha: float, blocks: int):
         self.alpha, self.blocks = alpha, blocks
 
     def mix(self, y: tf.Tensor, normal: PassNoise | None) -> tuple[tf.Tensor, Any]:
-        """The mixed labels; l and lambda, [tasks, samples], and p, [tasks, samples, batch]."""
+        """The mixed labels, and (l [tasks, samples], lambda [tasks, samples], p [tasks, samples, batch])."""
         if normal is None:
             return y, None
-        import tensorflow_probability as tfp  # seconds to import, so only where it is used
+        import tensorflow_probability as tfp  # imported only here, because it takes seconds
 
         *outer, batch, _ = y.shape
         drawn = normal(Draw.REGULARIZER.at(0), [*outer, batch + 2])
@@ -41,7 +41,7 @@ class ManifoldMixup(Regularizer):
         return mix(y, share, order), (layer, share, order)
 
     def enter(self, layer: int, h: tf.Tensor, mixing: Any) -> tf.Tensor:
-        """The mixed h if the pass mixes at this layer, else h."""
+        """The mixed h if this pass mixes at this block, else h."""
         if mixing is None:
             return h
         at, share, order = mixing
@@ -49,7 +49,7 @@ class ManifoldMixup(Regularizer):
 
 
 def mix(x: tf.Tensor, share: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
-    """share * x + (1 - share) * x[order], along the batch."""
+    """Mixes along the batch: share * x + (1 - share) * x[order]."""
     share = tf.reshape(tf.cast(share, x.dtype), [*share.shape, *[1] * (x.shape.rank - share.shape.rank)])
     return share * x + (1 - share) * permute(x, order)
 

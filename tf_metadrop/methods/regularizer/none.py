@@ -1,4 +1,4 @@
-"""No regulariser, and what one can change: see Regularizer."""
+"""No regulariser; and `Regularizer`, the class that other regularisers derive from."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
 
 class Regularizer:
-    """Where a regulariser can act. This one does nothing.
+    """The places where a regulariser can act; this base class does nothing.
 
-    `normal(number, shape)` draws standard normal noise, `number` from `Draw.REGULARIZER.at(n)`; it is None when the
-    pass does not sample. Arrays may have axes of tasks and samples before those given; a penalty has those alone.
+    `normal(number, shape)` draws standard normal noise, with `number` from `Draw.REGULARIZER.at(n)`; it is None if the
+    pass does not sample. Arrays may have axes of tasks and samples before those given here; a penalty has only these.
     """
 
     def parameters(self, backbone: Backbone) -> dict[str, tuple[int, ...]]:
-        """{name: shape} of its own parameters; those under theta/ are adapted by the inner loop, the others not."""
+        """{name: shape} of its own parameters; the inner loop adapts those under theta/ and no others."""
         return {}
 
     def mix(self, y: tf.Tensor, normal: PassNoise | None) -> tuple[tf.Tensor, Any]:
-        """The labels to learn from, of y [batch, way], and whatever `enter` needs to know of this pass."""
+        """The labels to learn from, made from y [batch, way], and the argument `mixing` of `enter` for this pass."""
         return y, None
 
     def enter(self, layer: int, h: tf.Tensor, mixing: Any) -> tf.Tensor:
-        """What block `layer`, counted from 1, gets instead of h [batch, height, width, channels]."""
+        """The input of block `layer`, counted from 1, from the features h [batch, height, width, channels]."""
         return h
 
     def leave(
         self, params: Params, block: Block, normalization: Normalization, normal: PassNoise | None
     ) -> tuple[tf.Tensor, Penalty]:
-        """Output of a `nn.site.Block`, and a penalty."""
+        """The output of a `nn.site.Block`, and a penalty."""
         return block.output(normalization), 0.0
 
     def last(self, params: Params, f: tf.Tensor, normal: PassNoise | None) -> tuple[tf.Tensor, Penalty]:
-        """The last hidden features to go on with, [batch, features], and a penalty."""
+        """The last hidden features, made from f [batch, features], and a penalty."""
         return f, 0.0
 
 

@@ -3,8 +3,8 @@
   z ~ N(f, s^2),   s = softplus(f R + r - 5),   loss = CE + beta * KL(N(f, s^2) || N(0, I))
   KL = sum_d (f^2 + s^2 - 1) / 2 - log s,   mean over examples
 
-of the inner and the outer loop. Not sampling: z = f. R and r are adapted with theta. The paper's setting could not be
-read; f as the mean, and R and r, are our choice.
+This is the loss of the inner and of the outer loop. Not sampling: z = f. R and r are adapted with theta. The mean f,
+and R and r, are our choice: the paper's setting was not available.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.types import Params, PassNoise, Penalty
 
 SHIFT = 5.0
-LINEAR = -17.0  # below, log(softplus(x)) is x to 2e-8
+LINEAR = -17.0  # for smaller x, log(softplus(x)) differs from x by less than 2e-8
 
 
 class VIB(Regularizer):
-    """beta: weight of the KL, in nats per nat."""
+    """The information bottleneck; beta is the weight of the KL divergence, in nats per nat."""
 
     def __init__(self, beta: float):
         self.beta = beta
 
     def parameters(self, backbone: Backbone) -> dict[str, tuple[int, ...]]:
-        """theta/vib_w, [features, features], and theta/vib_b."""
+        """Shapes of theta/vib_w [features, features] and theta/vib_b [features]."""
         return {"theta/vib_w": (backbone.features,) * 2, "theta/vib_b": (backbone.features,)}
 
     def last(self, params: Params, f: tf.Tensor, normal: PassNoise | None) -> tuple[tf.Tensor, Penalty]:
-        """z and beta * KL."""
+        """z [batch, features], and the penalty beta * KL."""
         rho = dense(f, params["theta/vib_w"], params["theta/vib_b"]) - SHIFT
-        s = tf.math.softplus(rho)  # of a relative precision that the noise's own, layers.softplus, does not need
+        s = tf.math.softplus(rho)  # needs a higher relative precision than layers.softplus has
         kl = tf.reduce_mean(tf.reduce_sum((f**2 + s**2 - 1) / 2 - log_softplus(rho), -1), -1)
         z = f if normal is None else f + s * normal(Draw.REGULARIZER.at(0), f.shape)
         return z, self.beta * kl
 
 
 def log_softplus(x: tf.Tensor) -> tf.Tensor:
-    """log(softplus(x)), and its slope, also where softplus(x) is 0 in float32: there it is x."""
+    """log(softplus(x)) and its slope, also where softplus(x) is 0 in float32; there the result is x."""
     return tf.where(x < LINEAR, x, tf.math.log(tf.math.softplus(tf.maximum(x, LINEAR))))
 
 

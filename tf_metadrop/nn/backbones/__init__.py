@@ -1,10 +1,10 @@
-"""Backbones, one file each: a file added to this folder is a value of --backbone, by its name.
+"""Backbones: every file in this folder is a value of --backbone, named after the file.
 
-A Keras model is one too: `register("mine", from_keras(model))`, or --backbone=mine.keras; a run in a savedir keeps its
-description there (backbone.json).
+A Keras model can be a backbone too: `register("mine", from_keras(model))`, or --backbone=mine.keras. Its description
+is saved in the savedir (backbone.json).
 
-Such a module has `make(spec)`, which returns a `Backbone` for the images of a data set. Its parameters are one flat
-dict by name. The names say what a parameter is:
+The module of a backbone has `make(spec)`, which returns a `Backbone` for the images of a data set. The parameters are
+one flat dict by name. The name tells the role of a parameter:
 
   theta/...       adapted by the inner loop
   phi/...         of the noise generator: kernels end in _w, biases do not
@@ -28,59 +28,61 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.site import Block, Site
     from tf_metadrop.nn.types import Params
 
-SUFFIX = ".keras"  # of a model that Keras saved
-DEFAULTS = dict(filters=0, blocks=4, widths="64,160,320,640")  # options of backbones, Config's fields
+SUFFIX = ".keras"  # of a file that Keras saved
+DEFAULTS = dict(filters=0, blocks=4, widths="64,160,320,640")  # options of backbones, which are fields of Config
 
 
 class Blocks(Protocol):
-    """What a backbone calls while it computes: where regularisers, the noise type and the normalisation act."""
+    """The calls that a backbone makes in a forward pass, by which regulariser, noise type and normalisation act."""
 
     def enter(self, number: int, h: tf.Tensor) -> tf.Tensor:
-        """What block `number` gets instead of h."""
+        """The input of block `number`, from the features h."""
 
     def perturb(self, site: Site) -> tf.Tensor:
-        """The layer's result, with its noise."""
+        """The output of a layer with its noise."""
 
     def leave(self, block: Block) -> tf.Tensor:
-        """The block's output."""
+        """The output of a block."""
 
     def normalized(self, number: int, x: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-        """norm(x) + offset of features beside the blocks, as of a shortcut; blocks and these are numbered 1, 2, ..."""
+        """norm(x) + offset for features outside the blocks, as in a shortcut; `number` continues that of the blocks."""
 
 
 class Backbone(Protocol):
     """A network for images of one shape.
 
-    It may also have `blocks`, the number of places that it calls `Blocks.enter` for, and `normalizations`, how many
-    normalisations it has: where they are not given, both are as many as there are kernels. By name, `weights` are where
-    parameters start that are not to be drawn, `deviations` the standard deviations of those that are drawn with another
-    than 0.02. `nodes(way)`, its operations as `nn.nodes`, let it be exported.
+    A backbone may also have these attributes:
+      blocks: number of calls of `Blocks.enter`; default: the number of kernels.
+      normalizations: number of normalisations; default: the number of kernels.
+      weights: {name: initial value} of parameters that are not drawn.
+      deviations: {name: standard deviation} of parameters that are drawn with another one than 0.02.
+      nodes: a method nodes(way) that returns its operations (`nn.nodes`); it is needed for an export.
     """
 
-    kernels: tuple[tuple[int, ...], ...]  # shape of each hidden layer at which noise acts, in order
-    features: int  # that enter the last layer
+    kernels: tuple[tuple[int, ...], ...]  # shapes of the kernels of the hidden layers with noise, in order
+    features: int  # number of features before the last layer
 
     def shapes(self, way: int) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter, by name. Initial values are drawn in this order."""
+        """Shapes of all parameters, by name; the initial values are drawn in this order."""
 
     def first(self, params: Params, x: tf.Tensor) -> Site:
         """The first layer, for images x [..., batch, height, width, channels]."""
 
     def hidden(self, params: Params, x: tf.Tensor, blocks: Blocks) -> tf.Tensor:
-        """Features [..., batch, features] before the last layer."""
+        """Computes the features [..., batch, features] before the last layer."""
 
     def last(self, params: Params, f: tf.Tensor) -> Site:
-        """The last layer, for these features."""
+        """The last layer, for features f [..., batch, features]."""
 
 
 class Module(Protocol):
-    """What a file of this folder has.
+    """The interface of a file in this folder.
 
-    It may also have OPTIONS, names of Config's fields, which `make` then takes as keyword arguments.
+    It may also have OPTIONS, names of fields of Config, which `make` then takes as keyword arguments.
     """
 
     def make(self, spec: Any) -> Backbone:
-        """The backbone for a `data.DatasetSpec`."""
+        """Makes the backbone for a `data.DatasetSpec`."""
 
 
 _registry: Registry[Module] = Registry(__name__, __path__, Module)
@@ -88,10 +90,10 @@ names, register, unregister, load = _registry.names, _registry.register, _regist
 
 
 def options(name: str, config: Any) -> dict[str, Any]:
-    """The arguments of this backbone's `make` besides the data set.
+    """The arguments of a backbone's `make` besides the data set.
 
     Raises:
-      UsageError: the config has an option that is another backbone's.
+      UsageError: the config sets an option of another backbone.
     """
     own = getattr(load(name), "OPTIONS", ())
     for option, default in DEFAULTS.items():
@@ -101,19 +103,20 @@ def options(name: str, config: Any) -> dict[str, Any]:
 
 
 def from_keras(model: Any, keep_weights: bool = False) -> Described:
-    """A Keras model as a backbone; see `nn.from_keras.from_keras`."""
+    """Converts a Keras model to a backbone; see `nn.from_keras.from_keras`."""
     from tf_metadrop.nn.from_keras import from_keras as converted
 
     return converted(model, keep_weights)
 
 
 def find(name: str, folder: pathlib.Path | None) -> str:
-    """Name of a backbone that there is: `name`, or for a .keras file the name without that, registered.
+    """The name of a registered backbone: `name`, or for a .keras file, its name without suffix after registering it.
 
     Args:
-      folder: a savedir; its backbone.json is registered where it describes a backbone of this name.
+      name: value of --backbone.
+      folder: a savedir; if its backbone.json describes a backbone of this name, that is registered.
     Raises:
-      UsageError: there is none, or the folder's is another one.
+      UsageError: there is no such backbone, or the folder describes another one with this name.
     """
     if name.endswith(SUFFIX):
         return _of_file(paths.path(name))
@@ -123,7 +126,7 @@ def find(name: str, folder: pathlib.Path | None) -> str:
             return remember(name, kept, str(folder))
     if name not in names():
         raise UsageError(
-            f"--backbone={name} is not known: choose one of {', '.join(names())}, or a file of Keras, as net.keras."
+            f"--backbone={name} is not known: choose one of {', '.join(names())}, or a Keras file, as net.keras."
         )
     return name
 
@@ -135,22 +138,22 @@ def _of_file(path: pathlib.Path) -> str:
 
 
 def remember(name: str, network: Described, source: str) -> str:
-    """Registers a network of `source`; returns its name, or raises UsageError where that is another's."""
+    """Registers a network from `source` and returns its name; raises UsageError if another network has that name."""
     here = getattr(load(name), "nodes", None) if name in names() else network.nodes
     if here != network.nodes:
-        raise UsageError(f"{source} has another network than the one that is named {name} here: rename one of them.")
+        raise UsageError(f"{source} has a network {name} that differs from the one named {name} here: rename one.")
     if name not in names():
         register(name, network)
     return name
 
 
 def described(name: str) -> Described | None:
-    """The backbone of this name where it is a described one; any other is known by its name."""
+    """The backbone of this name if a file describes it; None for a backbone that has a module."""
     module: Any = load(name)
     return module if isinstance(module, Described) else None
 
 
 def keep(folder: pathlib.Path, name: str) -> None:
-    """Writes <folder>/backbone.json where the backbone is a described one."""
+    """Writes <folder>/backbone.json if a file describes the backbone."""
     if module := described(name):
         write(folder, name, module)

@@ -1,7 +1,7 @@
-"""Conv-4, the paper's network (docs/tf1_behaviour.md, "Network"), with the TF1 program's names of its parameters.
+"""Conv-4, the paper's network (docs/reference/tf1_behaviour.md, "Network"), with the TF1 program's parameter names.
 
-Four blocks (--blocks) of a 3x3 convolution (--filters), noise, normalisation, ReLU and a 2x2 max-pool; then one dense
-layer.
+It has four blocks (--blocks), each with a 3x3 convolution (--filters), noise, normalisation, ReLU and a 2x2 max-pool,
+and then one dense layer.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ OPTIONS = "filters", "blocks"
 
 
 class Conv4:
-    """See the module.
+    """The Conv-4 network.
 
     Args:
-      height, width, channels: of the images; at least 2**blocks pixels a side.
-      filters: channels of every block.
-      blocks: how many.
+      height, width, channels: of the images; each side has at least 2**blocks pixels.
+      filters: number of channels of every block.
+      blocks: number of blocks.
     """
 
     def __init__(self, height: int, width: int, channels: int, filters: int, blocks: int = 4):
@@ -40,7 +40,7 @@ class Conv4:
         )
 
     def shapes(self, way: int) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter, by its TF1 name (phi's biases are called conb there)."""
+        """Shapes of all parameters, by their TF1 names (phi's biases are called conb there)."""
         theta: dict[str, tuple[int, ...]] = {}
         phi: dict[str, tuple[int, ...]] = {}
         offsets = {}
@@ -53,7 +53,7 @@ class Conv4:
         return theta | phi | offsets
 
     def nodes(self, way: int) -> list[Node]:
-        """Its operations (`nn.nodes`)."""
+        """The operations of the network (`nn.nodes`)."""
         found: list[Node] = []
         for layer, kernel in zip(self._layers, self.kernels, strict=True):
             found.append(nodes.conv(f"conv{layer}", len(found), kernel[-1], phi_bias=f"phi/conb{layer}_b"))
@@ -74,7 +74,7 @@ class Conv4:
         return self.site(params, 1, x)
 
     def hidden(self, params: Params, x: tf.Tensor, blocks: Blocks) -> tf.Tensor:
-        """Features [..., batch, features] of images x [..., batch, height, width, channels]; see `Blocks`."""
+        """The features [..., batch, features] of images x [..., batch, height, width, channels]; see `Blocks`."""
         h = x
         for layer in self._layers:
             h = blocks.enter(layer, h)
@@ -90,16 +90,18 @@ class Conv4:
 
 
 def make(spec: DatasetSpec, filters: int = 0, blocks: int = 4) -> Conv4:
-    """The Conv-4 for a data set's images.
+    """Makes the Conv-4 for the images of a data set.
 
     Args:
-      filters: 0: as many as the paper has for that data set.
+      spec: the data set.
+      filters: number of channels; 0: as in the paper for this data set.
+      blocks: number of blocks.
     Raises:
-      UsageError: the images are too small for so many blocks.
+      UsageError: the images are too small for this number of blocks.
     """
     if min(spec.height, spec.width) < 2**blocks:
         raise UsageError(
-            f"--blocks={blocks} halves an image as often, so {spec.name} with {spec.height}x{spec.width} pixels is too "
-            "small: lower it."
+            f"--blocks={blocks} halves an image {blocks} times, and {spec.name} with {spec.height}x{spec.width} pixels "
+            "is too small for that: lower it."
         )
     return Conv4(spec.height, spec.width, spec.channels, filters or spec.filters, blocks)

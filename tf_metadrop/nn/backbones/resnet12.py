@@ -1,12 +1,12 @@
 """ResNet-12, as in TADAM (https://arxiv.org/abs/1805.10123) and MetaOptNet (https://arxiv.org/abs/1904.03758).
 
-Four blocks, each
+It has four blocks, each of which computes
 
   h = act(norm(conv(h)));  h = act(norm(conv(h)));  h = max_pool(act(norm(conv(h)) + norm(conv1x1(block's input))))
 
-of 3x3 convolutions without bias, act(z) = max(z, 0.1 z) and a 2x2 max-pool; then the mean over the pixels and one
-dense layer. DropBlock is not part of it. Noise acts at each 3x3 convolution, beside which phi has one of the same shape
-with a bias: our choice, the paper has Conv-4 alone.
+conv is a 3x3 convolution without bias, act(z) = max(z, 0.1 z), and max_pool is 2x2. Then follow the mean over the
+pixels and one dense layer. There is no DropBlock. Noise acts at each 3x3 convolution; phi has a convolution of the same
+shape, with a bias, for each. This is our choice: the paper has only Conv-4.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ activation = partial(tf.nn.leaky_relu, alpha=LEAK)
 
 
 class ResNet12:
-    """See the module.
+    """The ResNet-12 network.
 
     Args:
-      channels: of the images.
-      widths: channels of each block.
+      channels: number of channels of the images.
+      widths: number of channels of each block.
     """
 
     blocks = len(BLOCKS)
@@ -54,7 +54,7 @@ class ResNet12:
         )
 
     def shapes(self, way: int) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter, by name."""
+        """Shapes of all parameters, by name."""
         theta: dict[str, tuple[int, ...]] = {}
         phi: dict[str, tuple[int, ...]] = {}
         offsets: dict[str, tuple[int, ...]] = {}
@@ -72,7 +72,7 @@ class ResNet12:
         return theta | phi | offsets
 
     def nodes(self, way: int) -> list[Node]:
-        """Its operations (`nn.nodes`)."""
+        """The operations of the network (`nn.nodes`)."""
         found: list[Node] = []
         for block in BLOCKS:
             width, enters = self._widths[block], len(found)
@@ -103,7 +103,7 @@ class ResNet12:
         return self.site(params, 1, 1, x)
 
     def hidden(self, params: Params, x: tf.Tensor, blocks: Blocks) -> tf.Tensor:
-        """Features [..., batch, features] of images x [..., batch, height, width, channels]; see `Blocks`."""
+        """The features [..., batch, features] of images x [..., batch, height, width, channels]; see `Blocks`."""
         h = x
         for block in BLOCKS:
             h = blocks.enter(block, h)
@@ -125,22 +125,23 @@ class ResNet12:
 
 
 def number(block: int, conv: int) -> int:
-    """Of a 3x3 convolution, counted from 1."""
+    """The number of a 3x3 convolution in the network, counted from 1."""
     return len(CONVS) * (block - 1) + conv
 
 
 def make(spec: DatasetSpec, widths: str) -> ResNet12:
-    """The ResNet-12 for a data set's images.
+    """Makes the ResNet-12 for the images of a data set.
 
     Args:
-      widths: four numbers with commas between them.
+      spec: the data set.
+      widths: four integers, separated by commas.
     Raises:
-      UsageError: they are no such numbers, or the images are too small.
+      UsageError: widths is something else, or the images are too small.
     """
     parts = widths.split(",")
     if len(parts) != len(BLOCKS) or not all(part.strip().isdigit() and int(part) for part in parts):
         raise UsageError(
-            f"--widths={widths} are not four whole numbers with commas between: give for example 16,32,64,128."
+            f"--widths={widths} is not four positive integers separated by commas: give for example 16,32,64,128."
         )
     if min(spec.height, spec.width) < SMALLEST:
         raise UsageError(

@@ -1,6 +1,7 @@
-"""Normalisations, one file each: a file added to this folder is a value of --normalization, by its name.
+"""Normalisations: every file in this folder is a value of --normalization, named after the file.
 
-See `Normalization` for what such a module has. Where tasks run at once (on a GPU), x has more axes before the batch.
+`Normalization` describes the interface of such a module. If the tasks are vectorised (on a GPU), x has more axes before
+the batch.
 """
 
 from __future__ import annotations
@@ -16,40 +17,41 @@ if TYPE_CHECKING:
 
 
 class Normalization(Protocol):
-    """What a block's features go through, right to second order.
+    """The normalisation of a block's features, with correct second-order gradients.
 
     Attributes:
-      FROM_SUPPORT: whether query images are normalised by the support images' `statistics`: those of a pass without
-        noise under the adapted weights. Else they are by what `norm_relu` takes from their own batch.
+      FROM_SUPPORT: whether query images are normalised by the `statistics` of the support images, from a pass without
+        noise under the adapted weights. Otherwise `norm_relu` uses those of their own batch.
 
-    A module may also have
-
-      norm(x, offset, statistics=None): the same as norm_relu without the ReLU, for networks with another activation;
-      norm_relu_pool(x, offset): the 2x2 max-pool of norm_relu(x, offset), where that is faster; of x in bfloat16 too;
-      norm_relu_pool_by(x, offset, statistics): the same by other images' statistics;
-      parameters(n_blocks): {name: shape} of what it learns, with 0 to start from, and at(params, block): the
-        normalisation of block 1.. with that.
+    A module may also have:
+      norm(x, offset, statistics=None): norm_relu without the ReLU, for networks with another activation.
+      norm_relu_pool(x, offset): the 2x2 max-pool of norm_relu(x, offset), if that is faster; also for x in bfloat16.
+      norm_relu_pool_by(x, offset, statistics): the same by the statistics of other images.
+      parameters(n_blocks): {name: shape} of parameters that it learns; they start at 0.
+      at(params, block): the normalisation of block 1.. with these parameters.
     """
 
     FROM_SUPPORT: bool
 
     def statistics(self, x: tf.Tensor) -> Any:
-        """What images are normalised by in the place of their own batch; () where they are so by themselves alone.
+        """Statistics of features x [..., batch, height, width, channels], by which other images can be normalised.
 
-        A tuple of tensors, of features x [..., batch, height, width, channels] of other images: those that
-        a classifier was adapted to.
+        They are a tuple of tensors, used instead of the statistics of a batch when a classifier predicts. The tuple is
+        empty if every image is normalised by its own statistics.
         """
 
     def norm_relu(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
         """relu(norm(x) + offset), for x [..., batch, height, width, channels] and offset [channels].
 
         Args:
-          statistics: of `statistics`; None: of x.
+          x: features.
+          offset: offset of each channel.
+          statistics: result of `statistics` for other images; None: those of x are used.
         """
 
 
 def at(normalization: Normalization, params: Params, block: int) -> Normalization:
-    """The normalisation of block 1.., with what it has learned."""
+    """The normalisation of block 1.., with its learned parameters if it has any."""
     return normalization.at(params, block) if hasattr(normalization, "at") else normalization
 
 

@@ -1,6 +1,7 @@
-"""Batch normalisation by the statistics of the batch at hand, always: biased variance, epsilon 1e-3, no scale.
+"""Batch normalisation, always by the statistics of the current batch: biased variance, epsilon 1e-3, no scale.
 
-docs/tf1_behaviour.md, "Network". Right to second order ("Traps on the way to the exact gradient").
+See docs/reference/tf1_behaviour.md, "Network". "Traps on the way to the exact gradient" is about its second-order
+gradients.
 """
 
 from typing import TypeAlias
@@ -17,13 +18,13 @@ Statistics: TypeAlias = tuple[tf.Tensor, tf.Tensor]
 
 
 def norm_relu_pool(x: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-    """max_pool(relu(batch_norm(x) + beta)): statistics of the batch at hand, biased variance, no scale.
+    """max_pool(relu(batch_norm(x) + beta)), by the statistics of the current batch, biased variance, no scale.
 
-    The pool comes first: subtracting the mean, dividing by the deviation, adding beta and the ReLU are all monotone, so
-    the result is the same, and only a quarter of the map goes through them.
+    The pool is computed first. Subtracting the mean, dividing by the deviation, adding beta and the ReLU are monotone,
+    so the result is the same, and they are applied to only a quarter of the map.
 
-    Never take the statistics from `tf.nn.moments` (nor the Keras layer, which calls it): it stops the gradient of the
-    mean inside the variance, which is right to first order and wrong to second.
+    Do not use `tf.nn.moments` for the statistics, nor the Keras layer, which calls it. It stops the gradient of the
+    mean inside the variance, which is correct to first order but wrong to second order.
 
     Args:
       x: [..., batch, height, width, channels].
@@ -33,16 +34,18 @@ def norm_relu_pool(x: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
     """
     pooled, mean, variance = pool_and_statistics(x)
     scale = tf.math.rsqrt(variance + EPSILON)
-    # Plus -mean, not minus mean: its derivative would negate a whole map before adding it up.
+    # "+ (-mean)" instead of "- mean", whose derivative would negate a whole map before its sum.
     pooled = tf.cast(pooled, mean.dtype)
     return tf.cast(tf.nn.relu((pooled + layers.spread(-mean, x)) * layers.spread(scale, x) + beta), x.dtype)
 
 
 def norm_relu(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics | None = None) -> tf.Tensor:
-    """relu(batch_norm(x) + beta), not pooled: `norm_relu_pool` in basic operations, for what has to come in between.
+    """relu(batch_norm(x) + beta) in basic operations, for blocks that compute something between ReLU and pool.
 
     Args:
-      statistics: mean and variance of another batch, to normalise by in the place of x's own.
+      x: [..., batch, height, width, channels].
+      beta: [channels].
+      statistics: mean and variance of another batch, used instead of those of x.
     """
     return tf.nn.relu(norm(x, beta, statistics))
 
@@ -58,19 +61,19 @@ def norm(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics | None = None) ->
 def norm_relu_pool_by(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics) -> tf.Tensor:
     """max_pool(relu(...)) by the mean and variance of another batch, for x [..., height, width, channels].
 
-    The pool comes first, as in `norm_relu_pool`.
+    The pool is computed first, as in `norm_relu_pool`.
     """
     return norm_relu(layers.pool(x), beta, statistics)
 
 
 def statistics(x: tf.Tensor) -> Statistics:
-    """Mean and biased variance by channel of each batch in x, [..., 1, 1, 1, channels]."""
+    """Mean and biased variance of each channel of each batch in x, [..., 1, 1, 1, channels]."""
     mean = tf.reduce_mean(x, AXES, keepdims=True)
     return mean, tf.reduce_mean((x - mean) ** 2, AXES, keepdims=True)
 
 
 def pool_and_statistics(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """2x2 maxima, mean and biased variance by channel of each batch in x; can be differentiated twice.
+    """2x2 maxima, and mean and biased variance of each channel of each batch in x; can be differentiated twice.
 
     Args:
       x: [..., batch, height, width, channels].
@@ -86,7 +89,7 @@ def pool_and_statistics(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         pooled, place = layers.max_pool(x)
 
         def gradient(d_pooled: tf.Tensor, d_mean: tf.Tensor, d_variance: tf.Tensor) -> tf.Tensor:
-            # The mean taken here is run's own result, so that a second derivative meets d_mean and not another map.
+            # The mean here is run's own result, so that a second derivative goes through d_mean, not another map.
             slope = 2 / n * d_variance
             return pool_and_affine_gradient(x, place, d_pooled, slope, 1 / n * d_mean - slope * results[1])
 
@@ -99,7 +102,7 @@ def pool_and_statistics(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 def pool_and_affine_gradient(
     x: tf.Tensor, place: tf.Tensor, d_pooled: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor
 ) -> tf.Tensor:
-    """d_pooled put back where the maxima of x were, plus x * slope + offset."""
+    """d_pooled at the places of the maxima of x, plus x * slope + offset."""
 
     @tf.custom_gradient
     def run(x: tf.Tensor, d_pooled: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor) -> layers.Differentiated:

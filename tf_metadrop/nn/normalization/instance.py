@@ -1,4 +1,4 @@
-"""Instance normalisation: each channel of each image by its own mean and biased variance over rows and columns."""
+"""Instance normalisation: every channel of every image is normalised by its own mean and biased variance."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ FROM_SUPPORT = False
 
 
 def moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and biased variance of each image and channel, [..., batch, 1, 1, channels].
+    """Mean and biased variance over rows and columns of each image and channel, [..., batch, 1, 1, channels].
 
     Raises:
-      UsageError: the maps are of one pixel, which has no variance.
+      UsageError: the maps have one pixel, which has no variance.
     """
     if x.shape[-3] * x.shape[-2] == 1:
         raise UsageError("--normalization=instance has nothing to normalise in maps of 1x1 pixels: choose another one.")
@@ -23,7 +23,7 @@ def moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def statistics(x: tf.Tensor) -> tuple:
-    """None: an image is normalised by itself alone."""
+    """An empty tuple: an image is normalised by its own statistics."""
     return ()
 
 

@@ -1,4 +1,4 @@
-"""Layer normalisation: each image by its mean and biased variance over rows, columns and channels."""
+"""Layer normalisation: every image is normalised by its mean and biased variance over rows, columns and channels."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ AXES = -3, -2, -1
 
 
 def statistics(x: tf.Tensor) -> tuple:
-    """None: an image is normalised by itself alone."""
+    """An empty tuple: an image is normalised by its own statistics."""
     return ()
 
 

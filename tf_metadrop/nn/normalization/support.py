@@ -1,7 +1,8 @@
-"""Batch normalisation of query images by the statistics of the support images (MetaBN); docs/methods.md.
+"""Batch normalisation of query images by the statistics of the support images (MetaBN).
 
-The support images take those of their own pass, under its noise; the query images those of a further pass of the
-support images, without noise, under the adapted weights.
+See docs/reference/methods/normalization.md for the equation.
+Support images are normalised by the statistics of their own pass, with its noise. Query images are normalised by those
+of another pass of the support images, without noise, under the adapted weights.
 """
 
 from tf_metadrop.nn.normalization import batch

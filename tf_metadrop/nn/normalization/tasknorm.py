@@ -1,9 +1,9 @@
-"""TaskNorm-I (Bronskill et al., https://arxiv.org/abs/2003.03284): the support's moments and the image's own.
+"""TaskNorm-I (Bronskill et al., https://arxiv.org/abs/2003.03284): moments of the support set and of the image, mixed.
 
   m = A m_S + (1 - A) m_x;   v = A (v_S + (m_S - m)^2) + (1 - A) (v_x + (m_x - m)^2);   A = sigmoid(s n + o)
 
-m_S, v_S over the support images, as in support.py; m_x, v_x over one image; n support images; s and o one learned
-number each for a block, 0 at the start.
+m_S and v_S are the moments of the support images, as in support.py, and m_x and v_x those of one image. n is the number
+of support images. s and o are learned scalars of each block, and start at 0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FROM_SUPPORT = True
 
 
 def parameters(n_blocks: int) -> dict[str, tuple[int, ...]]:
-    """tasknorm/s{1..} and tasknorm/o{1..}, scalars."""
+    """Shapes of tasknorm/s{1..} and tasknorm/o{1..}, which are scalars."""
     return {f"tasknorm/{name}{block}": () for block in range(1, n_blocks + 1) for name in "so"}
 
 
@@ -53,9 +53,9 @@ class Block:
 
 
 def at(params: Params, block: int) -> Block:
-    """The normalisation of block 1..."""
+    """The normalisation of block 1.. with its learned scalars."""
     return Block(params[f"tasknorm/s{block}"], params[f"tasknorm/o{block}"])
 
 
-START = Block(0.0, 0.0)  # as every block is before training
+START = Block(0.0, 0.0)  # every block before training
 statistics, norm, norm_relu = START.statistics, START.norm, START.norm_relu
