@@ -41,6 +41,7 @@ def test_requirements_are_those_of_the_package():
     assert requirements("requirements.txt") == sorted({*PROJECT["dependencies"]} - {*apart})
     assert requirements("requirements-dev.txt") == sorted(extras["dev"])
     assert requirements("requirements-benchmarks.txt") == sorted(extras["bench"])
+    assert requirements("requirements-docs.txt") == sorted(extras["docs"])
 
 
 def test_imports_go_down_only():

@@ -240,7 +240,7 @@ def test_registries_say_what_is_missing_and_leave_out_private_files(tmp_path):
         features = staticmethod(lambda site, normal: site.mu())
 
     with pytest.raises(
-        UsageError, match=r"half cannot be used in \S+noise: it lacks TRAINED_PHI, logits; see .* NoiseType"
+        UsageError, match=r"half cannot be used in \S+noise, because it lacks TRAINED_PHI, logits: see .* NoiseType"
     ):
         tf_metadrop.noise.register("half", Half)
     assert "half" not in noise.names()

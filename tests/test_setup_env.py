@@ -14,7 +14,7 @@ def test_an_environment_replaces_nothing_else(name, tmp_path, monkeypatch, capsy
     assert [path.name for path in tmp_path.iterdir()] == [name]
     monkeypatch.setattr("sys.argv", ["setup_env.py", f"--venv={tmp_path / name}"])
     assert setup_env.main() == 2
-    assert "cannot be made" in capsys.readouterr().err and (tmp_path / name).read_text() == "years of work"
+    assert "cannot be created" in capsys.readouterr().err and (tmp_path / name).read_text() == "years of work"
 
 
 def test_an_environment_is_made_anew_where_the_last_was_not_finished(tmp_path, monkeypatch):

@@ -134,7 +134,7 @@ def test_suite_goes_on_after_an_interruption(tmp_path):
 def test_a_measurement_that_fails_is_its_error(tmp_path):
     assert "--way=1 is too small" in suite.run_one("--way=1")["error"]
     (tmp_path / "RESULTS.json").write_text("{")
-    with pytest.raises(UsageError, match="RESULTS.json in the folder of --output is not one of ours"):
+    with pytest.raises(UsageError, match="RESULTS.json in the folder of --output was not written by this program"):
         suite.run(tmp_path, ABOUT, "C", few())
     with pytest.raises(UsageError, match="--output=.*RESULTS.json is not a folder"):
         machine.folder(str(tmp_path / "RESULTS.json"))

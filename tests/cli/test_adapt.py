@@ -81,10 +81,10 @@ def remove_all(folder):
     ("spoil", "words"),
     [
         (lambda f: shutil.rmtree(f), "--support=support is not a folder"),
-        (remove_all, "has 0 folders: give one with a folder of images for each of two classes"),
+        (remove_all, "has 0 folders: give one that holds a folder of images for each of at least two classes"),
         (lambda f: [shutil.rmtree(f / name) for name in ("fish", "key")], "has 1 folders"),
         (lambda f: (f / "empty").mkdir(), "empty has no images: put some there"),
-        (lambda f: shutil.copytree(f / "key", f / "Key"), "has the classes Key and key, which differ in case alone"),
+        (lambda f: shutil.copytree(f / "key", f / "Key"), "has the classes Key and key, which differ only in case"),
         (lambda f: (f / "key" / "9.png").write_text("text"), "support/key/9.png is not a readable image"),
         (lambda f: [shutil.copytree(f / "key", f / n) for n in "ab"], "has 5 classes: give 2 to 4, the model's way"),
         (lambda f: (f.parent / "classifier").mkdir(), "--out=classifier exists"),
@@ -109,9 +109,10 @@ def test_what_cannot_be_classified(trained, pictures, capsys):
         (["classifier", "none.png"], "none.png does not exist"),
         (["classifier", "text.png"], "text.png is not a readable image"),
         (["classifier", "nothing"], "nothing holds no images"),
-        (["classifier", "query/key", "--reject_below=60"], "--reject_below=60.0 is no probability"),
+        (["classifier", "query/key", "--reject_below=60"], "--reject_below=60.0 is not a probability"),
         (["unadapted", "query/key"], "unadapted was not adapted to any classes"),
         (["support", "query/key"], "support"),
+        (["missing", "query/key"], "missing is not a folder: give the folder that `metadrop adapt` wrote"),
     ]:
         assert predict.main(["metadrop predict", *arguments]) == 2
         err = capsys.readouterr().err

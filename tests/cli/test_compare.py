@@ -27,18 +27,18 @@ def test_a_run_compared_with_itself_and_with_another(savedir, tmp_path, capsys):
     meta_train(Config(savedir=str(other), wandb="disabled", seed=1, **TRAIN))
     test = ["--n_test_iters=3", "--metabatch=1", "--n_test_mc_samp=2", f"--out={tmp_path / 'out'}"]
     assert compare_program.main(["metadrop compare", f"--tf1_savedir={same}", f"--savedir={savedir}", *test]) == 0
-    assert "verdict: same and ours compute the same." in capsys.readouterr().out
+    assert "verdict: same and ours give the same logits." in capsys.readouterr().out
     assert compare_program.main(["metadrop compare", f"--tf1_savedir={other}", f"--savedir={savedir}", *test]) == 0
     assert "verdict: " in capsys.readouterr().out
     found = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert found["test"]["difference"]["tasks"] == 3 and found["test"]["difference"]["logits"] > 0
     row = next(row for row in found["weights"] if row["parameter"] == "theta/conv1_w")
     assert 0 < row["distance"] <= row["first"] + row["second"]
-    assert_shows(tmp_path / "out" / "curves.png", [style.BLUE, style.VERMILLION])  # a colour for each
+    assert_shows(tmp_path / "out" / "curves.png", [style.VERMILLION, style.shade("metadrop", 1)])  # one each
 
 
 def test_runs_of_other_methods_are_not_compared(savedir, tmp_path, capsys):
     other = tmp_path / "maml"
     meta_train(Config(savedir=str(other), wandb="disabled", maml=True, **TRAIN))
     assert compare_program.main(["metadrop compare", f"--tf1_savedir={other}", f"--savedir={savedir}"]) == 2
-    assert "compare runs that are alike" in capsys.readouterr().err
+    assert "give two runs that agree in this" in capsys.readouterr().err

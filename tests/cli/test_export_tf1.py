@@ -33,7 +33,7 @@ def test_what_we_write_is_the_same_bundle(savedir, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (dict(backbone="resnet12", widths="2,2,2,2"), "was trained with --backbone=resnet12, a network that the TF1"),
+        (dict(backbone="resnet12", widths="2,2,2,2"), "was trained with --backbone=resnet12, which the TF1"),
         (dict(blocks=2), "was trained with --blocks=2"),
         (dict(filters=8), "was trained with --filters=8"),
     ],

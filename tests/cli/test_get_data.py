@@ -44,7 +44,7 @@ def test_unusable_flags_end_in_one_sentence(tmp_path, arguments, words):
 
 def test_strokes_needs_nothing():
     done = run("--dataset", "strokes")
-    assert done.returncode == 0 and "nothing to get" in done.stdout
+    assert done.returncode == 0 and "nothing to prepare" in done.stdout
 
 
 def test_help_lists_the_flags_without_loading_tensorflow():

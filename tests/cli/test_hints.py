@@ -25,7 +25,7 @@ def booleans():
 @pytest.mark.parametrize(("word", "flag"), [("False", "--no{}"), ("true", "--{}"), ("0", "--no{}"), ("yes", "--{}")])
 def test_a_value_after_a_space_for_every_yes_or_no_flag(name, word, flag, capsys):
     err = said(capsys, f"--{name}", word)
-    assert f"--{name} {word} does not set it, but is two words: give {flag.format(name)}." in err
+    assert f"--{name} {word} does not set the flag: give {flag.format(name)}." in err
     values = flags.FlagValues()
     absl_flags.define_flags(values)
     values(["main.py", flag.format(name)])  # what is advised does what was meant
@@ -53,8 +53,12 @@ def test_a_value_after_a_space_for_every_yes_or_no_flag(name, word, flag, capsys
         (["\u2013way=5"], "begins with a dash that is not a hyphen"),
         (["meta_test"], "give --mode=meta_test if"),
         (["strokes"], "give --dataset=strokes if"),
-        (["--nomaml", "False"], "--nomaml False does not set it, but is two words: give --maml."),
+        (["--nomaml", "False"], "--nomaml False does not set the flag: give --maml."),
         (["--maml", "5"], "'5' is not a flag, and --maml takes no value after a space"),
+        (["--way=x"], "--way=x is not an integer: see main.py --help"),
+        (["--inner_lr=0,1"], "--inner_lr=0,1 is not a number: see main.py --help"),
+        (["--maml=maybe"], "--maml=maybe is not true or false: see main.py --help"),
+        (["--way"], "--way has no value: see main.py --help"),
         (["--way", "5", "6"], "'6' is not a flag: give every value as --flag=value"),
     ],
 )

@@ -11,7 +11,7 @@ from tests.helpers.pickles import Call
 from tests.helpers.pictures import assert_shows, colours_shown, pixels, recorded_figures
 from tf_metadrop import Config, export_features, meta_train
 from tf_metadrop.cli import plot
-from tf_metadrop.figures import boundary, curves, noise_maps, style
+from tf_metadrop.figures import curves, noise_maps, style
 from tf_metadrop.util import safe_pickle
 
 TRAIN = dict(dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, n_train_iters=2, n_eval_batches=1, log_freq=1)
@@ -41,9 +41,9 @@ def test_plot_draws_everything_a_savedir_has(savedir, capsys, monkeypatch):
     assert plot.main(["plot.py", f"--savedir={savedir}"]) == 0
     assert f"20 figures and 10 rows to {savedir / 'plot'}" in capsys.readouterr().out
     for name in ("step0/0.png", "step1/9.png", "steps/4.png"):
-        assert_shows(savedir / "plot" / name, boundary.CLASS_COLOURS)
-    assert_shows(savedir / "plot" / "step0" / "0.png", boundary.CLASS_COLOURS, (1020, 1020))
-    assert_shows(savedir / "plot" / "curves.png", [style.BLUE])
+        assert_shows(savedir / "plot" / name, style.CLASSES)
+    assert_shows(savedir / "plot" / "step0" / "0.png", style.CLASSES, (850, 850))
+    assert_shows(savedir / "plot" / "curves.png", [style.VERMILLION])
     assert_shows(savedir / "plot" / "cost.png", [style.SKY])
     logged = curves.load(savedir)
     loss, _, accuracy, over_time = figures["curves.png"].axes
@@ -51,7 +51,7 @@ def test_plot_draws_everything_a_savedir_has(savedir, capsys, monkeypatch):
         assert [len(line.get_xdata()) for line in axes.lines] == [3, 2]  # of training and of test classes
         np.testing.assert_allclose(axes.lines[0].get_xdata(), [0, 1, 2])
         np.testing.assert_allclose(axes.lines[0].get_ydata(), factor * np.array(logged["meta_train"][name]))
-    assert over_time.get_xlabel() == "time (minutes)"
+    assert over_time.get_xlabel() == "Time (minutes)"
     (bar,) = figures["cost.png"].axes[0].patches
     assert bar.get_width() == pytest.approx(curves.seconds_per_iteration(logged))
 
@@ -62,7 +62,8 @@ def test_a_log_without_numbers_is_left_out_unless_it_was_asked_for(savedir, tmp_
     both = ["plot.py", f"--savedir={tmp_path / 'killed'}", f"--savedir={savedir}", f"--out={tmp_path / 'out'}"]
     assert plot.main(both) == 0
     assert capsys.readouterr().err.count("left out: ") == 1
-    assert colours_shown(tmp_path / "out" / "curves.png", style.COLOURS[:3]) == {style.BLUE}  # one run's
+    every = {look.colour for look in style.METHODS.values()} - {style.BLACK}
+    assert colours_shown(tmp_path / "out" / "curves.png", every) == {style.VERMILLION}  # one run's
     assert plot.main([*both, "--figure=curves"]) == 2
     assert "killed/meta_train.log has no line of losses" in capsys.readouterr().err
     assert plot.main(both[:2]) == 2
@@ -104,7 +105,7 @@ def test_noise_figures(savedir):
     ("arguments", "sentence"),
     [
         ([], "--savedir is missing"),
-        (["--savedir=nowhere"], "--savedir=nowhere is no folder"),
+        (["--savedir=nowhere"], "--savedir=nowhere is not a folder"),
         (["--savedir=."], "has none of export.pkl, meta_train.log, attack.json"),
         (["--savedir=.", "--figure=curves"], "meta_train.log is not there"),
         (["--savedir=.", "--figure=robustness"], "was not attacked"),

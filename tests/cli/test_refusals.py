@@ -161,7 +161,7 @@ def test_state_without_a_part(refused, tmp_path, part):
 
 def test_flag_file_that_is_no_text(refused, tmp_path):
     (tmp_path / "a.flags").write_bytes(b"\xff\x00--way")
-    refused("--flagfile a.flags is no text in UTF-8", "--flagfile=a.flags")
+    refused("--flagfile a.flags is not a text in UTF-8", "--flagfile=a.flags")
 
 
 def test_tf1_checkpoints_that_do_not_fit(refused, tmp_path):
@@ -169,7 +169,7 @@ def test_tf1_checkpoints_that_do_not_fit(refused, tmp_path):
     (tmp_path / "theirs").mkdir()
     refused("theirs.* does not exist|no checkpoint", *test)
     (tmp_path / "theirs" / "checkpoint").write_bytes(b"\xff\xfd")
-    refused("theirs/checkpoint is no text in UTF-8", *test)
+    refused("theirs/checkpoint is not a text in UTF-8", *test)
     params = {
         name: w.numpy() for name, w in network.initial(load_method(Config(dataset="strokes")), 5, rng.key(0, 0)).items()
     }

@@ -25,7 +25,7 @@ def test_a_sweep_goes_on_where_it_was_and_reports_test_for_what_val_chose(tmp_pa
     assert (
         sweep_program.main(["metadrop sweep", str(path), f"--out={out}", "--n_trials=1", "--", "--n_test_iters=3"]) == 0
     )
-    assert "(1 trials to the end)" in capsys.readouterr().out
+    assert "(1 complete trials)" in capsys.readouterr().out
     assert sweep_program.main(["metadrop sweep", f"--out={out}", str(path), "--", "--n_test_iters=3"]) == 0
     said = capsys.readouterr().out
     with open(out / "results.csv", newline="") as file:
@@ -115,7 +115,7 @@ def test_an_interrupted_trial_of_a_grid_is_taken_up_again(swept):
     code, first, _ = swept(raising(KeyboardInterrupt, 0.2))
     assert code == 130 and first[-1] == 0.2
     code, second, said = swept(nothing)
-    assert code == 0 and sorted(first + second) == [0.05, 0.1, 0.2, 0.2, 0.4] and "(4 trials to the end)" in said.out
+    assert code == 0 and sorted(first + second) == [0.05, 0.1, 0.2, 0.2, 0.4] and "(4 complete trials)" in said.out
     assert swept(raising(AssertionError))[:2] == (0, [])
 
 
@@ -124,13 +124,13 @@ def test_a_trial_that_fails_ends_no_sweep_and_is_tried_again_at_the_next_start(s
         code, tried, said = swept(raising(UsageError("no number."), 0.1, 0.4))
         assert code == 2 and "Traceback" not in said.err + said.out
         assert "2 trial(s) in" in said.err and "failed, the last: no number; the same command tries again." in said.err
-        if "(2 trials to the end)" not in said.out:  # where the first of all failed, that ends the sweep
+        if "(2 complete trials)" not in said.out:  # where the first of all failed, that ends the sweep
             assert len(tried) == 1
             code, tried, said = swept(raising(UsageError("no number."), 0.1, 0.4))
-        assert "inner_lr=0.4: failed: no number" in said.out and "(2 trials to the end)" in said.out
+        assert "inner_lr=0.4: failed: no number" in said.out and "(2 complete trials)" in said.out
     assert sorted(tried) == [0.1, 0.4]
     code, tried, said = swept(nothing)
-    assert code == 0 and sorted(tried) == [0.1, 0.4] and "(4 trials to the end)" in said.out
+    assert code == 0 and sorted(tried) == [0.1, 0.4] and "(4 complete trials)" in said.out
 
 
 @pytest.mark.parametrize("method", ["grid", "random"])
@@ -154,7 +154,7 @@ def test_a_sweep_that_goes_on_draws_no_trial_twice(method, swept):
     code, third, _ = swept(nothing, method, "--n_trials=2")
     assert len(set(first + second + third)) == 6 and third[-1] == second[0] and code == 0
     _, rest, said = swept(nothing, method)
-    assert len(rest) == 14 and "(20 trials to the end)" in said.out
+    assert len(rest) == 14 and "(20 complete trials)" in said.out
 
 
 @pytest.mark.parametrize("wrong", ["--seed=-1", "--seed=4294967296", "--n_trials=0", "--n_trials=-3"])
@@ -166,4 +166,4 @@ def test_impossible_numbers(wrong, tmp_path, capsys):
 
 def test_help():
     run = subprocess.run([sys.executable, "-m", "tf_metadrop", "sweep", "--help"], capture_output=True, text=True)
-    assert run.returncode == 0 and "chosen on val" in run.stdout
+    assert run.returncode == 0 and "chosen by the accuracy on validation classes" in run.stdout

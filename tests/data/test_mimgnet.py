@@ -67,7 +67,7 @@ def test_what_is_in_place_needs_no_build(tmp_path, source):
     write_pickles(source, 4)
     folder = tmp_path / "data" / "mimgnet"
     build(tmp_path, source)
-    with pytest.raises(UsageError, match="is where the files go: what is there is used as it is"):
+    with pytest.raises(UsageError, match="is the folder of the output, whose files are used as they are"):
         build(tmp_path, folder)
     assert (folder / "train.npy").exists()
 
@@ -161,8 +161,11 @@ def test_pickles_that_run_code_are_refused_before_they_do(tmp_path, source, monk
         (content("train") | {"class_dict": {"n01": []}}, "no valid image indices for class n01"),
         (content("train") | {"class_dict": {"n01": [0, 0]}}, "no valid image indices for class n01"),
         (content("train") | {"class_dict": {"n01": [0, 1], "n02": [2, 3]}}, "2 classes instead of 3"),
-        (content("train") | {"class_dict": {"n01": [0], "n02": [1, 2], "n03": [3]}}, "classes of 1 to 2 images"),
-        (content("train") | {"class_dict": {"n01": [0], "n02": [1], "n04": [3]}}, "has class n04, which train has too"),
+        (content("train") | {"class_dict": {"n01": [0], "n02": [1, 2], "n03": [3]}}, "classes with 1 to 2 images"),
+        (
+            content("train") | {"class_dict": {"n01": [0], "n02": [1], "n04": [3]}},
+            "has class n04, which is in train too",
+        ),
         ({"image_data": Call(codecs.encode, "a", "rot13"), "class_dict": {}}, "asks for"),
     ],
 )
@@ -253,7 +256,7 @@ def test_unreadable_images_and_lists_are_refused(tmp_path, source):
     with pytest.raises(UsageError, match="train.csv lists no images"):
         build(tmp_path, source)
     (source / "train.csv").write_bytes(b"\xff\xfd")
-    with pytest.raises(UsageError, match="train.csv is no text in UTF-8"):
+    with pytest.raises(UsageError, match="train.csv is not a text in UTF-8"):
         build(tmp_path, source)
     assert not (tmp_path / "data" / "mimgnet").exists()
 

@@ -187,7 +187,7 @@ def test_broken_and_missing_archives_are_refused(tmp_path, source):
     content = bytearray(path.read_bytes())
     content[2000:2200] = bytes(200)
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"images_background.zip.*: fetch"):
+    with pytest.raises(UsageError, match=r"images_background.zip.*: download"):
         build(tmp_path, source)
     path.write_bytes(content[:3000])
     with pytest.raises(UsageError, match="is not a readable zip file"):
@@ -221,8 +221,8 @@ def test_unwritable_data_dir_is_refused(tmp_path, source):
         ({"train.txt": ALL[:2]}, "gives no test classes"),
         ({"test.txt": ALL[:2]}, "gives no train classes"),
         ({"train.txt": ALL[:2], "trainval.txt": ALL[2:3], "test.txt": ALL[3:]}, "train classes a second time"),
-        ({"train.txt": ALL[:3], "test.txt": ALL[2:]}, "Latin/character01/rot000, which .*train.txt has already"),
-        ({"train.txt": [ALL[0], ALL[0]], "test.txt": ALL[2:]}, "has already"),
+        ({"train.txt": ALL[:3], "test.txt": ALL[2:]}, "Latin/character01/rot000, which is in .*train.txt already"),
+        ({"train.txt": [ALL[0], ALL[0]], "test.txt": ALL[2:]}, "is in .*train.txt already"),
         (
             {"train.txt": ["Greek/character99"], "test.txt": ALL[2:]},
             "Greek/character99/rot000, which Omniglot does not",
@@ -246,7 +246,7 @@ def test_unreadable_split_files_and_a_second_val_are_refused(tmp_path, source):
     with pytest.raises(UsageError, match=r"train.txt cannot be read \(No such file or directory\)"):
         build(tmp_path, source, [str(source / "train.txt")])
     (source / "train.txt").write_bytes(b"\xff\xfd\x00")
-    with pytest.raises(UsageError, match=r"train.txt is no text in UTF-8"):
+    with pytest.raises(UsageError, match=r"train.txt is not a text in UTF-8"):
         build(tmp_path, source, [str(source / "train.txt")])
     paths = [write_split(source, f"{name}.txt", [ALL[i]]) for i, name in enumerate(("train", "val", "test"))]
     with pytest.raises(UsageError, match="--val and a --split_file for val"):
@@ -308,7 +308,7 @@ def test_the_layouts_of_downloads(layout, tmp_path, source, monkeypatch, capsys)
         found = omniglot_images.read_characters(place)  # the part's own folder leads to the one above
         assert found.keys() == expected.keys()
         assert all(np.array_equal(found[name], expected[name]) for name in expected)
-        assert ("taken from" in capsys.readouterr().out) == (
+        assert (": using " in capsys.readouterr().out) == (
             place != root
             or not (root / "images_background").exists()
             and not (root / "images_background.zip").exists()

@@ -121,13 +121,13 @@ def test_any_format_and_mode(tmp_path, monkeypatch, capsys):
     for name in (".hidden.png", "Thumbs.db", "broken.png", "text.png"):
         (tmp_path / "source/train/train_1" / name).write_bytes(b"no image")
     Image.new("L", (30, 4)).save(tmp_path / "source/train/train_1/tiny.png")
-    with pytest.raises(UsageError, match="tiny.png has 30x4 pixels only: give an image of at least 8x8"):
+    with pytest.raises(UsageError, match="tiny.png has only 30x4 pixels: give an image of at least 8x8"):
         pictures.read(tmp_path / "source/train/train_1/tiny.png", SPEC)
     shutil.copytree(tmp_path / "source/train/train_1", tmp_path / "source/train/__MACOSX")
     for channels in (1, 3):
         assert build("--source=source", f"--channels={channels}", f"--data_dir=d{channels}", "--fit=stretch") == 0
         out = capsys.readouterr().out
-        assert "skipped 3 files that are no usable images" in out and "broken.png" in out
+        assert "skipped 3 files that are not usable images" in out and "broken.png" in out
         found = sources.open_split(own.Wish("zoo", 16, channels).spec(), f"d{channels}", "train")
         assert found.n_classes == 7 and found.counts.tolist() == [2, 1, 1, 1, 1, 1, 1]
         upright = found.flat[0]
@@ -193,7 +193,7 @@ def test_classes_that_are_too_small_are_left_out_and_said(source, capsys):
     said = capsys.readouterr().err
     left = [name for name, count in zip(split.names, split.counts, strict=True) if count < most]
     assert f"{len(left)} of {split.n_classes} classes are left out" in said and all(name in said for name in left[:5])
-    with pytest.raises(UsageError, match=f"--query={most} need, which is fewer than --way=2"):
+    with pytest.raises(UsageError, match=f"--query={most} need, fewer than --way=2"):
         Images(split, Config(dataset="zoo", way=2, shot=1, query=most))
 
 
@@ -252,8 +252,11 @@ def test_in_every_mode(source, monkeypatch, capsys):
 BAD = {
     "empty": ([], "has no folder of images for each class"),
     "one class": (["only/x.png"], "has no folder of images for each class"),
-    "too few": (["a/x.png", "b/x.png", "c/x.png"], "3 classes are too few to split"),
-    "twins": ([f"{name}/x.png" for name in ("Cat", "cat", "b", "c", "d", "e", "f", "g")], "the same name but for case"),
+    "too few": (["a/x.png", "b/x.png", "c/x.png"], "3 classes are too few for train, val and test"),
+    "twins": (
+        [f"{name}/x.png" for name in ("Cat", "cat", "b", "c", "d", "e", "f", "g")],
+        "the same name except for case",
+    ),
     "in two splits": (
         [f"{split}/{name}/x.png" for split in ("train", "test") for name in "ab"],
         "a in train and a in test",
@@ -278,8 +281,8 @@ def test_sources_that_cannot_be_used(case, tmp_path, monkeypatch, capsys):
     [
         (["--source=nowhere"], "--source=nowhere is not a folder"),
         ([], "--source is missing"),
-        (["--source=source", "--split=0.5,0.5"], "--split=0.5,0.5 is not three shares"),
-        (["--source=source", "--split=0.5,0.1,0.1"], "--split=0.5,0.1,0.1 are no shares"),
+        (["--source=source", "--split=0.5,0.5"], "--split=0.5,0.5 is not three fractions"),
+        (["--source=source", "--split=0.5,0.1,0.1"], "--split=0.5,0.1,0.1 are not fractions"),
         (["--source=source", "--size=8"], "--size=8 is out of range: give 16 to 1024"),
         (["--source=source", "--name=omniglot"], "--name=omniglot cannot be the name"),
         (["--source=source", "--name=my pets"], "--name=my pets cannot be the name"),
@@ -298,7 +301,7 @@ def test_classes_of_unreadable_images_and_twins_are_said(source, capsys):
     assert build("--source=source") == 0
     out = capsys.readouterr().out
     assert "left out 1 classes without a usable image" in out and "/ant" in out
-    assert "note: 1 images are in two classes, pixel for pixel" in out
+    assert "note: 1 images are in two classes, with identical pixels" in out
     assert build("--source=source") == 2
     assert "already exists" in capsys.readouterr().err
 
@@ -308,8 +311,8 @@ def test_classes_of_unreadable_images_and_twins_are_said(source, capsys):
     [
         (lambda folder: (folder / "train.npy").unlink(), "train.npy is missing: make it again"),
         (lambda folder: np.save(folder / "train.npy", np.zeros([3, 16, 16, 3], np.uint8)), "is not the uint8 array"),
-        (lambda folder: (folder / "dataset.json").write_text("{"), "is no description of a data set"),
-        (lambda folder: (folder / "dataset.json").write_text('{"format": 9}'), "has the format 9"),
+        (lambda folder: (folder / "dataset.json").write_text("{"), "is not a description of a data set"),
+        (lambda folder: (folder / "dataset.json").write_text('{"format": 9}'), "has format 9"),
         (lambda folder: (folder / "dataset.json").write_text('{"format": 1, "name": "zoo"}'), "no usable name, size"),
     ],
 )
@@ -322,5 +325,5 @@ def test_data_sets_that_are_broken(change, sentence, source):
 
 def test_unequal_classes_are_no_array(source):
     assert build("--source=source") == 0
-    with pytest.raises(UsageError, match="they are no one array"):
+    with pytest.raises(UsageError, match="they are not one array"):
         load_split("zoo", "data", "train")

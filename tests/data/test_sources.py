@@ -67,12 +67,12 @@ def test_fortran_order_and_colour(tmp_path):
         (np.full((1, 1, 784), "a"), "has dtype <U1"),
         (np.ones((1, 1, 784), complex), "has dtype complex128"),
         (np.full((1, 1, 784), None), "pickled Python objects"),
-        (np.full((1, 1, 784), np.nan), "NaN or infinite"),
-        (np.full((1, 1, 784), np.inf), "NaN or infinite"),
+        (np.full((1, 1, 784), np.nan), "non-finite pixels"),
+        (np.full((1, 1, 784), np.inf), "non-finite pixels"),
         (np.full((1, 1, 784), -0.5), "pixels from -0.5"),
         (np.full((1, 1, 784), 256), "to 256"),
         (np.full((1, 1, 784), 1.5), "floats up to 1.5"),
-        (np.zeros((1, 1, 784)), "blank images only"),
+        (np.zeros((1, 1, 784)), "only blank images"),
     ],
 )
 def test_unusable_arrays_are_refused_by_name(tmp_path, array, words):
@@ -104,7 +104,7 @@ def test_missing_file_names_the_command(tmp_path):
 def test_unknown_names_are_refused(tmp_path):
     with pytest.raises(
         UsageError,
-        match="--dataset=cifar is not known: choose one of omniglot, mimgnet, strokes, or make it by `metadrop data",
+        match="--dataset=cifar is not known: choose one of omniglot, mimgnet, strokes, or make it with `metadrop data",
     ):
         load(tmp_path, dataset="cifar")
     with pytest.raises(UsageError, match="split dev is not known"):

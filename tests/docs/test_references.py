@@ -76,8 +76,8 @@ def test_pages_and_headings_are_there():
     ("name", "quoted", "pattern"),
     [
         ("none.md", "", "not there"),
-        ("methods.md", ', "Noise types" and "No such heading"', "No such"),
-        ("methods.md", ', "Noise types"', None),
+        ("reference/methods/index.md", ', "Noise types" and "No such heading"', "No such"),
+        ("reference/methods/index.md", ', "Noise types"', None),
     ],
 )
 def test_a_missing_page_or_heading_is_noticed(name, quoted, pattern):
@@ -186,8 +186,8 @@ def test_a_missing_name_is_noticed(name, there):
 
 
 def test_the_check_for_other_frameworks_finds_what_the_page_says(capsys):
-    """The program on docs/meta_gradient.md, as it stands there."""
-    text = (ROOT / "docs" / "meta_gradient.md").read_text(encoding="utf-8")
+    """The program on docs/explanations/meta_gradient.md, as it stands there."""
+    text = (ROOT / "docs" / "explanations" / "meta_gradient.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    exec(compile(program, "docs/meta_gradient.md", "exec"), {})  # it is ours
+    exec(compile(program, "docs/explanations/meta_gradient.md", "exec"), {})  # it is ours
     assert f"{float(capsys.readouterr().out):.2f}" == "0.36" and "# 0.36: wrong" in program

@@ -86,7 +86,7 @@ def test_turned_bits_and_cut_files_are_noticed(two_checkpoints, capsys, request)
         assert int(checkpoint.load(two_checkpoints).state.iteration) == 0
         assert re.fullmatch(
             r"\S+state\.npz is broken \([^\n]+\): restore it from a copy, or train in a new --savedir\. "
-            r"Taken instead: state\.previous\.npz, iteration -1\.\n",
+            r"Used instead: state\.previous\.npz, iteration -1\.\n",
             capsys.readouterr().err,
         )
     path.write_bytes(good)

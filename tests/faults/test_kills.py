@@ -73,7 +73,7 @@ def test_asked_to_end_it_saves_and_goes_on_later(whole, tmp_path, number):
     out, err = process.communicate(timeout=10)
     assert time.monotonic() - asked < 10
     assert process.returncode == 128 + number and err.count("\n") == 1, err
-    reached = int(re.search(r"saved iteration (\d+); the same command goes on from there", out)[1])
+    reached = int(re.search(r"saved iteration (\d+); the same command resumes from there", out)[1])
     assert 5 <= reached < 60 and arrays(savedir)["iteration"] == reached + 1
     assert f"resuming at iteration {reached + 1}" in run(*SMALL, "--save_freq=100", f"--savedir={savedir}")
     assert_equal_runs(savedir, whole)

@@ -1,4 +1,4 @@
-"""Losses and gradients that are no numbers: stopped or passed over, kept, and looked at again."""
+"""Steps with non-finite losses or gradients: training stops or skips them, saves them, and replays them."""
 
 import re
 
@@ -18,8 +18,8 @@ def test_it_stops_before_anything_is_overwritten(tmp_path, capsys):
     assert main.main(run) == 2
     err = capsys.readouterr().err
     assert re.fullmatch(
-        r"main\.py: at iteration 1 of \S+run these are no numbers: the loss of inner step 1, [^\n]+ and \d+ more; "
-        r"nothing of that step was kept, the step is in (\S+fault_1\.npz) [^\n]+\.\n",
+        r"main\.py: non-finite values \(NaN or Inf\) at iteration 1 of \S+run: the loss of inner step 1, [^\n]+ and "
+        r"\d+ more\. The step changed no weights and is saved in (\S+fault_1\.npz) [^\n]+\.\n",
         err,
     ), err
     state = checkpoint.load(tmp_path / "run").state
@@ -30,7 +30,7 @@ def test_it_stops_before_anything_is_overwritten(tmp_path, capsys):
         patch.setattr(checkpoint, "save", stop_after_one(checkpoint.save))
         assert main.main([*run, "--on_nan=skip"]) == 130
     assert int(checkpoint.load(tmp_path / "run").state.iteration) == 2
-    assert re.search(r"at iteration 1 of \S+ these are no numbers: [^\n]+passed over", capsys.readouterr().out)
+    assert re.search(r"non-finite values \(NaN or Inf\) at iteration 1 of \S+: [^\n]+skipped", capsys.readouterr().out)
 
 
 def test_skipped_steps_are_kept_and_replayed(tmp_path, capsys):
@@ -39,7 +39,7 @@ def test_skipped_steps_are_kept_and_replayed(tmp_path, capsys):
     assert "fault_0.npz" in capsys.readouterr().err
     assert main.main(["main.py", *WILD, "--on_nan=skip", "--n_train_iters=1", f"--savedir={savedir}"]) == 0
     out = capsys.readouterr().out
-    assert len(re.findall(r"at iteration \d of \S+ these are no numbers: the [^\n]+passed over", out)) == 2
+    assert len(re.findall(r"non-finite values \(NaN or Inf\) at iteration \d of \S+: the [^\n]+skipped", out)) == 2
     saved = checkpoint.load(savedir).state
     assert int(saved.iteration) == 2 and not any(np.any(m) for m in saved.slots["m"].values())  # nothing was learned
     assert "meta_train:" not in (savedir / "meta_train.log").read_text()
@@ -59,4 +59,4 @@ def test_replay_of_something_else(tmp_path, capsys, content):
     if content is not None:
         path.write_bytes(content)
     assert main.main(["main.py", f"--replay={path}"]) == 2
-    assert re.fullmatch(r"main\.py: --replay=\S+ is [^\n]+\.\n", capsys.readouterr().err)
+    assert re.fullmatch(r"main\.py: --replay=\S+ (is not|does not) [^\n]+\.\n", capsys.readouterr().err)

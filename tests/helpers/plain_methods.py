@@ -1,6 +1,6 @@
 """Every method's equations once more, in plain float64 TensorFlow and SciPy, sharing no code with the package.
 
-Sources: docs/tf1_behaviour.md (network, inner loop, the report's noise types), and the methods' docstrings.
+Sources: docs/reference/tf1_behaviour.md (network, inner loop, the report's noise types), and the methods' docstrings.
 """
 
 import numpy as np

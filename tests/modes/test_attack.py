@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.pictures import assert_shows, curves_of, recorded_figures
 from tf_metadrop.cli import main
-from tf_metadrop.figures import style
+from tf_metadrop.figures import layout, style
 
 SMALL = (
     "--dataset=strokes --way=2 --shot=1 --query=2 --metabatch=2 --n_steps=1 --n_train_iters=1 --save_freq=1 "
@@ -46,13 +46,15 @@ def test_mode_attack(trained, capsys, monkeypatch):
 
 def check_figure(path, figure, rows):
     """A panel for each norm with the accuracy at every radius, and the picture of it."""
-    assert [axes.get_xlabel().split()[0] for axes in figure.axes] == [r"$\ell_1$", r"$\ell_2$", r"$\ell_\infty$"]
-    for norm, axes in zip(("l1", "l2", "linf"), figure.axes, strict=True):
+    norms = {"l1": "L1", "l2": "L2", "linf": "L∞"}
+    assert [axes.get_title() for axes in figure.axes] == [f"{name} attack, 2 steps" for name in norms.values()]
+    for (norm, name), axes in zip(norms.items(), figure.axes, strict=True):
         ((label, points),) = curves_of(axes).items()
         expected = [(row["epsilon"], row["accuracy_percent"]) for row in rows if row["norm"] == norm]
-        assert label == "metadrop" and len(expected) == 6
+        assert label == "Meta-dropout" and len(expected) == 6
+        assert axes.get_xlabel() == f"Radius of the attack ({name})"
         np.testing.assert_allclose(points, expected)
-    assert_shows(path, [style.BLUE], tuple(round(200 * inches) for inches in figure.get_size_inches()))
+    assert_shows(path, [style.VERMILLION], tuple(int(layout.DOTS * inches) for inches in figure.get_size_inches()))
 
 
 def accuracies(savedir, *arguments):
@@ -85,10 +87,10 @@ def test_an_image_must_withstand_every_start_and_is_of_a_meta_test_s_tasks(train
 @pytest.mark.parametrize(
     ("pattern", "arguments"),
     [
-        ("--attack_norms=l1,l3 names 'l3': choose among l1, l2, linf", ["--attack_norms=l1,l3"]),
+        ("--attack_norms=l1,l3 has 'l3', which is not a norm: choose from l1, l2, linf", ["--attack_norms=l1,l3"]),
         ("--attack_radii=0.1 is for one norm", ["--attack_radii=0.1"]),
-        ("--attack_radii=a is no list of radii", ["--attack_norms=l2", "--attack_radii=a"]),
-        ("--attack_radii=-1 is no list of radii", ["--attack_norms=l2", "--attack_radii=-1"]),
+        ("--attack_radii=a is not a list of radii", ["--attack_norms=l2", "--attack_radii=a"]),
+        ("--attack_radii=-1 is not a list of radii", ["--attack_norms=l2", "--attack_radii=-1"]),
         ("--attack_steps=0 is too small", ["--attack_steps=0"]),
         ("--n_test_iters=4 is less than one --metabatch=8", ["--metabatch=8"]),
     ],

@@ -12,6 +12,6 @@ def test_the_distance_of_weights_in_parts_of_nothing_is_none():
 
 def test_verdicts():
     difference = dict(logits=1.0, accuracy=0.5, interval=0.6, tasks=9)
-    assert "no difference in accuracy is shown (+0.50 +- 0.60" in compare.verdict(difference, ("a", "b"))
+    assert "the test shows no difference in accuracy (+0.50 +- 0.60" in compare.verdict(difference, ("a", "b"))
     assert "b is better than a by 0.70" in compare.verdict({**difference, "accuracy": 0.7}, ("a", "b"))
     assert "a is better than b by 0.70" in compare.verdict({**difference, "accuracy": -0.7}, ("a", "b"))

@@ -155,7 +155,7 @@ def at(index, addresses=("a:1", "b:2", "c:3")):
         ("TF_CONFIG does not describe the workers", [], at(3)),
         ("TF_CONFIG does not describe the workers", [], at(0, ["a", "b"])),
         (
-            "--devices=2 needs GPUs where TF_CONFIG names several workers",
+            "--devices=2 needs GPUs if TF_CONFIG names several workers",
             ["--devices=2", "--metabatch=6"],
             at(1),
         ),

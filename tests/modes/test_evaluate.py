@@ -115,7 +115,7 @@ def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
             test(config("other", **few))
     result = meta_test(config("other", other_images=True))
     assert result["trained_with"]["tested_with_images"] == fingerprint(classes[29:9:-1, ..., None])
-    assert "is tested with other images than its own" in capsys.readouterr().out
+    assert "is tested on other images than its own" in capsys.readouterr().out
     found = finished.load(tmp_path / "run")
     assert "trained with other images than tested with" in tables.settings_apart([found])[found.directory]
     (tmp_path / "other" / "omniglot" / "train.npy").unlink()  # test classes of one's own
@@ -123,7 +123,7 @@ def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
     assert capsys.readouterr().err == ""
     (tmp_path / "other" / "omniglot" / "test.npy").unlink()
     with pytest.raises(
-        UsageError, match=r"test.npy is missing, on which \S+run is to be tested: give the --data_dir that"
+        UsageError, match=r"test.npy is missing, but \S+run is to be tested on it: give the --data_dir of"
     ):
         meta_test(config("other"))
 
@@ -133,14 +133,17 @@ def test_a_run_knows_the_images_it_was_trained_on(tmp_path, capsys):
     [
         (
             {"images": "a377a03f56302d3b"},
-            "by `python get_data.py --dataset omniglot --split vinyals --data_dir NEW`, a",
+            "with `python get_data.py --dataset omniglot --split vinyals --data_dir NEW`, a",
         ),
-        ({"images": "5fec14c77b538899"}, "by `python get_data.py --dataset omniglot --split random --preparation orig"),
+        (
+            {"images": "5fec14c77b538899"},
+            "with `python get_data.py --dataset omniglot --split random --preparation orig",
+        ),
         (
             {"images": "0123456789abcdef", "data_dir": "mine"},
-            "give the --data_dir that it was trained with, it was mine",
+            "give the --data_dir of its training, which was mine",
         ),
-        ({}, "of another split, test classes may be among its training ones"),
+        ({}, "another split may have its training classes among the test ones"),
     ],
 )
 def test_the_images_of_a_run_are_named(run, advice):

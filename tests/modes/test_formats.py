@@ -162,11 +162,19 @@ class Wrong(Nameless):
 @pytest.mark.parametrize(
     ("settings", "options", "sentence"),
     [
-        (dict(normalization="tasknorm"), dict(formats=["keras"]), "--normalization=tasknorm cannot be exported: there"),
-        (dict(noise_type="other"), dict(formats=["keras"]), "--noise_type=other cannot be exported: it has no mean"),
+        (
+            dict(normalization="tasknorm"),
+            dict(formats=["keras"]),
+            "--normalization=tasknorm cannot be exported, because",
+        ),
+        (
+            dict(noise_type="other"),
+            dict(formats=["keras"]),
+            "--noise_type=other cannot be exported: define `mean` in its module",
+        ),
         (dict(noise_type="wrong"), dict(formats=["keras"]), "--format=keras cannot hold this classifier: its prob"),
-        ({}, dict(formats=["onnx"]), "--format=onnx is not known: choose of savedmodel, tflite, keras"),
-        ({}, dict(formats=["keras"], quantize="int8"), "--quantize=int8 is for --format=tflite alone"),
+        ({}, dict(formats=["onnx"]), "--format=onnx is not known: choose from savedmodel, tflite, keras"),
+        ({}, dict(formats=["keras"], quantize="int8"), "--quantize=int8 is only for --format=tflite"),
         ({}, dict(formats=["tflite"], quantize="int4"), "--quantize=int4 is not known: choose int8"),
     ],
 )

@@ -46,18 +46,21 @@ def test_a_finished_run_goes_on_to_the_bits_of_one_in_one_go(whole, tmp_path, ca
     assert [line["iter"] for line in lines(savedir) if "test_acc" in line] == [0, 3, 4, 8]
     log = (savedir / "meta_train.log").read_text()
     said = "n_train_iters 4 -> 8, log_freq 3 -> 2, eval_freq 3 -> 4, n_eval_batches 1 -> 2"
-    assert f"\n{train_log.GOES_ON} 5: {said}\n" in log
+    assert f"\n{train_log.RESUMES} 5: {said}\n" in log
     assert tf1_checkpoint.settings(savedir)["n_train_iters"] == 8  # of the log alone, as beside published weights
     assert curves.load(savedir)  # the line is no hindrance
     assert record.read(savedir)["iterations"] == 9
     meta_train(Config(savedir=str(savedir), **RUN | dict(n_train_iters=8, log_freq=2, eval_freq=4, n_eval_batches=2)))
-    assert "finished: nothing to train. Weights and state are there" in capsys.readouterr().out
+    assert "which is finished: nothing to train. Weights and state are saved there" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        (dict(n_train_iters=3), "is at iteration 8, beyond --n_train_iters=3: give no less, or another --savedir"),
+        (
+            dict(n_train_iters=3),
+            "is at iteration 8, beyond --n_train_iters=3: give at least that number, or another --savedir",
+        ),
         (dict(meta_lr=0.1), "holds a run with --meta_lr=0.001, not --meta_lr=0.1"),
         (dict(seed=1, n_train_iters=20), "holds a run with --seed=0, not --seed=1: give the same"),
         (dict(eval_split="val", n_train_iters=20), "holds a run with --eval_split=test"),

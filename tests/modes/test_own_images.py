@@ -98,7 +98,7 @@ def test_inverted_images_are_noticed(drawings):
     with pytest.raises(UsageError, match="invert='yes' is not known"):
         learner.predict(query, invert="yes")
     photographs = MetaLearner(Config(dataset="mimgnet", way=2, n_steps=1))
-    with pytest.raises(UsageError, match='invert="auto" cannot tell'):
+    with pytest.raises(UsageError, match='invert="auto" is only for drawings'):
         photographs.adapt(np.ones([2, 84, 84, 3]), [0, 1], invert="auto")
 
 
@@ -140,10 +140,10 @@ def test_images_of_no_known_form_are_refused_by_what_was_given(drawings):
         (np.zeros([28, 27]), r"x has shape \(28, 27\): give \[n, 28, 28, 1\], or one image \[28, 28, 1\]"),
         (np.zeros([2, 14, 14]), r"x has shape \(2, 14, 14\)"),
         ([np.zeros([28, 28]), np.zeros([14, 14])], "x has images of different shapes"),
-        (Image.new("F", (28, 28), 0.5), "x has pixels from 0.5 to 0.5, of no known scale"),
+        (Image.new("F", (28, 28), 0.5), "x has pixels from 0.5 to 0.5, an unknown scale"),
         ([], r"x has shape \(0,\)"),
         (3, r"x has shape \(\)"),
-        ([[np.zeros([28, 28]), np.zeros([28, 27])], [np.zeros([28, 28])]], "x holds no arrays of one shape"),
+        ([[np.zeros([28, 28]), np.zeros([28, 27])], [np.zeros([28, 28])]], "x does not hold arrays of the same shape"),
         ("cat.png", "cat.png does not exist: give the path of an image"),
         (["cat.png"], "cat.png does not exist"),
     ]:
@@ -201,7 +201,7 @@ def test_labels_are_kept(drawings, labels, tmp_path):
 def test_a_broken_or_foreign_classifier_is_refused(drawings, tmp_path):
     learner, folder = adapted(drawings), tmp_path / "c"
     learner.save(folder)
-    with pytest.raises(UsageError, match="c exists: give a folder that does not, or overwrite=True"):
+    with pytest.raises(UsageError, match="c exists: give a new folder, or overwrite=True"):
         learner.save(folder)
     learner.save(folder, overwrite=True)
     (tmp_path / "thesis").mkdir()
@@ -209,7 +209,7 @@ def test_a_broken_or_foreign_classifier_is_refused(drawings, tmp_path):
     with pytest.raises(UsageError, match="thesis exists"):
         learner.save(tmp_path / "thesis", overwrite=True)
     (folder / "table.csv").write_text("mine")
-    with pytest.raises(UsageError, match="where it holds a classifier and nothing else"):
+    with pytest.raises(UsageError, match="if it holds a classifier and nothing else"):
         learner.save(folder, overwrite=True)
     assert (folder / "table.csv").read_text() == "mine"
     (folder / "table.csv").unlink()
@@ -220,9 +220,12 @@ def test_a_broken_or_foreign_classifier_is_refused(drawings, tmp_path):
     for broken, words in [
         (dict(arrays=arrays[:-100]), "is not the one that"),
         (dict(text=text[:50]), "holds no readable classifier"),
-        (dict(text=text.replace('"format": 1', '"format": 2')), "of format 2, this version reads 1"),
+        (dict(text=text.replace('"format": 1', '"format": 2')), "of format 2, but this version reads 1"),
         (dict(text="{}"), "it lacks 'format'"),
-        (dict(text=text.replace('"way"', '"new_setting"')), "is of a version that has --new_setting"),
+        (
+            dict(text=text.replace('"way"', '"new_setting"')),
+            "has the setting new_setting, which this version does not know",
+        ),
     ]:
         (folder / "classifier.npz").write_bytes(broken.get("arrays", arrays))
         (folder / "classifier.json").write_text(broken.get("text", text))
@@ -285,5 +288,5 @@ def test_what_is_none_of_these(drawings):
     found = learner.predict(query, reject_below=limit)
     assert [label is None for label in found] == (likeliest < limit).tolist() and sum(likeliest < limit) == 2
     assert all(one in (None, other) for one, other in zip(found, labels, strict=True))
-    with pytest.raises(UsageError, match="reject_below=60 is no probability"):
+    with pytest.raises(UsageError, match="reject_below=60 is not a probability"):
         learner.predict(query, reject_below=60)

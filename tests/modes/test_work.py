@@ -38,7 +38,7 @@ def test_a_run_whose_work_cannot_be_counted_goes_on_and_says_so(tmp_path, monkey
     c = tiny_run(tmp_path)
     meta_train(c)
     assert said(tmp_path) is None and (tmp_path / "state.npz").exists()
-    assert "will not say the arithmetic of a step: the shape of x is not known." in capsys.readouterr().out
+    assert "will not have the operations of a step: the shape of x is not known." in capsys.readouterr().out
     (row,) = cost.rows([Run(tmp_path, c, c.as_dict(), None, [])])
     assert row["GFLOP per iteration"] == row["TFLOP"] == "" and row["iterations"] == 1
 
@@ -49,4 +49,4 @@ def test_a_run_whose_work_cannot_be_counted_goes_on_and_says_so(tmp_path, monkey
 )
 def test_a_rate_at_which_large_images_are_not_learned_is_noted(dataset, rate, noted):
     said_first = train.describe(Config(mode="meta_train", dataset=dataset, inner_lr=rate), None)
-    assert (f"note: --inner_lr={rate:g} suits images of 28 pixels" in said_first) == noted
+    assert (f"note: --inner_lr={rate:g} suits images of 28 pixels." in said_first) == noted

@@ -114,8 +114,8 @@ def test_pointwise_is_a_1x1_convolution():
     [
         (dict(widths="8,8,8,8"), "--widths=8,8,8,8 is not for --backbone=conv4"),
         (dict(backbone="resnet12", filters=8), "--filters=8 is not for --backbone=resnet12"),
-        (dict(backbone="resnet12", widths="8,8"), "--widths=8,8 are not four whole numbers"),
-        (dict(blocks=5), "--blocks=5 halves an image as often, so strokes with 28x28 pixels is too small"),
+        (dict(backbone="resnet12", widths="8,8"), "--widths=8,8 is not four positive integers"),
+        (dict(blocks=5), "--blocks=5 halves an image 5 times, and strokes with 28x28 pixels is too small"),
     ],
 )
 def test_options_that_cannot_be_used(settings, sentence):

@@ -204,10 +204,16 @@ class Subclassed(keras.Model):
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        (Subclassed, "Subclassed is no Sequential or functional Keras model"),
-        (object, "object is no Sequential or functional Keras model"),
-        (chain(of.Flatten(), of.Dropout(0.5, name="drop"), of.Dense(5)), r"the layer drop \(Dropout\) cannot be taken"),
-        (chain(keras.Sequential([of.Flatten()], name="inner"), of.Dense(5)), r"inner \(Sequential\) cannot be taken"),
+        (Subclassed, "Subclassed is not a Sequential or functional Keras model"),
+        (object, "object is not a Sequential or functional Keras model"),
+        (
+            chain(of.Flatten(), of.Dropout(0.5, name="drop"), of.Dense(5)),
+            r"the layer drop \(Dropout\) cannot be converted",
+        ),
+        (
+            chain(keras.Sequential([of.Flatten()], name="inner"), of.Dense(5)),
+            r"inner \(Sequential\) cannot be converted",
+        ),
         (chain(of.Conv2D(3, 3, dilation_rate=2), of.Flatten(), of.Dense(5)), "has a dilation, groups, or channels"),
         (chain(of.Conv2D(2, 3, kernel_regularizer="l2"), of.Flatten(), of.Dense(5)), "has a kernel_regularizer"),
         (chain(of.Conv2D(2, 3, activation="hard_tanh"), of.Flatten(), of.Dense(5)), "has the activation hard_tanh"),
@@ -231,11 +237,11 @@ def test_what_cannot_be_taken_is_refused_by_name(model, sentence):
     [
         (dict(way=3), "the last Dense of --backbone has 2 units, but a task has --way=3"),
         (dict(dataset="mimgnet"), "is a network for images of 28x28x1, but mimgnet has 84x84x3"),
-        (dict(regularizer="info_dropout"), "acts in blocks, which --backbone=mine has not"),
-        (dict(regularizer="manifold_mixup"), "acts in blocks, which --backbone=mine has not"),
+        (dict(regularizer="info_dropout"), "acts in blocks, but --backbone=mine has none"),
+        (dict(regularizer="manifold_mixup"), "acts in blocks, but --backbone=mine has none"),
         (dict(filters=8), "--filters=8 is not for --backbone=mine"),
-        (dict(backbone="yours"), "--backbone=yours is not known: choose one of conv4, mine, resnet12, or a file"),
-        (dict(backbone="yours.keras"), "yours.keras is no file that Keras"),
+        (dict(backbone="yours"), "--backbone=yours is not known: choose one of conv4, mine, resnet12, or a Keras file"),
+        (dict(backbone="yours.keras"), "yours.keras is not a file that Keras"),
     ],
 )
 def test_settings_that_do_not_fit(settings, sentence, registered):
@@ -247,7 +253,7 @@ def test_settings_that_do_not_fit(settings, sentence, registered):
 def test_batch_normalisation_is_said_to_be_replaced(capsys):
     backbones.from_keras(copy_of_conv4())
     out = capsys.readouterr().out
-    assert out.count("BatchNormalization is replaced by this program's") == 1 and "right to second order" in out
+    assert out.count("BatchNormalization is replaced by this program's") == 1 and "correct to second order" in out
 
 
 SMALL = dict(
@@ -277,18 +283,18 @@ def test_a_run_keeps_its_network(order, precision, tmp_path, registered):
     backbones.unregister("net")
     np.testing.assert_allclose(MetaLearner.load(tmp_path / "classifier").predict_proba(x), wanted, atol=1e-6)
     registered("net", backbones.from_keras(copy_of_conv4(size=28)))
-    with pytest.raises(UsageError, match="has another network than the one that is named net here"):
+    with pytest.raises(UsageError, match="has a network net that differs from the one named net here"):
         MetaLearner.load(savedir)
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda found: "{", "is no description of a network"),
-        (lambda found: json.dumps({**found, "format": 9}), "has the format 9, this version reads 1"),
+        (lambda found: "{", "is not a description of a network"),
+        (lambda found: json.dumps({**found, "format": 9}), "has the format 9, but this version reads 1"),
         (lambda found: json.dumps({**found, "nodes": found["nodes"][:-1]}), "does not end in a dense layer"),
         (lambda found: json.dumps({**found, "nodes": [{**found["nodes"][0], "padding": "odd"}]}), "padding='odd'"),
-        (lambda found: json.dumps({**found, "nodes": [{**found["nodes"][0], "inputs": [7]}]}), "that are not there"),
+        (lambda found: json.dumps({**found, "nodes": [{**found["nodes"][0], "inputs": [7]}]}), "that do not exist"),
     ],
 )
 def test_descriptions_that_are_broken(change, sentence, tmp_path, registered):

@@ -43,7 +43,7 @@ DEFINITIONS = {
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_definitions(name):
-    """docs/methods.md, "Normalisation": y = relu((x - m) / sqrt(v + epsilon) + b)."""
+    """docs/reference/methods/normalization.md: y = relu((x - m) / sqrt(v + epsilon) + b)."""
     assert set(DEFINITIONS) == set(normalization.names())
     random = np.random.RandomState(0)
     x, support, offset = 3 + random.standard_normal([5, 4, 6, 3]), random.standard_normal([7, 4, 6, 3]), np.arange(3.0)

@@ -58,7 +58,7 @@ def test_settings_come_from_the_header_of_the_log(savedir):
     ],
 )
 def test_settings_of_the_report_s_program(maml, noise_type, method, savedir, tmp_path):
-    """Its header has the noise type, without a variant, besides what the release's has (docs/tf1_behaviour.md)."""
+    """Its header has the noise type, no variant, besides what the release's has (docs/reference/tf1_behaviour.md)."""
     lines = f"maml: {maml}\nnoise_type: {noise_type}\n"
     (savedir / "meta_train.log").write_text(HEADER.replace("maml: True\n", lines))
     config = Config().inherit(tf1_checkpoint.settings(savedir), given=set())
@@ -77,6 +77,12 @@ def test_settings_of_ours_come_from_the_header_too(savedir):
     (savedir / "meta_train.log").write_text(log.replace("way: 5", "way: five").replace("seed: 3", "seed: -3"))
     found = tf1_checkpoint.settings(savedir)
     assert found.keys().isdisjoint({"way", "seed"}) and found["second_order"] == "first"
+
+
+@pytest.mark.parametrize("word", ["Resumes", "Goes on"])  # the latter in logs of version 1.0.0 and before
+def test_changes_of_a_resumed_run_are_read(word):
+    log = f"way: 5\nn_train_iters: 20\n\n\n{word} from iteration 21: n_train_iters 20 -> 40, eval_freq 5 -> 7\n"
+    assert tf1_checkpoint.header(log) == {"way": "5", "n_train_iters": "40", "eval_freq": "7"}
 
 
 def test_what_the_tf1_program_wrote_is_kept_once(tmp_path):

@@ -192,7 +192,7 @@ def test_the_documented_report_can_be_built(monkeypatch, capsys):
     saved = []
     monkeypatch.setattr(reports.Report, "save", lambda self, draft: saved.append(self))
     monkeypatch.setattr(reports.Report, "url", "address")
-    text = (ROOT / "docs" / "wandb.md").read_text()
+    text = (ROOT / "docs" / "guides" / "wandb.md").read_text()
     exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], {})
     grids = [block for block in saved[0].blocks if isinstance(block, reports.PanelGrid)]
     assert len(grids) == 6 and "test_acc" in str(grids[0]) and capsys.readouterr().out == "address\n"
@@ -215,7 +215,7 @@ def test_wandb_that_fails_later_is_one_line(fake_wandb, tmp_path, capsys):
     tracker.log({"iter": 1})
     tracker.table("attack", [{"norm": "l1"}])
     tracker.finish()
-    assert capsys.readouterr().err == "W&B failed (its process ended): going on without it.\n"
+    assert capsys.readouterr().err == "W&B failed (its process ended): continuing without it.\n"
 
 
 def test_disabled_does_not_import_wandb(monkeypatch, tmp_path):

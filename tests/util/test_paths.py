@@ -62,7 +62,7 @@ def test_every_path_that_a_command_takes_is_expanded():
         code = path.read_text()
         assert not re.findall(r"type=pathlib|pathlib\.Path\((?:values|args)\.", code), path
     fields = Config.__dataclass_fields__.values()
-    named = {field.name for field in fields if re.search(r"folder|where the run|\.npz\)", field.metadata["help"])}
+    named = {field.name for field in fields if re.search(r"folder|\.npz\)", field.metadata["help"])}
     assert named - {"weights"} == {field.name for field in fields if field.metadata["path"]}
 
 

@@ -75,7 +75,7 @@ def test_a_list_with_semicolons(tmp_path):
 )
 def test_what_is_no_such_text_is_said_by_name(content, tmp_path):
     (tmp_path / "a.flags").write_bytes(content)
-    with pytest.raises(UsageError, match=r"^--flagfile .*a.flags is no text in UTF-8"):
+    with pytest.raises(UsageError, match=r"^--flagfile .*a.flags is not a text in UTF-8"):
         flags_of(tmp_path / "a.flags")
     assert isinstance(text.read(tmp_path / "a.flags", lenient=True), str)
 
@@ -88,7 +88,7 @@ def test_flag_files_within_flag_files(tmp_path):
     assert found == ["main.py", "--way=3", "--shot=2", "--query=4", "--", "--flagfile=x"]
     inner.write_text(f"--flagfile={outer}\n")
     for arguments, words in [
-        ([f"--flagfile={outer}"], "is within itself"),
+        ([f"--flagfile={outer}"], "includes itself"),
         (["--flagfile"], "names no file"),
         (["--flagfile="], "names no file"),
         (["--flagfile=nowhere"], r"nowhere cannot be read \(No such file"),
