@@ -28,6 +28,7 @@ def test_numbers_are_means_over_seeds(made):
     assert made.n_seeds("task/drop") == 2 and made.iterations("task/drop") == "60,000"
     of_tasks, of_seeds = 1.96 * 100 * BASE.std() / 2, 4.3027 * 0.5**0.5 / 2**0.5
     mean, half = made.accuracy("task/drop").split(" ± ")
+    assert made.deviation("task") == f"{0.5**0.5:.2f}" and made.freedom("task") == 2
     assert mean == "80.50" and float(half) == pytest.approx(np.hypot(of_tasks, of_seeds), abs=0.01)
 
 

@@ -115,6 +115,16 @@ class Numbers:
             halves.append(seeds.half(each, self._spread(name) if first != second else None) or np.nan)
         return plus_minus(means[0] - means[1], math.hypot(*halves), "+.2f")
 
+    def deviation(self, folder: str) -> str:
+        """How far a seed moves the accuracy of the settings in a folder, a standard deviation in points: "0.49"."""
+        spread = self._spread(folder)
+        return f"{spread.deviation:.2f}" if spread else ""
+
+    def freedom(self, folder: str) -> int:
+        """The degrees of freedom of `deviation`."""
+        spread = self._spread(folder)
+        return spread.freedom if spread else 0
+
     def published(self, name: str, source: str) -> str:
         """What `source` published of that task and method: "94.49"; "" if nothing."""
         run = self.of(name)[0]
