@@ -37,6 +37,7 @@ def test_a_difference_is_what_the_text_says_of_it(made):
     assert made.difference("task/drop", "task/maml", "+") == f"+6.00 ± {half:.2f}"
     assert made.difference("task/maml", "task/drop", "-") == f"-6.00 ± {half:.2f}"
     assert made.differences("task/drop", "task/maml") == "+5.00, +7.00"
+    assert made.points("task/maml", "task/drop", "-") == f"6.00 ± {half:.2f}"
     assert made.difference("task/drop", "task/drop", "0").startswith("+0.00")
     for side in "-0":
         with pytest.raises(UsageError, match=f"a page says '{side}' of task/drop less task/maml, which is \\+6.00"):
@@ -65,6 +66,7 @@ def test_published_numbers_and_attacks(tmp_path):
         found.attack("task/drop", "l2", 1.0) == "80.0 ± 0.5"
         and float(found.paper_attack("task/drop", "linf", 0.02)) > 50
     )
+    assert found.unattacked("task/drop") == "96.50 ± 0.12"
     with pytest.raises(UsageError, match="was not attacked with l1 3.0"):
         found.attack("task/drop", "l1", 3.0)
     rows = found.published_rows("mimgnet")

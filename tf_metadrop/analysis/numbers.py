@@ -96,6 +96,10 @@ class Numbers:
             raise UsageError(f"a page says {side!r} of {second} less {first}, which is {shown}: correct its text.")
         return shown
 
+    def points(self, second: str, first: str, side: str) -> str:
+        """`difference` without its sign, which the text says: "1.72 ± 1.40"."""
+        return self.difference(second, first, side)[1:]
+
     def differences(self, second: str, first: str) -> str:
         """`difference` of each seed: "+1.19, +0.37"."""
         return ", ".join(f"{each.mean():+.2f}" for each in self._differences(second, first))
@@ -164,6 +168,13 @@ class Numbers:
         if not found:
             raise UsageError(f"{name} was not attacked with {norm} {radius}: a page asks for its accuracy.")
         return plus_minus(found[0]["accuracy_percent"], found[0]["ci95"], ".1f")
+
+    def unattacked(self, name: str) -> str:
+        """Accuracy of the attacked model without an attack, in per cent, with its interval over tasks."""
+        tests = [run.test for run in self.of(name) if run.attack and run.test]
+        if not tests:
+            raise UsageError(f"{name} was not attacked: a page asks for it.")
+        return plus_minus(tests[0]["accuracy"], tests[0]["interval"])
 
     def _by_task(self, name: str, test: str = "meta_test") -> np.ndarray:
         """[seeds, tasks], in per cent."""
