@@ -34,7 +34,7 @@ def weights(config):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("noise_type", ["metadrop", "maml"])
+@pytest.mark.parametrize("noise_type", ["metadrop", pytest.param("maml", marks=pytest.mark.nightly)])
 def test_training_step_is_the_same_on_every_path(noise_type):
     """In float64: in float32 a ReLU or pool near a tie is decided otherwise after another rounding, and all differs."""
     results, left_out = {}, PATHS[3 if noise_type == "maml" else 1]  # each by XLA one way: it takes long to compile
@@ -63,7 +63,7 @@ def as_float64(params):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at_once", [64, 4, 2])
+@pytest.mark.parametrize("at_once", [pytest.param(64, marks=pytest.mark.nightly), 4, 2])
 def test_test_step_is_the_same_on_every_path(at_once, monkeypatch):
     """Of 2 tasks times 2 samples as many at once as `at_once` lets; numbered from 5."""
     monkeypatch.setattr(execution, "SAMPLES_AT_ONCE", at_once)

@@ -44,7 +44,7 @@ def operations(made, arguments):
     return collections.Counter(node.op for node in nodes)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_benchmark_times_the_very_steps_of_training_and_evaluation(monkeypatch, tmp_path):
     train_calls = recorded(monkeypatch, "make_train_step", train)
     test_calls = recorded(monkeypatch, "make_test_step", evaluate)

@@ -61,7 +61,7 @@ def test_killed_at_random_instants(whole, tmp_path, request):
     assert_equal_runs(savedir, whole)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
 def test_asked_to_end_it_saves_and_goes_on_later(whole, tmp_path, number):
     savedir = tmp_path / "run"
     heeded = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background

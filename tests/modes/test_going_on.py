@@ -100,7 +100,7 @@ def test_one_task_has_no_interval(whole, capsys):
     assert rows[0]["ci95"] is None and "(one task: no interval)" in capsys.readouterr().out
     page = tables.accuracy_rows(finished.find([whole]), lambda method: True)
     assert any("(one task: no interval)" in row["ours"] for row in page)
-    assert paired.shown(np.ones([2, 1])) == "no"  # nothing is shown by one task
+    assert paired.shown(np.ones([2, 1]), None) == "no"  # nothing is shown by one task
     two = [f"--tf1_savedir={whole}", f"--savedir={whole}", "--n_test_iters=1", "--metabatch=1", "--way=2"]
     assert compare.main(["compare", *two]) == 0
     assert "accuracy in per cent" in (out := capsys.readouterr().out) and "(one task: no interval)" in out

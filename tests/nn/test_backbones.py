@@ -127,7 +127,9 @@ def test_options_that_cannot_be_used(settings, sentence):
 @pytest.mark.parametrize(
     ("settings", "method"),
     [
-        (dict(backbone="resnet12", widths="4,4,4,4"), "metadrop_resnet12_widths4-4-4-4"),
+        pytest.param(
+            dict(backbone="resnet12", widths="4,4,4,4"), "metadrop_resnet12_widths4-4-4-4", marks=pytest.mark.nightly
+        ),
         (dict(filters=8, blocks=2), "metadrop_filters8_blocks2"),
         (dict(backbone="resnet12", widths="4,4,4,4", precision="bfloat16"), "metadrop_resnet12_widths4-4-4-4"),
     ],

@@ -124,7 +124,9 @@ TEST = dict(n_test_iters=2, metabatch=1, wandb="disabled")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ALONE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.nightly] * (name == "layer")) for name in ALONE]
+)
 def test_every_mode_takes_it(name, tmp_path):
     savedir = str(tmp_path / "run")
     meta_train(Config(**SMALL, normalization=name, savedir=savedir, regularizer="info_dropout"))

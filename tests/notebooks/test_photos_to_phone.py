@@ -30,7 +30,7 @@ def check(notebook):
     return text, right / asked, right_int8 / asked
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_every_cell_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("WORK", str(tmp_path))
     monkeypatch.setenv("ITERATIONS", "1")
