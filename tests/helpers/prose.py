@@ -13,7 +13,10 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = "README.md", "CONTRIBUTING.md", "docs/**/*.md", "results/*.md", "results/pages/**/*.md"
+PAGES = (
+    "README.md", "CONTRIBUTING.md", "checkpoints/README.md", "benchmarks/*.md", "docs/**/*.md", "results/*.md",
+    "results/pages/**/*.md",
+)  # fmt: skip
 CONFIG = ROOT / ".proselintrc.json"
 FENCE = re.compile(r"^( *)(```|~~~).*?^ *\2[^\n]*$", re.DOTALL | re.MULTILINE)
 
