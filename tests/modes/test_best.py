@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from PIL import Image
 
 from tests.helpers.runs import assert_equal_arrays, stop_after_one
 from tf_metadrop import Config, MetaLearner, UsageError, attack_model, export_features, meta_test, meta_train
+from tf_metadrop.cli import adapt
+from tf_metadrop.data import load_split
 from tf_metadrop.modes.train import Training
 from tf_metadrop.runs import checkpoint
 
@@ -45,6 +48,30 @@ def test_the_best_weights_are_those_of_the_best_evaluation(savedir, tmp_path):
     found = checkpoint.load_params(shorter)[0]
     assert_equal_arrays(found, params)
     assert_equal_arrays(found, MetaLearner.load(savedir, weights="best").params)
+
+
+def test_best_weights_that_are_not_trained_say_so(savedir, tmp_path, capsys):
+    """A run that was interrupted before its second evaluation has those of iteration 0; `adapt` tells what it takes."""
+    run, support = tmp_path / "run", tmp_path / "support"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "save", stop_after_one(checkpoint.save))
+        with pytest.raises(KeyboardInterrupt):
+            meta_train(Config(savedir=str(run), **RUN | dict(eval_freq=6)))
+    capsys.readouterr()
+    MetaLearner.load(run)
+    MetaLearner.load(savedir, weights="best")
+    assert "warning" not in capsys.readouterr().err
+    MetaLearner.load(run, weights="best")
+    assert "best.npz has the weights of iteration 0, which are not trained" in capsys.readouterr().err
+    for number, image in enumerate(load_split("strokes", "", "val")[:2, 0, ..., 0]):
+        (support / str(number)).mkdir(parents=True)
+        Image.fromarray(image).save(support / str(number) / "0.png")
+    command = ["metadrop adapt", f"--support={support}"]
+    assert adapt.main([*command, f"--savedir={run}", f"--out={tmp_path / 'one'}"]) == 0
+    iteration = checkpoint.load_params(run)[1]["iteration"]
+    assert f"{run}: its training is at iteration {iteration} of 6; " in capsys.readouterr().out and iteration < 6
+    assert adapt.main([*command, f"--savedir={savedir}", f"--out={tmp_path / 'two'}"]) == 0
+    assert "its training is at" not in capsys.readouterr().out
 
 
 @pytest.mark.slow

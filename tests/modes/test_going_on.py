@@ -39,7 +39,7 @@ def test_a_finished_run_goes_on_to_the_bits_of_one_in_one_go(whole, tmp_path, ca
     out = capsys.readouterr().out
     assert [line["iter"] for line in lines(savedir) if "test_acc" in line] == [0, 3, 4]  # the last at its end
     assert [line["iter"] for line in lines(savedir) if "cent" in line] == [0, 3, 4]
-    assert f"{savedir}: done." in out and f"Next: python main.py --mode=meta_test --savedir={savedir}" in out
+    assert f"{savedir}: done." in out and f"Next: metadrop test --savedir={savedir}" in out
     meta_train(Config(savedir=str(savedir), **RUN | dict(n_train_iters=8, log_freq=2, eval_freq=4, n_eval_batches=2)))
     ours, theirs = arrays(savedir), arrays(whole)
     assert_equal_arrays(ours, theirs)
@@ -142,6 +142,7 @@ def test_a_short_run_ends_with_words(tmp_path, capsys):
     flags = [f"--{name}={value}" for name, value in RUN.items() if name not in ("wandb", "maml")]
     call(*flags, "--maml", f"--savedir={tmp_path / 'run'}")
     out = capsys.readouterr().out.splitlines()
-    assert out[-1].endswith(f"Next: python main.py --mode=meta_test --savedir={tmp_path / 'run'}")
+    assert out[-1].endswith(f"Next: metadrop test --savedir={tmp_path / 'run'}")
     assert "meta_test : episode 4" in out[-2]
-    assert main.main(["main.py", *out[-1].split("main.py ")[1].split(), "--n_test_iters=2", "--metabatch=1"]) == 0
+    test = ["main.py", "--mode=meta_test", *out[-1].split("metadrop test ")[1].split()]
+    assert main.main([*test, "--n_test_iters=2", "--metabatch=1"]) == 0

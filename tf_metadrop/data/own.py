@@ -265,8 +265,13 @@ def lines(folder: pathlib.Path, written: dict[str, dict], spec: DatasetSpec) -> 
 
 
 def next_command(spec: DatasetSpec, written: dict[str, dict]) -> str:
-    """The command that trains on the data set, with a way of at most 5 that every split has, and a suitable rate."""
+    """The command that trains on the data set: a way of at most 5 and a shot that every split has, a suitable rate."""
     rate = 0.01 if spec.height > WIDE_UP_TO else 0.05
     way = min(5, *(len(of["classes"]) for of in written.values()))
+    least = min(count for of in written.values() for count in of["classes"].values())
+    sizes = "--shot=5 --query=2" if least >= 7 else f"--shot=1 --query={max(1, min(2, least - 1))}"
     split = " --eval_split=val" if "val" in written else ""
-    return f"Next: metadrop train --dataset={spec.name} --way={way} --shot=1 --metabatch=4 --inner_lr={rate}{split}"
+    return (
+        f"Next: metadrop train --dataset={spec.name} --way={way} {sizes} --metabatch=4 --inner_lr={rate} "
+        f"--n_train_iters=1200{split} --savedir=model"
+    )

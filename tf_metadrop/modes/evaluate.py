@@ -108,7 +108,10 @@ def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batche
     log.write_text(text)
     print(text + tested_otherwise(config, run))
     if len(accuracies) != config.n_test_iters:
-        print(f"{len(accuracies)} tasks tested: --n_test_iters={config.n_test_iters} is not a multiple of --metabatch.")
+        print(
+            f"{len(accuracies)} tasks tested: --n_test_iters={config.n_test_iters} is not a multiple of "
+            f"--metabatch={config.metabatch}."
+        )
     tracker = Trackers(directory, config, config.mode)
     tracker.log({config.of_weights(f"meta-{config.eval_split}-acc"): result["accuracy"]})
     columns = "accuracy", "interval", "cent", "episodes", "split", "seed", "commit"

@@ -215,4 +215,10 @@ def load_params(directory: pathlib.Path, weights: str = "last") -> tuple[dict[st
         return params, tf1_checkpoint.settings(directory) | known_of(record.read(directory))
     saved = load(directory) if weights == "last" else read(directory / BEST)
     known = {"iteration": int(saved.state.iteration) - 1} | ({"images": saved.images} if saved.images else {})
+    if weights == "best" and not known["iteration"]:
+        print(
+            f"warning: {directory / BEST} has the weights of iteration 0, which are not trained: no later evaluation "
+            "was better, or there was none (--eval_freq); give --weights=last.",
+            file=sys.stderr,
+        )
     return saved.state.params, saved.config | known

@@ -22,9 +22,9 @@ def about() -> dict:
 
 def as_typed(mode: str, **flags: str) -> str:
     """A command line for a --mode, in the form in which this process was started (metadrop or python main.py)."""
-    name = pathlib.Path(sys.argv[0]).name
-    start = [name] if name == "metadrop" else ["python", "main.py"]
-    return shlex.join([*start, f"--mode={mode}", *(f"--{flag}={value}" for flag, value in flags.items())])
+    as_main = pathlib.Path(sys.argv[0]).name == "main.py"
+    start = ["python", "main.py", f"--mode={mode}"] if as_main else ["metadrop", mode.removeprefix("meta_")]
+    return shlex.join([*start, *(f"--{flag}={value}" for flag, value in flags.items())])
 
 
 def command() -> str:
