@@ -1,7 +1,7 @@
 # make quickstart   train MAML and Meta-dropout on generated strokes, test both and compare them (about four minutes)
 # make lint         check style, types, imports between rooms, and the prose of the pages (half a minute)
-# make check        lint, and the tests that are not marked slow, fault, golden or nightly (under three minutes)
-# make test         lint, and all tests that are not marked nightly (under fifteen minutes); CI runs it
+# make check        lint, and the tests that are not marked slow, fault, golden or nightly (about six minutes)
+# make test         lint, and all tests that are not marked nightly (about seventeen minutes); CI runs it
 # make docs         build the documentation site into site/; a broken link is an error (seconds)
 # make wheel        build sdist and wheel, install the wheel and use it from another folder (two minutes)
 # make nightly      lint and all tests, with fifty kills instead of the three of `make test` (about an hour)

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tf_metadrop
+from tests.helpers.often import often
 from tests.helpers.runs import stop_after_one
 from tf_metadrop import Config, MetaLearner, UsageError, export_features, meta_test, meta_train
 from tf_metadrop.algorithm import outer_loop
@@ -127,7 +128,9 @@ def test_a_backbone_has_all_three_meta_gradients():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, dict(inner="metasgd"), dict(second_order="tf1", tasks="at_once")], ids=str)
+@pytest.mark.parametrize(
+    "settings", often([{}, dict(inner="metasgd"), dict(second_order="tf1", tasks="at_once")], ["{}"], str), ids=str
+)
 def test_a_backbone_is_trained_resumed_tested_and_exported(settings, tmp_path):
     config = Config(**SMALL | dict(backbone="toy", savedir=str(tmp_path / "run")) | settings)
     assert config.method.endswith("_toy")

@@ -108,7 +108,7 @@ def kill_one(savedir, killed):
     assert re.fullmatch(sentence, err), err
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_worker_ends_the_chief_and_the_same_commands_resume(tmp_path):
     kill_one(tmp_path, killed=1)
     with np.load(tmp_path / "0" / "state.npz") as saved:

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.helpers.often import often
 from tests.helpers.runs import assert_equal_arrays, call, stop_after_one
 from tf_metadrop import Config, MetaLearner
 from tf_metadrop.cli import main
@@ -29,14 +30,11 @@ METHODS = [  # name, second_order, tasks, the flags that make it
     ("metadrop_adv_query_l2_1", "first", "at_once", "--adv_train=query --adv_norm=l2 --adv_eps=1.0 --adv_steps=1"),
 ]
 RESUMED = "metasgd_metadrop", "maml_vib"
-NIGHTLY = "fixed_gaussian", "weight_gaussian_report", "metasgd", "maml_info_dropout", "metadrop_adv_inner_l1_5"
-CASES = [
-    pytest.param(*method, id=method[0], marks=[pytest.mark.nightly] * (method[0] in NIGHTLY)) for method in METHODS
-]
+OFTEN = "additive_report", "metasgd_metadrop", "maml_manifold_mixup", "maml_vib", "metadrop_adv_query_l2_1"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "second_order", "tasks", "method"), CASES)
+@pytest.mark.parametrize(("name", "second_order", "tasks", "method"), often(METHODS, OFTEN, lambda case: case[0]))
 def test_method_in_every_mode(name, second_order, tasks, method, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     method, tasks = method.split(), f"--tasks={tasks}"

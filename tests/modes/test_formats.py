@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.often import often
 from tests.nn.test_from_keras import branched
 from tf_metadrop import Config, MetaLearner, UsageError, backbones, noise
 from tf_metadrop.cli import adapt
@@ -84,10 +85,11 @@ CASES = {
     "vib": dict(regularizer="vib"),
     "float64": dict(precision="float64"),
 }
+OFTEN = "maml", "metadrop", "report", "resnet12", "keras, layer", "support", "vib"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", often(CASES, OFTEN))
 def test_each_format_is_predict_to_1e_5(name, drawings, tmp_path):
     if CASES[name].get("backbone") == "mine":
         backbones.register("mine", backbones.from_keras(branched(28, 3)))

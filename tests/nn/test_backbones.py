@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers import small_problem
+from tests.helpers.often import often
 from tf_metadrop import Config, MetaLearner, UsageError, meta_test, meta_train
 from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.data import DATASETS
@@ -36,6 +37,7 @@ METHODS = {
     "layer": dict(normalization="layer"),
     "conv4, 3 blocks": dict(backbone="conv4", widths="64,160,320,640", filters=3, blocks=3),
 }
+OFTEN = "metadrop", "weight", "metasgd", "info_dropout", "manifold_mixup", "support", "conv4, 3 blocks"
 
 
 def problem(**settings):
@@ -45,7 +47,7 @@ def problem(**settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", often(METHODS, OFTEN))
 def test_the_exact_meta_gradient_is_that_of_finite_differences(name):
     steps = dict(n_steps=2 if name in ("maml", "metadrop") else 1)  # one is enough for the others, and half the time
     small_problem.check_by_finite_differences(problem(**METHODS[name], **steps), 1e-8)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.decisions import with_decisions
+from tests.helpers.often import often
 from tests.helpers.runs import assert_equal_arrays
 from tf_metadrop import Config, UsageError, meta_test, meta_train
 from tf_metadrop.algorithm import execution
@@ -186,9 +187,7 @@ def apart(found, wanted):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [*OFTEN, *(pytest.param(n, marks=pytest.mark.nightly) for n in METHODS if n not in OFTEN)]
-)
+@pytest.mark.parametrize("name", often(METHODS, OFTEN))
 def test_but_for_rounding_every_gradient_is_that_of_float64(name, monkeypatch):
     """With float32 in the place of bfloat16 nothing is rounded; rough functions are right to 2e-4."""
     monkeypatch.setattr(tf, "bfloat16", tf.float32)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers import small_problem
+from tests.helpers.often import often
 from tf_metadrop import Config, MetaLearner, UsageError, attack_model, export_features, meta_test, meta_train
 from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.data import DATASETS
@@ -124,9 +125,7 @@ TEST = dict(n_test_iters=2, metabatch=1, wandb="disabled")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.nightly] * (name == "layer")) for name in ALONE]
-)
+@pytest.mark.parametrize("name", often(ALONE, ["tasknorm"]))
 def test_every_mode_takes_it(name, tmp_path):
     savedir = str(tmp_path / "run")
     meta_train(Config(**SMALL, normalization=name, savedir=savedir, regularizer="info_dropout"))
