@@ -44,9 +44,10 @@ def test_a_difference_is_what_the_text_says_of_it(made):
             made.difference("task/drop", "task/maml", side)
 
 
-def test_models_that_were_tested_on_other_tasks_are_not_paired(tmp_path):
+@pytest.mark.parametrize("other", [{"seed": 1}, {"shot": 5}, {"way": 4}])
+def test_models_that_were_tested_on_other_tasks_are_not_paired(other, tmp_path):
     finished(tmp_path / "task" / "maml", BASE, maml=True)
-    finished(tmp_path / "task" / "drop", BASE, test={"seed": 1}.items())
+    finished(tmp_path / "task" / "drop", BASE, test=other.items())
     found = numbers.Numbers(find([tmp_path]))
     with pytest.raises(UsageError, match="tested on other tasks"):
         found.difference("task/drop", "task/maml")

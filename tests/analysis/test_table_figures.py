@@ -95,12 +95,19 @@ def test_each_meta_gradient_may_have_a_learning_rate_of_its_own(tmp_path):
     assert [curve.look["linestyle"] for curve in panel.curves[::2]] == list(style.DASHES[:3])
 
 
+def test_runs_on_another_data_set_are_in_no_panel(tmp_path):
+    """Their validation classes are others."""
+    for name, seed, settings in (("a", 0, {}), ("b", 1, {}), ("c", 2, {"data_dir": "elsewhere"})):
+        finished(tmp_path / name, np.full(4, 0.5), seed=seed, **settings)
+    assert apart(tmp_path)["c"] == {"data_dir": "elsewhere"} and not table_figures.settings(drawn(tmp_path))
+    assert len(table_figures.gradients(drawn(tmp_path), {}, ())[0][0].curves) == 2
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("normalization", "support"),
         ("precision", "bfloat16"),
-        ("data_dir", "elsewhere"),
         ("episodes", "shared_classes"),
     ],
 )

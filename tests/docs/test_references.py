@@ -5,6 +5,7 @@ import functools
 import io
 import pathlib
 import re
+import sys
 import tokenize
 
 import pytest
@@ -12,6 +13,9 @@ import pytest
 import tf_metadrop
 
 ROOT = pathlib.Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "docs"))
+from site_tools import links  # noqa: E402
+
 SOURCES = [path for room in ("tf_metadrop", "benchmarks", "tests") for path in sorted((ROOT / room).rglob("*.py"))]
 PACKAGE = [path for path in SOURCES if path.is_relative_to(ROOT / "tf_metadrop")]
 PAGE = re.compile(r'(?<![\w/])docs/([\w/]+\.md)((?:(?:,| and|, and) "[^"]+")*)')
@@ -51,8 +55,8 @@ def references(pattern, paths):
 
 def headings(path):
     """The headings of a page, without those in its code."""
-    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-    return re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    text, pieces = links.without_code(path.read_text(encoding="utf-8"))
+    return [links.with_code(heading, pieces) for heading in links.HEADING.findall(text)]
 
 
 def missing_in_docs(name, quoted):

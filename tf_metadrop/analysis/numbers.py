@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_metadrop.analysis import cost, learning_table, paired, published, seeds
+from tf_metadrop.analysis import paired, published, seeds
 from tf_metadrop.config import identity
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import robustness, style
@@ -30,12 +30,13 @@ SIDES: dict[str, Callable[[float, float], bool]] = {
 class Numbers:
     """Numbers of finished runs; its methods are what templates can call."""
 
-    def __init__(self, runs: list[Run]) -> None:
+    def __init__(self, runs: list[Run], learning: Iterable[dict] = (), costs: Iterable[dict] = ()) -> None:
+        """Takes the runs, and the rows of `learning_table` and `cost` of them."""
         self._runs: dict[str, list[Run]] = {}
         for run in sorted(runs, key=lambda run: str(run.directory)):
             self._runs.setdefault(seeds.name_of(run.directory), []).append(run)
-        self._learned = {row["run"]: row for row in learning_table.rows(runs)}
-        self._cost = {row["run"]: row for row in cost.rows(runs)}
+        self._learned = {row["run"]: row for row in learning}
+        self._cost = {row["run"]: row for row in costs}
 
     def has(self, *names: str) -> bool:
         """Whether there are runs of all these names."""
@@ -189,7 +190,8 @@ class Numbers:
         common = sorted(runs[0].keys() & runs[1].keys(), key=str)
         tests = [[run[seed].test or {"config": {}} for seed in common] for run in runs]
         for one, other in zip(*tests, strict=True):
-            tasks = [[test["config"].get(name) for name in identity.of_test_tasks()] for test in (one, other)]
+            names = "dataset", "way", "shot", *identity.of_test_tasks()
+            tasks = [[test["config"].get(name) for name in names] for test in (one, other)]
             if tasks[0] != tasks[1]:
                 raise UsageError(f"{first} and {second} were tested on other tasks: a page compares them.")
         of = [dict(zip(runs[i], self._by_task(name), strict=True)) for i, name in enumerate((second, first))]

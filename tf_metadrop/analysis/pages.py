@@ -33,7 +33,7 @@ class Pages:
             loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, trim_blocks=True,
             lstrip_blocks=True, keep_trailing_newline=True,
         )  # fmt: skip
-        of_runs = numbers.Numbers(runs)
+        of_runs = numbers.Numbers(runs, tables.get("Learning", []), tables.get("Cost", []))
         methods = {name: getattr(of_runs, name) for name in dir(of_runs) if not name.startswith("_")}
         self._environment.globals |= methods | {"table": numbers.table, "tables": tables, "norms": NORMS}
 

@@ -15,7 +15,8 @@ from tf_metadrop.figures import curves, dots, learning, robustness, style
 from tf_metadrop.runs.finished import Run
 
 HELD_OUT = {"meta_val": "Accuracy on validation classes (%)", "meta_test": "Accuracy on test classes (%)"}
-SETTINGS = {"inner_lr": "inner learning rate", "data_dir": "folder of the data set", "normalization": "normalisation"}
+SETTINGS = {"inner_lr": "inner learning rate", "normalization": "normalisation"}
+DATA = "data_dir"  # runs in another folder are evaluated on other classes: no panel sets them side by side
 COLUMNS = 5  # of small panels
 
 
@@ -95,7 +96,7 @@ def deviations(drawn: list[Drawn], of_length: bool = False) -> list[dict[str, An
     Args:
       of_length: compare the number of iterations too.
     """
-    names = ["data_dir", *dict.fromkeys([*paired.SAME_RATE, *identity.of_training()])]
+    names = [DATA, *dict.fromkeys([*paired.SAME_RATE, *identity.of_training()])]
     names += ["n_train_iters"] if of_length else []
     told = [{name: identity.value(run.trained_with, name) for name in names} for run, _ in drawn]
     groups: dict[str, list[int]] = {}
@@ -181,7 +182,7 @@ def variant_curve(drawn: Drawn, variants: list[str]) -> learning.Curve:
 def settings(drawn: list[Drawn]) -> list[list[learning.Panel | None]]:
     """A row for each setting in which runs of MAML or Meta-dropout differ from most, beside the runs that do not."""
     found: dict[str, dict[str, list[learning.Curve]]] = {}
-    every = list(zip(drawn, deviations(drawn), strict=True))
+    every = [pair for pair in zip(drawn, deviations(drawn), strict=True) if DATA not in pair[1]]
     for method in style.COMPARED:
         mine = [(each, other) for each, other in every if family(each[0]) == method]
         for names in dict.fromkeys(tuple(other) for _, other in mine if other):

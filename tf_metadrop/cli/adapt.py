@@ -63,17 +63,14 @@ def adapt(args: argparse.Namespace) -> None:
         from tf_metadrop.methods import noise
         from tf_metadrop.modes import formats
         from tf_metadrop.modes.learner import MetaLearner
-        from tf_metadrop.runs import checkpoint
     formats.check(args.format, args.quantize)
     settings = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
     learner = MetaLearner.load(args.savedir, **settings)
     if args.n_test_mc_samp is None and noise.sampled(learner.config.noise_name):
         learner.config = dataclasses.replace(learner.config, n_test_mc_samp=SAMPLES)
-    if checkpoint.kind(args.savedir) == "ours":
-        _, run = checkpoint.load_params(args.savedir)
-        if run["iteration"] < run["n_train_iters"]:
-            reached = f"iteration {run['iteration']} of {run['n_train_iters']}"
-            print(f"{args.savedir}: its training is at {reached}; the command of the training resumes it.")
+    reached, wanted = learner.iteration, learner.config.n_train_iters
+    if args.weights != "best" and reached is not None and reached < wanted:
+        print(f"{args.savedir}: its training is at iteration {reached} of {wanted}; its command resumes it.")
     files = [file for of_class in classes.values() for file in of_class]
     labels = [name for name, of_class in classes.items() for _ in of_class]
     learner.adapt(files, labels, invert=inversion(args.invert, learner.config.spec))

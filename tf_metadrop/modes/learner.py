@@ -62,6 +62,7 @@ class MetaLearner:
             key = rng.key(config.seed, rng.INITIAL_WEIGHTS)
             params = network.initial(self._method, config.way, key)
         self.params = cast(params, config.dtype)
+        self.iteration: int | None = None  # of the training, that the weights are of; None: not known
         self.classes: np.ndarray | None = None
         self._adapted: Params | None = None
         self._statistics: Statistics = ()  # of the support images under the adapted weights
@@ -103,9 +104,11 @@ class MetaLearner:
             return learner
         params, run = checkpoint.load_params(directory, settings.get("weights", "last"))
         base = Config(savedir=str(directory)).inherit(run, set())
-        kept = {name: run[name] for name in ("seed", "n_test_mc_samp", "precision") if name in run}
+        kept = {name: run[name] for name in ("seed", "n_test_mc_samp", "precision", "n_train_iters") if name in run}
         config = dataclasses.replace(base, **(kept | settings))
-        return cls(config, network.fitting(params, load_method(config), config.way, str(savedir)))
+        learner = cls(config, network.fitting(params, load_method(config), config.way, str(savedir)))
+        learner.iteration = run.get("iteration")
+        return learner
 
     def save(
         self,
