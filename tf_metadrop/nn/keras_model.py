@@ -107,9 +107,7 @@ def _gated(keras: Any, node: Node, h: Any, theta: Weights, gate: Weights | None,
 def _norm(keras: Any, name: str, h: Any, offset: Any, statistics: tuple) -> Any:
     """A normalisation that does not depend on other images of the batch."""
     beta, channels = np.asarray(offset), h.shape[-1]
-    if (
-        name in FIXED
-    ):  # constant statistics, never differentiated: only as a training layer is Keras's wrong to second order
+    if name in FIXED:  # constant statistics: Keras's layer is wrong to second order only where it computes them
         layer = keras.layers.BatchNormalization(epsilon=EPSILON, scale=False)
         found = layer(h)
         layer.set_weights([beta, *[np.reshape(np.asarray(each), [channels]) for each in statistics]])
