@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from tests.helpers.runs import ROOT
 from tests.helpers.savedirs import attacked, finished
 from tf_metadrop import UsageError
-from tf_metadrop.analysis import numbers, pages
+from tf_metadrop.analysis import numbers, pages, theirs, timings
 from tf_metadrop.runs.finished import find
 
 BASE = np.array([0.5, 0.75, 1.0, 0.75])
@@ -70,8 +71,54 @@ def test_published_numbers_and_attacks(tmp_path):
     assert found.unattacked("task/drop") == "96.50 ± 0.12"
     with pytest.raises(UsageError, match="was not attacked with l1 3.0"):
         found.attack("task/drop", "l1", 3.0)
-    rows = found.published_rows("mimgnet")
-    assert {row["task"] for row in rows} == {"mimgnet 5-way 1-shot", "mimgnet 5-way 5-shot"}
+    paper = float(found.paper_attack("task/drop", "linf", 0.02))
+    assert found.from_paper("task/drop", "linf") == pytest.approx(max(abs(paper - 80), abs(96.63 - 90)))
+    with pytest.raises(UsageError, match="no radius of l1 in common"):
+        found.from_paper("task/drop", "l1")
+
+
+def test_numbers_of_a_training_and_of_errors(made):
+    assert made.at("task/maml", 50, seed=1) == pytest.approx(75.0) and made.best_at("task/drop") == "100 and 100"
+    assert made.avoided("task/drop", "task/maml") == f"{100 * (1 - 19.5 / 25.5):.0f}"
+    for iteration, seed in ((51, 0), (50, 2)):
+        with pytest.raises(UsageError, match=f"with seed {seed} was not evaluated at iteration {iteration}"):
+            made.at("task/maml", iteration, seed)
+
+
+def test_what_others_published_is_read_from_their_tables():
+    task = "omniglot", 20, 1
+    assert theirs.lead(task, "metadrop", "maml") == "+1.40 (paper), +1.75 (authors' repository), +2.15 (report)"
+    assert theirs.lead(task, "metadrop", "fixed_gaussian") == "+1.19 (paper), +0.33 (report)"  # 96.74 less 96.41
+    assert {row["task"] for row in theirs.rows("mimgnet")} == {"mimgnet 5-way 1-shot", "mimgnet 5-way 5-shot"}
+    scaled = [("metadrop", "metadrop"), ("adv_e1", "adv_e20")]
+    near, far = theirs.apart(task, ("l2", "l1"), 20.0, *scaled)
+    curves = [theirs.curve(task, norm, "metadrop") for norm in ("l2", "l1")]
+    assert near == max(abs(curves[0][r] - curves[1][20 * r]) for r in (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)) and far > 10
+    with pytest.raises(UsageError, match="nobody published"):
+        theirs.lead(task, "metadrop", "additive")
+    with pytest.raises(UsageError, match="no curve of maml under l2"):
+        theirs.curve(("omniglot", 5, 1), "l2", "maml")
+
+
+def test_one_number_of_a_table():
+    rows = [dict(method="maml", ours="93.9 ± 0.2"), dict(method="metadrop", ours=""), dict(method="metadrop", ours="1")]
+    assert numbers.number(rows, "ours", method="maml") == 93.9
+    for where, words in ((dict(method="additive"), "0 rows"), (dict(method="metadrop"), "2 rows")):
+        with pytest.raises(UsageError, match=words):
+            numbers.number(rows, "ours", **where)
+    with pytest.raises(UsageError, match="ours is ''"):
+        numbers.number(rows[:2], "ours", method="metadrop")
+
+
+def test_timings_are_those_of_the_benchmarks(tmp_path):
+    rows = timings.rows(ROOT / "benchmarks" / "RESULTS.json")
+    chosen = dict(task="mimgnet 5-way 1-shot", method="MAML", gradient="first", precision="float32")
+    assert 0.01 < numbers.number(rows, "s", **chosen) < 10
+    for content in ("{", "{}", '{"tables": [{"title": "Meta-training step", "rows": [{"flags": "a"}]}]}'):
+        path = tmp_path / "RESULTS.json"
+        path.write_text(content)
+        with pytest.raises(UsageError, match="give its RESULTS.json"):
+            timings.rows(path)
 
 
 def test_a_table_has_the_rows_and_columns_that_are_asked_for():

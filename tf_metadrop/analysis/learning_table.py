@@ -19,15 +19,17 @@ HELD_OUT = {"meta_val": "validation", "meta_test": "test"}
 
 def rows(runs: list[Run]) -> list[dict]:
     """Rows of the table, for each `finished.Run` whose log has evaluations on validation classes or test classes."""
-    found = []
-    for run in runs:
-        log = curves.load_any(run.directory)
-        if split := next((split for split in SPLITS if split in log), None):
-            found.append((run, split, log[split]))
+    found = [(run, *curve) for run in runs if (curve := held_out(run))]
     return sorted(
         (row(run, split, curve, level(run, found)) for run, split, curve in found),
         key=lambda row: [str(value) for value in row.values()][:5],
     )
+
+
+def held_out(run: Run) -> tuple[str, dict] | None:
+    """The evaluations of a run on held-out classes: (key of HELD_OUT, a curve of `curves.load`); None without any."""
+    log = curves.load_any(run.directory)
+    return next(((split, log[split]) for split in SPLITS if split in log), None)
 
 
 def level(run: Run, found: list[tuple[Run, str, dict]]) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_metadrop.analysis import paired, published, seeds
+from tf_metadrop.analysis import learning_table, paired, published, seeds
 from tf_metadrop.config import identity
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import robustness, style
@@ -138,21 +138,39 @@ class Numbers:
     def paper_attack(self, name: str, norm: str, radius: float) -> str:
         """What the paper's figure has for that task, method, norm and radius: "68.5"; "" if nothing."""
         config = self.of(name)[0].config
-        curve = published.robustness(config).get(norm, {}).get(robustness.paper_name(config.method), [])
+        curve = published.robustness(*self.of(name)[0].task).get(norm, {}).get(robustness.paper_name(config.method), [])
         return next((f"{accuracy:g}" for at, accuracy in curve if at == radius), "")
 
-    def published_rows(self, dataset: str) -> list[dict]:
-        """What others published of a data set: task, method, and a number for each source."""
-        return [
-            {
-                "task": f"{of} {way}-way {shot}-shot",
-                "method": method,
-                **dict.fromkeys(published.SOURCES.values(), ""),
-                **cells,
-            }
-            for (of, way, shot, method), cells in sorted(published.accuracies().items())
-            if of == dataset
-        ]
+    def from_paper(self, name: str, norm: str) -> float:
+        """The largest distance of a run's accuracy under attack from the paper's curve, in points."""
+        found = []
+        for row in (row for run in self.of(name) for row in run.attack if row["norm"] == norm):
+            if paper := self.paper_attack(name, norm, row["epsilon"]):
+                found.append(abs(row["accuracy_percent"] - float(paper)))
+        if not found:
+            raise UsageError(f"{name} and the paper's figure have no radius of {norm} in common: a page compares them.")
+        return max(found)
+
+    def avoided(self, second: str, first: str, test: str = "meta_test") -> str:
+        """How many of the first's errors the second does not make, in per cent of them: "54"."""
+        errors = [100 - self._by_task(name, test).mean() for name in (second, first)]
+        return f"{100 * (1 - errors[0] / errors[1]):.0f}"
+
+    def at(self, name: str, iteration: int, seed: int = 0) -> float:
+        """Accuracy on held-out classes during the training with a seed, at an iteration, in per cent.
+
+        See `learning_table` for which tasks these are.
+        """
+        curves = [learning_table.held_out(run) for run in self.of(name) if run.seed == seed]
+        curve = curves[0][1] if curves and curves[0] else {}
+        if iteration not in curve.get("iter", ()):
+            raise UsageError(f"{name} with seed {seed} was not evaluated at iteration {iteration}: a page asks for it.")
+        return 100 * curve["acc"][curve["iter"].index(iteration)]
+
+    def best_at(self, name: str) -> str:
+        """The iteration of the best accuracy on held-out classes, one a seed: "1,250 and 750"."""
+        curves = [learning_table.held_out(run) for run in self.of(name)]
+        return " and ".join(f"{curve['iter'][int(np.argmax(curve['acc']))]:,}" for _, curve in filter(None, curves))
 
     def learned(self, name: str, what: str) -> str:
         """A column of the learning table (`learning_table.row`), one entry a seed: "92.58 and 92.80"."""
@@ -205,6 +223,23 @@ class Numbers:
         return seeds.of_runs(
             run for other, runs in self._runs.items() if other.partition("/")[0] == folder for run in runs
         )
+
+
+def number(rows: Iterable[dict], column: str, **where: Any) -> float:
+    """The number in a column of the one row that has these values: 93.9 where the table shows "93.9 ± 0.2".
+
+    Raises:
+      UsageError: no row, or more than one, has them, or the column has no number there.
+    """
+    chosen = [row for row in rows if all(row[key] == value for key, value in where.items())]
+    if len(chosen) != 1:
+        raise UsageError(f"{len(chosen)} rows have {where}: a page asks for the number of one.")
+    try:
+        return float(str(chosen[0][column]).split()[0])
+    except (ValueError, IndexError) as error:
+        raise UsageError(
+            f"{column} is {chosen[0][column]!r} in the row of {where}: a page asks for a number."
+        ) from error
 
 
 def table(rows: Iterable[dict], *columns: str, **where: Any) -> str:

@@ -2,7 +2,8 @@
 
 A template `meta_gradient.md.jinja` becomes `meta_gradient.md`; one whose name begins with `_` is a part. In
 other files a part stands between `<!-- part NAME: metadrop tables -->` and `<!-- end -->`. Templates call the methods
-of `numbers.Numbers`, and `table(tables["Cost"], "method", "hours", task="...")`.
+of `numbers.Numbers`, the functions of `theirs`, and `table(tables["Cost"], "method", "hours", task="...")` or
+`number(...)` of the same, for one number.
 """
 
 import pathlib
@@ -10,7 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from tf_metadrop.analysis import numbers
+from tf_metadrop.analysis import numbers, theirs
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs.finished import Run
 from tf_metadrop.util import text
@@ -35,7 +36,8 @@ class Pages:
         )  # fmt: skip
         of_runs = numbers.Numbers(runs, tables.get("Learning", []), tables.get("Cost", []))
         methods = {name: getattr(of_runs, name) for name in dir(of_runs) if not name.startswith("_")}
-        self._environment.globals |= methods | {"table": numbers.table, "tables": tables, "norms": NORMS}
+        functions = {"table": numbers.table, "number": numbers.number, "theirs": theirs}
+        self._environment.globals |= methods | functions | {"tables": tables, "norms": NORMS}
 
     def names(self) -> list[str]:
         """The pages: all templates except parts."""

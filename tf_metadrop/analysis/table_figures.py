@@ -255,7 +255,7 @@ def draw_attacks(runs: list[Run], output: pathlib.Path) -> dict[str, pathlib.Pat
         path = output / "robustness_{}_{}way{}shot.png".format(*task)
         config = same[0].config
         written[f"{style.task(*task)}: robustness"] = robustness.draw(
-            path, models(same), config, accuracies_under_attack(config)
+            path, models(same), config, accuracies_under_attack(config.dataset, config.way, config.shot)
         )
     return written
 

@@ -84,7 +84,7 @@ def robustness_rows(runs: list[Run]) -> list[dict]:
     rows = []
     for run in runs:
         for row in run.attack:
-            curves = published.robustness(run.config).get(row["norm"], {})
+            curves = published.robustness(*run.task).get(row["norm"], {})
             paper = dict(curves.get(robustness.paper_name(run.config.method), []))
             rows.append(
                 {

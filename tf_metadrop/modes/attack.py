@@ -188,7 +188,8 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     made = dict(seed=config.seed, **about(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run)
     (directory / f"{stem}.json").write_text(json.dumps({"rows": rows, **made}, indent=1) + "\n")
     model = robustness.Attacked(config.method, "", rows)
-    robustness.draw(directory / f"{stem}.png", [model], config, published.robustness(config))
+    paper = published.robustness(config.dataset, config.way, config.shot)
+    robustness.draw(directory / f"{stem}.png", [model], config, paper)
     for row in rows:
         accuracy = plus_minus(row["accuracy_percent"], row["ci95"], "f", "+-")
         print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {accuracy}")

@@ -3,8 +3,6 @@
 import csv
 import pathlib
 
-from tf_metadrop.config.config import Config
-
 FOLDER = pathlib.Path(__file__).parent
 SOURCES = {"paper": "paper", "authors_repository": "authors' repository", "report": "report"}
 
@@ -25,11 +23,11 @@ def accuracies() -> dict[tuple, dict[str, str]]:
     return found
 
 
-def robustness(config: Config) -> dict[str, dict[str, list[tuple[float, float]]]]:
+def robustness(dataset: str, way: int, shot: int) -> dict[str, dict[str, list[tuple[float, float]]]]:
     """The paper's curves for this task: {norm: {method: [(radius, accuracy in per cent)]}}; {} if it has none."""
-    if (config.dataset, config.way) != ("omniglot", 20):
+    if (dataset, way) != ("omniglot", 20):
         return {}
-    start = f"omniglot_{config.shot}shot_"
+    start = f"omniglot_{shot}shot_"
     curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
     with open(FOLDER / "robustness.csv", newline="") as file:
         for row in csv.DictReader(file):
