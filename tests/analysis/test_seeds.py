@@ -9,8 +9,17 @@ from tf_metadrop.util.interval import interval
 
 def test_the_spread_pools_the_variances_of_settings():
     assert seeds.spread([np.array([90.0])]) is None and seeds.spread([]) is None
-    found = seeds.spread([np.array([90.0, 92]), np.array([50.0]), np.array([70.0, 73, 76])])
+    found = seeds.spread([np.array([90.0, 92]), np.array([50.0]), np.array([83.0, 86, 89])])
     assert found == (pytest.approx(np.sqrt((2 * 1 + 3 * 6) / 3)), 3)  # 1 and 2 degrees of freedom
+
+
+def test_a_setting_far_from_the_others_widens_its_own_interval_alone():
+    near, far = [np.array([90.0, 92]), np.array([93.0, 94])], np.array([60.0, 70])
+    usual = np.sqrt((2 * 1 + 2 * 0.25) / 2), 2
+    assert seeds.spread([*near, far]) == seeds.spread([*near, far], near[0]) == pytest.approx(usual)
+    assert seeds.spread([*near, far], near[0], far) == (pytest.approx(50**0.5), 2)
+    assert seeds.spread([*near, far], np.array([60.0, 60.1])) == pytest.approx(usual)  # not narrower
+    assert seeds.spread([far, far + 30]) == (pytest.approx(50**0.5), 2)  # none is near their median
 
 
 def test_the_interval_of_one_seed_is_that_of_its_tasks_and_of_seeds():

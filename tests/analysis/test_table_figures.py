@@ -10,7 +10,7 @@ from tests.helpers.pictures import curves_of, pixels, recorded_figures
 from tests.helpers.runs import ROOT
 from tests.helpers.savedirs import LOG, finished
 from tf_metadrop import Config
-from tf_metadrop.analysis import published, seeds, table_figures
+from tf_metadrop.analysis import published, table_figures
 from tf_metadrop.config import identity
 from tf_metadrop.figures import dots, layout, style
 from tf_metadrop.runs.finished import find
@@ -160,15 +160,16 @@ def test_final_accuracies_are_means_over_seeds_with_intervals_over_tasks_and_see
     for seed, accuracies in enumerate(tasks):
         finished(tmp_path / f"a{seed}", accuracies, seed=seed)
     finished(tmp_path / "b", tasks[0], second_order="tf1")
-    (exact, tf1) = table_figures.final(find([tmp_path]))["metadrop"]
+    (exact, tf1) = table_figures.final(find([tmp_path]), [])["metadrop"]
     assert (exact.gradient, tf1.gradient, tf1.seeds) == ("exact", "tf1", [pytest.approx(70)])
     assert exact.mean == pytest.approx(70) and exact.seeds == pytest.approx([70, 70])
     half = 1.96 * 100 * tasks.mean(0).std() / 2
     assert exact.half == pytest.approx(half, rel=1e-3)
-    wider = table_figures.final(find([tmp_path]), seeds.Spread(0.5, 2))["metadrop"][0]
+    settings = [np.array([70, 70 + 0.5 * 2**0.5])] * 2  # a deviation of 0.5, with 2 degrees of freedom
+    wider = table_figures.final(find([tmp_path]), settings)["metadrop"][0]
     assert wider.half == pytest.approx(np.hypot(half, 4.3027 * 0.5 / 2**0.5), rel=1e-3)
     (tmp_path / "a0" / "meta_test.csv").unlink()
-    assert table_figures.final(find([tmp_path]))["metadrop"][0] == dots.Dot("exact", exact.mean, 1.0, exact.seeds)
+    assert table_figures.final(find([tmp_path]), [])["metadrop"][0] == dots.Dot("exact", exact.mean, 1.0, exact.seeds)
 
 
 def test_attacked_runs_are_distinguished_by_iterations_or_else_by_folder(tmp_path):

@@ -218,11 +218,12 @@ class Numbers:
         return np.stack([of[0][seed] - of[1][seed] for seed in common])
 
     def _spread(self, name: str) -> seeds.Spread | None:
-        """Of the accuracies between seeds in the folder of that name."""
+        """Between the seeds of a setting, from all settings in its folder; of a folder alone: of those."""
         folder = name.partition("/")[0]
-        return seeds.of_runs(
+        settings = seeds.settings(
             run for other, runs in self._runs.items() if other.partition("/")[0] == folder for run in runs
         )
+        return seeds.spread(settings.values(), *[settings[each] for each in (name,) if each in settings])
 
 
 def number(rows: Iterable[dict], column: str, **where: Any) -> float:

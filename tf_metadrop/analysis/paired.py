@@ -112,7 +112,7 @@ def compared(task: str, runs: list[Run]) -> list[dict]:
         kind = Kind(method(run), run.gradient, normalization, precision, run.rate)
         groups.setdefault(key, {}).setdefault(kind, {}).setdefault(run.seed, each)
     kinds = [by_seed for group in groups.values() for by_seed in group.values()]
-    between = seeds.spread(np.array([each.mean() for each in by_seed.values()]) for by_seed in kinds)
+    settings = [np.array([each.mean() for each in by_seed.values()]) for by_seed in kinds]
     found: list[dict] = []
     for _, group in sorted(groups.items(), key=lambda item: str(item[0])):
         for second, tested in group.items():
@@ -120,7 +120,7 @@ def compared(task: str, runs: list[Run]) -> list[dict]:
                 base = second.but_for(**{what: value})
                 for first in group if base != second.but_for() else ():
                     if first.but_for() == base and (what not in SAME_RATE or first.rate == second.rate):
-                        found += row(task, what, (first, second), (group[first], tested), between)
+                        found += row(task, what, (first, second), (group[first], tested), settings)
     return found
 
 
@@ -142,19 +142,20 @@ def shown(differences: np.ndarray, half: float | None) -> str:
 
 
 def row(
-    task: str, what: str, kinds: tuple[Kind, Kind], runs: tuple[BySeed, BySeed], between: seeds.Spread | None
+    task: str, what: str, kinds: tuple[Kind, Kind], runs: tuple[BySeed, BySeed], settings: list[np.ndarray]
 ) -> list[dict]:
     """One row; none if the two have no training seed in common.
 
     Args:
       kinds, runs: the first and the second.
-      between: how far seeds move the accuracies of the task.
+      settings: the accuracies of the seeds of all settings of the task, which say how far seeds move them.
     """
     common = sorted(runs[0].keys() & runs[1].keys(), key=str)
     if not common:
         return []
     first, second = (np.stack([of[seed] for seed in common]) for of in runs)  # [seeds, tasks]
     every = second - first
+    between = seeds.spread(settings, first.mean(1), second.mean(1))
     mean, half = every.mean(0), seeds.half(every, between, models=2)
     return [
         {

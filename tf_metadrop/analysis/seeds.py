@@ -2,12 +2,13 @@
 
 Two or three seeds of one setting say little about how far a seed moves it. All settings of a task say it together: the
 variance between seeds is averaged over them (the pooled variance), and Student's t with its degrees of freedom gives
-the interval. What the settings share is the assumption that a seed moves each of them by as much.
+the interval. This assumes that a seed moves each of them by as much. A setting far from the others, as one that hardly
+learns, is left out, and has at least its own deviation.
 """
 
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from tf_metadrop.runs.finished import Run
 from tf_metadrop.util.interval import interval
 
 SEED = re.compile(r"_seed\d+$")
+NEAR = 10.0  # points from the median accuracy, within which settings are pooled
 
 
 class Spread(NamedTuple):
@@ -25,26 +27,32 @@ class Spread(NamedTuple):
     freedom: int  # degrees of freedom that it was estimated with
 
 
-def spread(settings: Iterable[np.ndarray]) -> Spread | None:
+def spread(settings: Collection[np.ndarray], *own: np.ndarray) -> Spread | None:
     """The pooled standard deviation between seeds; None if no setting has two.
 
     Args:
-      settings: for each setting the accuracies of its seeds, [seeds], in points.
+      settings: for each setting the accuracies of its seeds, [seeds], in points. Those within NEAR of the median are
+        pooled.
+      own: the same of the settings that it is for. One that is not near has its own deviation, if that is larger.
     """
     several = [each for each in settings if len(each) > 1]
-    freedom = sum(len(each) - 1 for each in several)
-    if not freedom:
+    if not several:
         return None
-    return Spread(float(np.sqrt(sum(len(each) * each.var() for each in several) / freedom)), freedom)
+    median = np.median([each.mean() for each in several])
+    near = [each for each in several if abs(each.mean() - median) <= NEAR] or several
+    freedom = sum(len(each) - 1 for each in near)
+    far = [each.std(ddof=1) for each in own if len(each) > 1 and abs(each.mean() - median) > NEAR]
+    pooled = np.sqrt(sum(len(each) * each.var() for each in near) / freedom)
+    return Spread(float(max([pooled, *far])), freedom)
 
 
-def of_runs(runs: Iterable[Run]) -> Spread | None:
-    """`spread` of tested runs; those with the same `name_of` their folder are the seeds of one setting."""
-    settings: dict[str, list[float]] = {}
+def settings(runs: Iterable[Run]) -> dict[str, np.ndarray]:
+    """{`name_of` a run: accuracies of its seeds} of tested runs."""
+    found: dict[str, list[float]] = {}
     for run in runs:
         if run.test:
-            settings.setdefault(name_of(run.directory), []).append(run.test["accuracy"])
-    return spread(np.array(each) for each in settings.values())
+            found.setdefault(name_of(run.directory), []).append(run.test["accuracy"])
+    return {name: np.array(each) for name, each in found.items()}
 
 
 def name_of(directory: pathlib.Path) -> str:

@@ -46,7 +46,7 @@ def draw(runs: list[Run], published: dict, output: pathlib.Path) -> dict[str, pa
                 if rows:
                     written[heading] = learning.draw(output / f"{path}.png", rows, heading, y_label, **more)
         usual = as_usual([(run, {}) for run in same if run.test], of_length=True)
-        accuracies[title] = final(usual, seeds.of_runs(same))
+        accuracies[title] = final(usual, list(seeds.settings(same).values()))
         if accuracies[title].keys() - set(style.COMPARED):
             heading = f"{title}: accuracy of the methods"
             panel = dots.Panel(title, accuracies[title])
@@ -222,11 +222,11 @@ def numbers(published: dict, task: tuple, method: str) -> list[learning.Publishe
     ]
 
 
-def final(runs: list[Run], between: seeds.Spread | None = None) -> Accuracies:
+def final(runs: list[Run], settings: list[np.ndarray]) -> Accuracies:
     """The tests of these runs, averaged over the seeds.
 
     Args:
-      between: how far seeds move the accuracy, for the intervals.
+      settings: the accuracies of the seeds of all settings, which say how far seeds move them.
     """
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
@@ -234,7 +234,8 @@ def final(runs: list[Run], between: seeds.Spread | None = None) -> Accuracies:
     found: dict[str, list[dots.Dot]] = {}
     for (method, gradient), some in sorted(groups.items(), key=lambda item: place(item[0][1])):
         each = [run.test["accuracy"] for run in some if run.test]
-        found.setdefault(method, []).append(dots.Dot(gradient, float(np.mean(each)), half(some, between), each))
+        width = half(some, seeds.spread(settings, np.array(each)))
+        found.setdefault(method, []).append(dots.Dot(gradient, float(np.mean(each)), width, each))
     return found
 
 
