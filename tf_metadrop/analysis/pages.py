@@ -11,7 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from tf_metadrop.analysis import numbers, theirs
+from tf_metadrop.analysis import numbers, seeds, theirs
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs.finished import Run
 from tf_metadrop.util import text
@@ -36,7 +36,7 @@ class Pages:
         )  # fmt: skip
         of_runs = numbers.Numbers(runs, tables.get("Learning", []), tables.get("Cost", []))
         methods = {name: getattr(of_runs, name) for name in dir(of_runs) if not name.startswith("_")}
-        functions = {"table": numbers.table, "number": numbers.number, "theirs": theirs}
+        functions = {"table": numbers.table, "number": numbers.number, "theirs": theirs, "seeds": seeds}
         self._environment.globals |= methods | functions | {"tables": tables, "norms": NORMS}
 
     def names(self) -> list[str]:
