@@ -135,7 +135,7 @@ def test_pages_are_made_from_templates(tmp_path, capsys):
     finished(runs / "drop_seed0", np.full(4, 0.75))
     templates.mkdir()
     (templates / "study.md.jinja").write_text("# Study\n\n{% include '_part.md.jinja' %}\n")
-    (templates / "_part.md.jinja").write_text("It has {{ mean('runs/drop') }} %.\n")
+    (templates / "_part.md.jinja").write_text("It has {{ mean('runs/' ~ (argument or 'drop')) }} %.\n")
     before, after = "Of ours\n\n<!-- part part: metadrop tables -->\n", "<!-- end -->\nand more\n"
     readme.write_text(f"{before}old\n{after}")
     command = ["metadrop tables", str(runs), f"--output={out}", f"--pages={templates}", f"--fill={readme}"]
@@ -150,6 +150,11 @@ def test_pages_are_made_from_templates(tmp_path, capsys):
 
     assert "give --output" in refused(f"--pages={templates}") and "give --output" in refused(f"--fill={readme}")
     assert "none.md cannot be read" in refused(*command[2:4], f"--fill={tmp_path / 'none.md'}")
+    readme.write_text(readme.read_text().replace("part part", "part part none"))  # the word after the name: no such run
+    assert "no folder is named runs/none" in refused(*command[2:])
+    bad = tmp_path / "RESULTS.json"
+    bad.write_text("{}")
+    assert "give its RESULTS.json" in refused(f"--timings={bad}") and not (out / "tables.md").exists()
     readme.write_text("no part")
     assert "has no line <!-- part" in refused(*command[2:])
     for broken, reason in (

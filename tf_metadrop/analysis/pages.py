@@ -1,9 +1,10 @@
 """Pages of Markdown whose numbers come from finished runs: Jinja templates, and parts of other files between markers.
 
 A template `meta_gradient.md.jinja` becomes `meta_gradient.md`; one whose name begins with `_` is a part. In
-other files a part stands between `<!-- part NAME: metadrop tables -->` and `<!-- end -->`. Templates call the methods
-of `numbers.Numbers`, the functions of `theirs`, and `table(tables["Cost"], "method", "hours", task="...")` or
-`number(...)` of the same, for one number.
+other files a part stands between `<!-- part NAME: metadrop tables -->` and `<!-- end -->`; of `<!-- part NAME WORD:
+metadrop tables -->` the template has the word as `argument`. Templates call the methods of `numbers.Numbers`, the
+functions of `theirs`, and `table(tables["Cost"], "method", "hours", task="...")` or `number(...)` of the same, for one
+number.
 """
 
 import pathlib
@@ -20,7 +21,7 @@ SUFFIX = ".md.jinja"
 PROSE = re.compile(r"(- |\d+\. )?(?=\s*[^|#!<\s])")  # the beginning of a paragraph's line; the group: of a list item
 WIDTH = 120
 NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1"}
-PART = re.compile(r"(<!-- part (\w+): metadrop tables -->\n).*?(<!-- end -->)", re.DOTALL)
+PART = re.compile(r"(<!-- part (\w+)(?: (\w+))?: metadrop tables -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 class Pages:
@@ -43,7 +44,7 @@ class Pages:
         """The pages: all templates except parts."""
         return sorted(path.name.removesuffix(SUFFIX) for path in self._folder.glob(f"*{SUFFIX}") if path.name[0] != "_")
 
-    def render(self, name: str) -> str:
+    def render(self, name: str, argument: str | None = None) -> str:
         """The text of a page or part.
 
         Raises:
@@ -53,7 +54,7 @@ class Pages:
 
         path = self._folder / f"{name}{SUFFIX}"
         try:
-            return wrapped(self._environment.get_template(path.name).render())
+            return wrapped(self._environment.get_template(path.name).render(argument=argument))
         except jinja2.TemplateNotFound as error:
             raise UsageError(f"{self._folder / str(error.name)} is not there: a page needs it.") from error
         except jinja2.TemplateError as error:
@@ -73,7 +74,7 @@ class Pages:
           UsageError: the file cannot be read, or has no part.
         """
         renewed, found = PART.subn(
-            lambda part: f"{part[1]}{self.render('_' + part[2])}{part[3]}", text.read(path, "--fill")
+            lambda part: f"{part[1]}{self.render('_' + part[2], part[3])}{part[4]}", text.read(path, "--fill")
         )
         if not found:
             raise UsageError(f"{path} has no line <!-- part NAME: metadrop tables -->: add it where the part belongs.")

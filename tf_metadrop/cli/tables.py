@@ -10,7 +10,7 @@ output folder are made instead of tables.md; --fill renews the parts of other fi
 The project's own pages are made by
 
   metadrop tables results --timings benchmarks/RESULTS.json --output results --pages results/pages \\
-      --fill README.md docs/explanations/meta_gradient.md
+      --fill $(grep -rl "metadrop tables -->" README.md docs)
 """
 
 import argparse
