@@ -96,13 +96,15 @@ def test_what_others_published_is_read_from_their_tables():
     assert near == max(abs(curves[0][r] - curves[1][20 * r]) for r in (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)) and far > 10
     with pytest.raises(UsageError, match="nobody published"):
         theirs.lead(task, "metadrop", "additive")
-    with pytest.raises(UsageError, match="no curve of maml under l2"):
-        theirs.curve(("omniglot", 5, 1), "l2", "maml")
+    assert theirs.curve(("omniglot", 5, 1), "l2", "maml") == {}
+    with pytest.raises(UsageError, match="has no curves"):
+        theirs.apart(task, ("l2", "l1"), 20.0, ("maml", "additive"))
 
 
 def test_one_number_of_a_table():
     rows = [dict(method="maml", ours="93.9 ± 0.2"), dict(method="metadrop", ours=""), dict(method="metadrop", ours="1")]
     assert numbers.number(rows, "ours", method="maml") == 93.9
+    assert numbers.cell(rows, "ours", method="maml") == "93.9 ± 0.2"
     for where, words in ((dict(method="additive"), "0 rows"), (dict(method="metadrop"), "2 rows")):
         with pytest.raises(UsageError, match=words):
             numbers.number(rows, "ours", **where)

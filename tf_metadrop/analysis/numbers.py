@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_metadrop.analysis import learning_table, paired, published, seeds
+from tf_metadrop.analysis import learning_table, paired, published, seeds, theirs
 from tf_metadrop.config import identity
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import robustness, style
@@ -137,9 +137,9 @@ class Numbers:
 
     def paper_attack(self, name: str, norm: str, radius: float) -> str:
         """What the paper's figure has for that task, method, norm and radius: "68.5"; "" if nothing."""
-        config = self.of(name)[0].config
-        curve = published.robustness(*self.of(name)[0].task).get(norm, {}).get(robustness.paper_name(config.method), [])
-        return next((f"{accuracy:g}" for at, accuracy in curve if at == radius), "")
+        run = self.of(name)[0]
+        curve = theirs.curve(run.task, norm, robustness.paper_name(run.config.method))
+        return f"{curve[radius]:g}" if radius in curve else ""
 
     def from_paper(self, name: str, norm: str) -> float:
         """The largest distance of a run's accuracy under attack from the paper's curve, in points."""
@@ -223,24 +223,32 @@ class Numbers:
         settings = seeds.settings(
             run for other, runs in self._runs.items() if other.partition("/")[0] == folder for run in runs
         )
-        return seeds.spread(settings.values(), *[settings[each] for each in (name,) if each in settings])
+        return seeds.spread(settings.values(), *([settings[name]] if name in settings else []))
 
 
-def number(rows: Iterable[dict], column: str, **where: Any) -> float:
-    """The number in a column of the one row that has these values: 93.9 where the table shows "93.9 ± 0.2".
+def cell(rows: Iterable[dict], column: str, **where: Any) -> str:
+    """The text in a column of the one row that has these values: "93.9 ± 0.2".
 
     Raises:
-      UsageError: no row, or more than one, has them, or the column has no number there.
+      UsageError: no row, or more than one, has them.
     """
     chosen = [row for row in rows if all(row[key] == value for key, value in where.items())]
     if len(chosen) != 1:
-        raise UsageError(f"{len(chosen)} rows have {where}: a page asks for the number of one.")
+        raise UsageError(f"{len(chosen)} rows have {where}: a page asks for one.")
+    return str(chosen[0][column])
+
+
+def number(rows: Iterable[dict], column: str, **where: Any) -> float:
+    """The number that `cell` begins with: 93.9.
+
+    Raises:
+      UsageError: there is none, or not one cell.
+    """
+    text = cell(rows, column, **where)
     try:
-        return float(str(chosen[0][column]).split()[0])
+        return float(text.split()[0])
     except (ValueError, IndexError) as error:
-        raise UsageError(
-            f"{column} is {chosen[0][column]!r} in the row of {where}: a page asks for a number."
-        ) from error
+        raise UsageError(f"{column} is {text!r} in the row of {where}: a page asks for a number.") from error
 
 
 def table(rows: Iterable[dict], *columns: str, **where: Any) -> str:

@@ -37,7 +37,13 @@ class Pages:
         )  # fmt: skip
         of_runs = numbers.Numbers(runs, tables.get("Learning", []), tables.get("Cost", []))
         methods = {name: getattr(of_runs, name) for name in dir(of_runs) if not name.startswith("_")}
-        functions = {"table": numbers.table, "number": numbers.number, "theirs": theirs, "seeds": seeds}
+        functions = {
+            "table": numbers.table,
+            "cell": numbers.cell,
+            "number": numbers.number,
+            "theirs": theirs,
+            "seeds": seeds,
+        }
         self._environment.globals |= methods | functions | {"tables": tables, "norms": NORMS}
 
     def names(self) -> list[str]:

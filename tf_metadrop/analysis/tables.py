@@ -14,6 +14,7 @@ from tf_metadrop.analysis import (
     set_apart,
     sweep_table,
     table_figures,
+    theirs,
 )
 from tf_metadrop.analysis.published import SOURCES
 from tf_metadrop.figures import robustness
@@ -84,8 +85,7 @@ def robustness_rows(runs: list[Run]) -> list[dict]:
     rows = []
     for run in runs:
         for row in run.attack:
-            curves = published.robustness(*run.task).get(row["norm"], {})
-            paper = dict(curves.get(robustness.paper_name(run.config.method), []))
+            paper = theirs.curve(run.task, row["norm"], robustness.paper_name(run.config.method))
             rows.append(
                 {
                     "task": run.config.task_name, "norm": row["norm"],

@@ -6,8 +6,8 @@ from tf_metadrop.errors import UsageError
 Task = tuple[str, int, int]  # dataset, way, shot
 
 
-def leads(task: Task, second: str, first: str) -> dict[str, float]:
-    """{source: accuracy of the second method less the first, in points}, of every source that has both.
+def lead(task: Task, second: str, first: str) -> str:
+    """Accuracy of the second method less the first, in points: "+1.40 (paper), +1.75 (authors' repository)".
 
     The report has two numbers for Meta-dropout, in two tables. Beside another noise type that of its table of noise
     types counts, which stands last.
@@ -16,15 +16,10 @@ def leads(task: Task, second: str, first: str) -> dict[str, float]:
     theirs = published.accuracies()
     cells = [theirs.get((*task, method), {}) for method in (second, first)]
     number = lambda cell: float(cell.split("; ")[which].split()[0])
-    found = {source: number(cells[0][source]) - number(cells[1][source]) for source in cells[0] if source in cells[1]}
-    if not found:
+    both = [source for source in cells[0] if source in cells[1]]
+    if not both:
         raise UsageError(f"nobody published {second} and {first} at {task}: a page asks for their difference.")
-    return found
-
-
-def lead(task: Task, second: str, first: str) -> str:
-    """`leads` in a line: "+1.40 (paper), +1.75 (authors' repository)"."""
-    return ", ".join(f"{points:+.2f} ({source})" for source, points in leads(task, second, first).items())
+    return ", ".join(f"{number(cells[0][source]) - number(cells[1][source]):+.2f} ({source})" for source in both)
 
 
 def rows(dataset: str) -> list[dict]:
@@ -42,15 +37,12 @@ def rows(dataset: str) -> list[dict]:
 
 
 def curve(task: Task, norm: str, method: str) -> dict[float, float]:
-    """The paper's curve under attack: {radius: accuracy in per cent}.
+    """The paper's curve under attack: {radius: accuracy in per cent}; {} if it has none.
 
     Args:
       method: as the figure names it; see `figures.robustness.paper_name`.
     """
-    found = dict(published.robustness(*task).get(norm, {}).get(method, []))
-    if not found:
-        raise UsageError(f"the paper's figure has no curve of {method} under {norm} at {task}: a page asks for it.")
-    return found
+    return dict(published.robustness(*task).get(norm, {}).get(method, []))
 
 
 def apart(task: Task, norms: tuple[str, str], factor: float, *methods: tuple[str, str]) -> list[float]:
@@ -63,5 +55,7 @@ def apart(task: Task, norms: tuple[str, str], factor: float, *methods: tuple[str
     found = []
     for names in methods:
         one, other = (curve(task, norm, name) for norm, name in zip(norms, names, strict=True))
+        if not (one and other):
+            raise UsageError(f"the paper's figure has no curves {names} under {norms} at {task}: a page compares them.")
         found.append(max(abs(one[radius] - other[radius * factor]) for radius in one if radius * factor in other))
     return sorted(found)
