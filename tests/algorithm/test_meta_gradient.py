@@ -90,7 +90,7 @@ def basic_batch_norm(x, beta):
 
 def with_batch_norm(batch_norm, monkeypatch):
     """Our loss and meta-gradient of the problem, with this batch norm before ReLU and pool in place of ours."""
-    block = lambda x, beta: tf.nn.max_pool2d(tf.nn.relu(batch_norm(x, beta)), 2, 2, "VALID")
+    block = lambda x, beta: (tf.nn.max_pool2d(tf.nn.relu(batch_norm(x, beta)), 2, 2, "VALID"), ())
     monkeypatch.setattr(batch, "norm_relu_pool", block)
     return outer_loop.task_gradient(*problem())
 

@@ -15,7 +15,7 @@ from tf_metadrop.algorithm.outer_loop import task_gradient
 from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.nn import fused, layers, rng
+from tf_metadrop.nn import fused, layers, moments, rng
 from tf_metadrop.nn.normalization import batch
 from tf_metadrop.nn.params import cast
 from tf_metadrop.nn.rounded import Rounded
@@ -48,7 +48,7 @@ def offset_gradient(x):
     offset = tf.ones([64]) * 9
     with tf.GradientTape() as tape:
         tape.watch(offset)
-        y = batch.norm_relu_pool(x, offset)
+        y, _ = batch.norm_relu_pool(x, offset)
     return 4 * tape.gradient(y, offset, tf.ones_like(y))
 
 
@@ -57,10 +57,10 @@ def offset_gradient(x):
     [
         layers.channel_sum,
         lambda x: layers.channel_sum(tf.stack([x, x]))[0],
-        lambda x: batch.channel_dot(x, x),
-        lambda x: batch.squares_sum(x, tf.zeros([64])),
-        lambda x: batch.pool_and_statistics(x)[1] * 58_800,
-        lambda x: batch.pool_and_statistics(x + 1)[1] * 29_400,
+        lambda x: moments.dot(x, x, False),
+        lambda x: moments.squares(x, tf.zeros([64]), False),
+        lambda x: moments.pool_and_moments(x)[1] * 58_800,
+        lambda x: moments.pool_and_moments(x + 1)[1] * 29_400,
         lambda x: Rounded(batch).statistics(x)[0][0, 0] * 58_800,
         bias_gradient,
         offset_gradient,

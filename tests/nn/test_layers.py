@@ -13,8 +13,8 @@ def test_block_in_float32_is_that_of_tensorflows_fused_batch_norm():
     beta = tf.constant([0.1, -0.2, 0.0])
     fused, _, _ = tf.compat.v1.nn.fused_batch_norm(x, tf.ones(3), beta, epsilon=1e-3, is_training=True)
     expected = tf.nn.max_pool2d(tf.nn.relu(fused), 2, 2, "VALID")
-    assert batch.norm_relu_pool(x, beta).shape == [4, 3, 3, 3]
-    np.testing.assert_allclose(batch.norm_relu_pool(x, beta), expected, rtol=1e-5, atol=1e-6)
+    assert batch.norm_relu_pool(x, beta)[0].shape == [4, 3, 3, 3]
+    np.testing.assert_allclose(batch.norm_relu_pool(x, beta)[0], expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype,tolerance", [("float64", 1e-13), ("float32", 2e-6)])

@@ -11,7 +11,7 @@ from tests.helpers.often import often
 from tf_metadrop import Config, MetaLearner, UsageError, attack_model, export_features, meta_test, meta_train
 from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.data import DATASETS
-from tf_metadrop.nn import normalization
+from tf_metadrop.nn import fused, layers, normalization
 from tf_metadrop.nn.backbones import conv4
 
 EPSILON = 1e-3
@@ -66,6 +66,39 @@ def test_what_tasknorm_has_learned():
     m, v = mixed(x, support, -0.3, 0.7)
     found = norm.norm_relu(tf.constant(x), tf.zeros([3], tf.float64), norm.statistics(tf.constant(support)))
     np.testing.assert_allclose(found, np.maximum((x - m) / np.sqrt(v + EPSILON), 0), atol=1e-12)
+
+
+@pytest.mark.parametrize("outer", [[], [2]], ids=["sequence", "at_once"])  # tasks
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_the_fast_block_is_the_plain_one_to_second_order(name, given, outer):
+    """norm_relu_pool against TensorFlow's own derivatives of norm_relu and pool, with maps that are compiled."""
+    random, norm = np.random.RandomState(0), normalization.load(name)
+    support = tf.constant(1 + random.standard_normal([*outer, 3, 7, 5, 4]))
+    x, offset = (
+        tf.constant(random.standard_normal([*outer, 8, 37, 38, 4])),
+        tf.constant([0.1, -0.2, 0.3, 0.0], tf.float64),
+    )
+    assert outer or x.shape.num_elements() > fused.SMALLEST
+    weights = tf.constant(random.standard_normal([*outer, 8, 18, 19, 4]))
+
+    def plain(x, offset, statistics):
+        return layers.pool(norm.norm_relu(x, offset, statistics)), statistics or norm.statistics(x)
+
+    def derivatives(block):
+        with tf.GradientTape() as outer_tape:
+            outer_tape.watch([x, offset, support])
+            statistics = norm.statistics(support) if given else None
+            with tf.GradientTape() as tape:
+                tape.watch([x, offset])
+                y, found = block(x, offset, statistics)
+                total = tf.reduce_sum(weights * tf.sin(y)) + sum(tf.reduce_sum(tf.cos(each)) for each in found[:2])
+            first = tape.gradient(total, [x, offset])
+            second = sum(tf.reduce_sum(d**2) for d in first)
+        return [y, *found, *first, *outer_tape.gradient(second, [x, offset, support], unconnected_gradients="zero")]
+
+    for ours, theirs in zip(derivatives(norm.norm_relu_pool), derivatives(plain), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-11 * (1 + np.abs(theirs).max()))
 
 
 def problem(name, **changes):

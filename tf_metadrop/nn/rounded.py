@@ -19,8 +19,6 @@ class Rounded:
         self._normalization, self.FROM_SUPPORT = normalization, normalization.FROM_SUPPORT
         if hasattr(normalization, "norm_relu_pool"):
             self.norm_relu_pool = normalization.norm_relu_pool
-        if hasattr(normalization, "norm_relu_pool_by"):
-            self.norm_relu_pool_by = self._norm_relu_pool_by
 
     def statistics(self, x: tf.Tensor) -> Any:
         """The statistics of `normalization`, in float32."""
@@ -34,7 +32,3 @@ class Rounded:
         """See `Normalization`."""
         normalization: Any = self._normalization
         return tf.cast(normalization.norm(layers.up(x), offset, statistics), x.dtype)
-
-    def _norm_relu_pool_by(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any) -> tf.Tensor:
-        normalization: Any = self._normalization
-        return tf.cast(normalization.norm_relu_pool_by(layers.up(x), offset, statistics), x.dtype)

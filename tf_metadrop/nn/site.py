@@ -122,7 +122,7 @@ class Block(NamedTuple):
         """The output of the block, with a normalisation of `tf_metadrop.nn.normalization`."""
         fused = getattr(normalization, "norm_relu_pool", None)
         if fused and self.pool is layers.pool and self.rest is self.activation is None:
-            return fused(self.x, self.offset)
+            return fused(self.x, self.offset)[0]
         return self.end(self.activated(normalization))
 
     def activated(self, normalization: Normalization) -> tf.Tensor:

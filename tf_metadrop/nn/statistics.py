@@ -22,6 +22,8 @@ class Keeping:
 
     def __init__(self, normalization: Normalization, found: dict[int, Any], number: int):
         self._normalization, self._found, self._number = normalization, found, number
+        if hasattr(normalization, "norm_relu_pool"):
+            self.norm_relu_pool = self._norm_relu_pool
 
     def statistics(self, x: tf.Tensor) -> Any:
         """The statistics of `normalization`."""
@@ -38,6 +40,11 @@ class Keeping:
         normalization: Any = self._normalization
         return normalization.norm(x, offset, self._found[self._number])
 
+    def _norm_relu_pool(self, x: tf.Tensor, offset: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        normalization: Any = self._normalization
+        h, self._found[self._number] = normalization.norm_relu_pool(x, offset)
+        return h, self._found[self._number]
+
 
 def aligned(statistic: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """Adds axes to a statistic [..., 1, 1, 1, channels], for x with more axes before its batch."""
@@ -53,7 +60,7 @@ class Using:
 
     def __init__(self, normalization: Normalization, statistics: Any):
         self._normalization, self._statistics = normalization, statistics
-        if hasattr(normalization, "norm_relu_pool_by"):
+        if hasattr(normalization, "norm_relu_pool"):
             self.norm_relu_pool = self._norm_relu_pool
 
     def statistics(self, x: tf.Tensor) -> Any:
@@ -69,6 +76,6 @@ class Using:
         normalization: Any = self._normalization
         return normalization.norm(x, offset, tuple(aligned(each, x) for each in self._statistics))
 
-    def _norm_relu_pool(self, x: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+    def _norm_relu_pool(self, x: tf.Tensor, offset: tf.Tensor) -> tuple[tf.Tensor, Any]:
         normalization: Any = self._normalization
-        return normalization.norm_relu_pool_by(x, offset, tuple(aligned(each, x) for each in self._statistics))
+        return normalization.norm_relu_pool(x, offset, tuple(aligned(each, x) for each in self._statistics))

@@ -25,8 +25,8 @@ class Normalization(Protocol):
 
     A module may also have:
       norm(x, offset, statistics=None): norm_relu without the ReLU, for networks with another activation.
-      norm_relu_pool(x, offset): the 2x2 max-pool of norm_relu(x, offset), if that is faster; also for x in bfloat16.
-      norm_relu_pool_by(x, offset, statistics): the same by the statistics of other images.
+      norm_relu_pool(x, offset, statistics=None): the 2x2 max-pool of norm_relu, if that is faster than norm_relu and
+        pool, and the statistics that were used; also for x in bfloat16.
       parameters(n_blocks): {name: shape} of parameters that it learns; they start at 0.
       at(params, block): the normalisation of block 1.. with these parameters.
     """

@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 
 from tf_metadrop.errors import UsageError
-from tf_metadrop.nn.normalization.batch import EPSILON
+from tf_metadrop.nn.moments import pool_and_moments
+from tf_metadrop.nn.normalization.batch import EPSILON, relu_of_pooled
 
 FROM_SUPPORT = False
 
@@ -30,6 +31,12 @@ def statistics(x: tf.Tensor) -> tuple:
 def norm_relu(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
     """relu(norm(x, offset))."""
     return tf.nn.relu(norm(x, offset))
+
+
+def norm_relu_pool(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tuple[tf.Tensor, tuple]:
+    """max_pool(relu(norm(x, offset))), where the pool is computed first as in batch.py, and the empty tuple."""
+    pooled, mean, variance = pool_and_moments(x, per_image=True)
+    return relu_of_pooled(pooled, mean, variance, offset), ()
 
 
 def norm(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:

@@ -8,5 +8,4 @@ of another pass of the support images, without noise, under the adapted weights.
 from tf_metadrop.nn.normalization import batch
 
 FROM_SUPPORT = True
-statistics, norm, norm_relu = batch.statistics, batch.norm, batch.norm_relu
-norm_relu_pool, norm_relu_pool_by = batch.norm_relu_pool, batch.norm_relu_pool_by
+statistics, norm, norm_relu, norm_relu_pool = batch.statistics, batch.norm, batch.norm_relu, batch.norm_relu_pool

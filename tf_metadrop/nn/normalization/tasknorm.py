@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from tf_metadrop.nn import layers, moments
 from tf_metadrop.nn.normalization import batch, instance
 from tf_metadrop.nn.normalization.batch import EPSILON
 
@@ -42,14 +43,30 @@ class Block:
         """relu(norm(x, offset, statistics))."""
         return tf.nn.relu(self.norm(x, offset, statistics))
 
+    def norm_relu_pool(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tuple[tf.Tensor, Any]:
+        """max_pool(relu(norm(x, offset, statistics))), where the pool is computed first as in batch.py."""
+        pooled, means, variances = moments.pool_and_moments(x, per_image=True)
+        statistics = statistics or of_images(means, variances, x)
+        m, v = self._mixed(statistics, layers.spread(means, x), layers.spread(variances, x))
+        return batch.relu_of_pooled(pooled, m, v, offset), statistics
+
     def norm(self, x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
         """(x - m) / sqrt(v + epsilon) + offset."""
-        m_s, v_s, n = statistics or self.statistics(x)
-        m_x, v_x = instance.moments(x)
+        m, v = self._mixed(statistics or self.statistics(x), *instance.moments(x))
+        return (x - m) * tf.math.rsqrt(v + EPSILON) + offset
+
+    def _mixed(self, statistics: Any, m_x: tf.Tensor, v_x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        m_s, v_s, n = statistics
         share = tf.sigmoid(self._s * n + self._o)
         m = share * m_s + (1 - share) * m_x
-        v = share * (v_s + (m_s - m) ** 2) + (1 - share) * (v_x + (m_x - m) ** 2)
-        return (x - m) * tf.math.rsqrt(v + EPSILON) + offset
+        return m, share * (v_s + (m_s - m) ** 2) + (1 - share) * (v_x + (m_x - m) ** 2)
+
+
+def of_images(means: tf.Tensor, variances: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """(m_S, v_S, n) of support images x, from the moments of each image, [..., batch, channels]."""
+    mean = tf.reduce_mean(means, -2, keepdims=True)
+    variance = tf.reduce_mean(variances + (means - mean) ** 2, -2)
+    return batch.as_statistic(mean, x), batch.as_statistic(variance, x), tf.constant(x.shape[-4], means.dtype)
 
 
 def at(params: Params, block: int) -> Block:
@@ -58,4 +75,4 @@ def at(params: Params, block: int) -> Block:
 
 
 START = Block(0.0, 0.0)  # every block before training
-statistics, norm, norm_relu = START.statistics, START.norm, START.norm_relu
+statistics, norm, norm_relu, norm_relu_pool = START.statistics, START.norm, START.norm_relu, START.norm_relu_pool
