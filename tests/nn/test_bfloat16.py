@@ -15,7 +15,7 @@ from tf_metadrop.algorithm.outer_loop import task_gradient
 from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.nn import fused, layers, moments, rng
+from tf_metadrop.nn import fused, layers, moments, normalization, rng
 from tf_metadrop.nn.normalization import batch
 from tf_metadrop.nn.params import cast
 from tf_metadrop.nn.rounded import Rounded
@@ -59,6 +59,9 @@ def offset_gradient(x):
         lambda x: layers.channel_sum(tf.stack([x, x]))[0],
         lambda x: moments.dot(x, x, False),
         lambda x: moments.squares(x, tf.zeros([64]), False),
+        lambda x: tf.reduce_sum(moments.total(x, True), 0),
+        lambda x: tf.reduce_sum(moments.dot(x, x, True), 0),
+        lambda x: tf.reduce_sum(moments.squares(x, tf.zeros([x.shape[0], 64]), True), 0),
         lambda x: moments.pool_and_moments(x)[1] * 58_800,
         lambda x: moments.pool_and_moments(x + 1)[1] * 29_400,
         lambda x: Rounded(batch).statistics(x)[0][0, 0] * 58_800,
@@ -70,6 +73,28 @@ def test_every_sum_over_a_map_is_in_float32(total):
     found = total(tf.ones(LARGE, LOW))
     assert found.dtype == tf.float32
     np.testing.assert_allclose(np.broadcast_to(np.asarray(found), [1, 64]), 58_800, rtol=1e-6)
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("name", normalization.names())
+def test_every_fast_block_rounds_only_its_maps(name, given):
+    """Its output and its gradients are those in float32 to the precision of bfloat16, with statistics in float32."""
+    random, norm = np.random.RandomState(0), normalization.load(name)
+    x, d = tf.constant(random.standard_normal([5, 28, 28, 64]), LOW), tf.constant(random.random([5, 14, 14, 64]), LOW)
+    offset = tf.zeros([64])
+
+    def block(x, d):
+        statistics = norm.statistics(tf.cast(x, tf.float32) + 1) if given else None
+        with tf.GradientTape() as tape:
+            tape.watch([x, offset])
+            y, found = norm.norm_relu_pool(x, offset, statistics)
+        assert all(each.dtype == tf.float32 for each in found)
+        return [y, *tape.gradient(y, [x, offset], d)]
+
+    low, high = block(x, d), block(*[tf.cast(t, tf.float32) for t in (x, d)])
+    assert [t.dtype for t in low] == [LOW, LOW, tf.float32]
+    for ours, theirs in zip(low, high, strict=True):
+        assert np.linalg.norm(tf.cast(ours, tf.float32) - theirs) < 0.01 * np.linalg.norm(theirs)
 
 
 @pytest.mark.parametrize("shape", [[2, 6, 6, 3], [20, 14, 14, 8], [8, 28, 28, 1]])  # kernels' gradients both ways

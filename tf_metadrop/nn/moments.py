@@ -71,6 +71,12 @@ def pool_and_affine_gradient(
     return run(x, d_pooled, slope, offset)
 
 
+def together(means: tf.Tensor, variances: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean and biased variance of parts of equal size together, from those of each part along `axis`, which is kept."""
+    mean = tf.reduce_mean(means, axis, keepdims=True)
+    return mean, tf.reduce_mean(variances + (means - mean) ** 2, axis, keepdims=True)
+
+
 def total(x: tf.Tensor, per_image: bool) -> tf.Tensor:
     """Sum of x [..., batch, height, width, channels] over height, width and, unless per_image, the batch."""
     if not per_image:

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_metadrop.nn.moments import pool_and_moments
+from tf_metadrop.nn.moments import pool_and_moments, together
 from tf_metadrop.nn.normalization.batch import EPSILON, relu_of_pooled
 
 FROM_SUPPORT = False
@@ -24,9 +24,7 @@ def norm_relu(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Ten
 def norm_relu_pool(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tuple[tf.Tensor, tuple]:
     """max_pool(relu(norm(x, offset))), where the pool is computed first as in batch.py, and the empty tuple."""
     pooled, means, variances = pool_and_moments(x, per_image=True)
-    mean = tf.reduce_mean(means, -1, keepdims=True)
-    variance = tf.reduce_mean(variances + (means - mean) ** 2, -1, keepdims=True)
-    return relu_of_pooled(pooled, mean, variance, offset), ()
+    return relu_of_pooled(pooled, *together(means, variances, -1), offset), ()
 
 
 def norm(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:

@@ -64,8 +64,7 @@ class Block:
 
 def of_images(means: tf.Tensor, variances: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """(m_S, v_S, n) of support images x, from the moments of each image, [..., batch, channels]."""
-    mean = tf.reduce_mean(means, -2, keepdims=True)
-    variance = tf.reduce_mean(variances + (means - mean) ** 2, -2)
+    mean, variance = moments.together(means, variances, -2)
     return batch.as_statistic(mean, x), batch.as_statistic(variance, x), tf.constant(x.shape[-4], means.dtype)
 
 
