@@ -2,8 +2,9 @@
 
 Two or three seeds of one setting say little about how far a seed moves it. All settings of a task say it together: the
 variance between seeds is averaged over them (the pooled variance), and Student's t with its degrees of freedom gives
-the interval. This assumes that a seed moves each of them by as much. A setting far from the others, as one that hardly
-learns, is left out, and has at least its own deviation.
+the interval. This assumes that a seed moves each of them by as much. A setting is left out, and has at least its own
+deviation, if it is far from the others, as one that hardly learns, or if its seeds differ far more than those of the
+others (Cochran's C test: ISO 5725-2, 7.3.3). Its interval is too narrow then: its own seeds are few.
 """
 
 import pathlib
@@ -18,6 +19,7 @@ from tf_metadrop.util.interval import interval
 
 SEED = re.compile(r"_seed\d+$")
 NEAR = 10.0  # points from the median accuracy, within which settings are pooled
+LEVEL = 0.01  # of Cochran's test
 
 
 class Spread(NamedTuple):
@@ -32,18 +34,48 @@ def spread(settings: Collection[np.ndarray], *own: np.ndarray) -> Spread | None:
 
     Args:
       settings: for each setting the accuracies of its seeds, [seeds], in points. Those within NEAR of the median are
-        pooled.
-      own: the same of the settings that it is for. One that is not near has its own deviation, if that is larger.
+        pooled, without the unsteady ones.
+      own: the same of the settings that it is for. One that is not like the pooled has its own, if that is larger.
     """
     several = [each for each in settings if len(each) > 1]
     if not several:
         return None
     median = np.median([each.mean() for each in several])
-    near = [each for each in several if abs(each.mean() - median) <= NEAR] or several
-    freedom = sum(len(each) - 1 for each in near)
-    far = [each.std(ddof=1) for each in own if len(each) > 1 and abs(each.mean() - median) > NEAR]
-    pooled = np.sqrt(sum(len(each) * each.var() for each in near) / freedom)
-    return Spread(float(max([pooled, *far])), freedom)
+    pool = steady([each for each in several if abs(each.mean() - median) <= NEAR] or several)
+    unlike = lambda each: abs(each.mean() - median) > NEAR or unsteady(each, pool, len(several))
+    deviations = [each.std(ddof=1) for each in own if len(each) > 1 and unlike(each)]
+    return Spread(float(max([pooled(pool), *deviations])), degrees(pool))
+
+
+def steady(settings: list[np.ndarray]) -> list[np.ndarray]:
+    """The settings without those whose variance between seeds is far larger than that of the others."""
+    rest = settings
+    while len(rest) > 2:
+        largest = max(range(len(rest)), key=lambda i: rest[i].var(ddof=1))
+        others = rest[:largest] + rest[largest + 1 :]
+        if not unsteady(rest[largest], others, len(rest)):
+            break
+        rest = others
+    return rest
+
+
+def unsteady(one: np.ndarray, others: Collection[np.ndarray], count: int) -> bool:
+    """Whether the variance of one, the largest of `count`, is larger than that of the others: Cochran's test."""
+    from scipy import stats
+
+    # Cochran's critical value, as one of Fisher's F.
+    ratio = stats.f.isf(LEVEL / count, len(one) - 1, degrees(others))
+    return bool(one.var(ddof=1) > ratio * pooled(others) ** 2)
+
+
+def pooled(settings: Collection[np.ndarray]) -> float:
+    """The standard deviation between seeds that settings have in common, in points."""
+    return float(np.sqrt(sum(len(each) * each.var() for each in settings) / degrees(settings)))
+
+
+def degrees(settings: Collection[np.ndarray]) -> int:
+    """The degrees of freedom of `pooled`."""
+    return sum(len(each) - 1 for each in settings)
 
 
 def settings(runs: Iterable[Run]) -> dict[str, np.ndarray]:
