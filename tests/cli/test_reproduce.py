@@ -13,6 +13,7 @@ from tf_metadrop.experiments import published_runs
 
 def test_the_queue_lists_hours_and_how_far_each_training_is(tmp_path, monkeypatch, capsys):
     run = published_runs.queue()[0]
+    monkeypatch.setattr(reproduce, "unfinished", lambda run: tmp_path / "none")
     assert all(run.hours > 0 for run in published_runs.queue())
     assert reproduce.main(["metadrop reproduce", "--queue", "--list", f"--out={tmp_path}"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -38,10 +39,12 @@ def test_unfinished_runs_travel_in_the_repository(tmp_path, monkeypatch, capsys)
     (here / run.name).mkdir(parents=True)
     for name in ("state.npz", "meta_train.log", "metrics.jsonl", "timing.jsonl", "output.log"):
         (here / run.name / name).write_text(name)
-    (here / run.name / "run.json").write_text('{"iterations": 7}')
+    (here / run.name / "run.json").write_text('{"iterations": 1500}')
     assert reproduce.main(["metadrop reproduce", "--queue", "--keep_unfinished", f"--out={here}"]) == 0
-    assert "maml_seed3: kept, 7 of 3001 iterations" in capsys.readouterr().out
+    assert "maml_seed3: kept, 1500 of 3001 iterations" in capsys.readouterr().out
     assert "state.npz" in [path.name for path in kept.iterdir()] and not (kept / "output.log").exists()
+    assert reproduce.main(["metadrop reproduce", "--queue", "--list", f"--out={there}"]) == 0
+    assert "maml_seed3 (1 h, 1500 of 3001 iterations)" in capsys.readouterr().out
     seen = []
 
     def start(arguments, savedir, before):
@@ -53,6 +56,8 @@ def test_unfinished_runs_travel_in_the_repository(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(reproduce.subprocesses, "start", start)
     assert reproduce.main(["metadrop reproduce", "--queue", f"--out={there}"]) == 0
     assert {"state.npz", "metrics.jsonl", "run.json"} <= set(seen[0]) and not kept.exists()
+    already = run.n_images_so_far(here / run.name) / run.n_images()
+    assert f"\r{already:4.0%}|" in "\r" + capsys.readouterr().err  # the bar begins with what was kept
 
 
 def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):

@@ -76,7 +76,7 @@ class Jobs:
         savedir = self._out / run.name
         savedir.mkdir(parents=True, exist_ok=True)
         left = unfinished(run)
-        if left.exists() and not (savedir / "state.npz").exists():
+        if where_it_is(run, self._out) == left:
             copy(left, savedir, UNFINISHED)
         (savedir / "run.flags").write_text(run.flag_file())
         common = [f"--flagfile={savedir / 'run.flags'}", f"--savedir={savedir}"]
@@ -118,6 +118,12 @@ def unfinished(run: published_runs.Run) -> pathlib.Path:
     return ROOT / "checkpoints" / "unfinished" / run.name
 
 
+def where_it_is(run: published_runs.Run, out: pathlib.Path) -> pathlib.Path:
+    """The folder with the state from which a run goes on: its savedir, or `unfinished`."""
+    savedir, left = out / run.name, unfinished(run)
+    return left if left.exists() and not (savedir / "state.npz").exists() else savedir
+
+
 def keep_unfinished(runs: list[published_runs.Run], out: pathlib.Path) -> None:
     """Copies the states of unfinished trainings to their `unfinished` folders, and replaces what is there."""
     for run in runs:
@@ -154,7 +160,7 @@ def perform(runs: list[published_runs.Run], out: pathlib.Path, workers: int) -> 
     from tqdm import tqdm
 
     def images() -> int:
-        return sum(run.n_images_so_far(out / run.name) for run in runs)
+        return sum(run.n_images_so_far(where_it_is(run, out)) for run in runs)
 
     total = sum(run.n_images() for run in runs)
     with tqdm(total=total, initial=images(), unit=" images", unit_scale=True, smoothing=0) as bar:
@@ -175,7 +181,7 @@ def perform(runs: list[published_runs.Run], out: pathlib.Path, workers: int) -> 
 
 def line(run: published_runs.Run, out: pathlib.Path) -> str:
     """The line of a run in --list: its name, the expected hours and the state of a long run, and its command."""
-    about = f" ({run.hours:g} h, {run.state(out / run.name)})" if run.hours else ""
+    about = f" ({run.hours:g} h, {run.state(where_it_is(run, out))})" if run.hours else ""
     return f"{run.name}{about}: python main.py {' '.join(run.flags)}"
 
 
