@@ -119,7 +119,7 @@ def unfinished(run: published_runs.Run) -> pathlib.Path:
 
 
 def where_it_is(run: published_runs.Run, out: pathlib.Path) -> pathlib.Path:
-    """The folder with the state from which a run goes on: its savedir, or `unfinished`."""
+    """The folder with the state from which a run resumes: its savedir, or `unfinished`."""
     savedir, left = out / run.name, unfinished(run)
     return left if left.exists() and not (savedir / "state.npz").exists() else savedir
 
