@@ -4,7 +4,7 @@ Two or three seeds of one setting say little about how far a seed moves it. All 
 variance between seeds is averaged over them (the pooled variance), and Student's t with its degrees of freedom gives
 the interval. This assumes that a seed moves each of them by as much. A setting is left out, and has at least its own
 deviation, if it is far from the others, as one that hardly learns, or if its seeds differ far more than those of the
-others (Cochran's C test: ISO 5725-2, 7.3.3). Its interval is too narrow then: its own seeds are few.
+others (Cochran's C test: ISO 5725-2:1994, 7.3.3). Its interval is too narrow then: its own seeds are few.
 """
 
 import pathlib
@@ -42,7 +42,7 @@ def spread(settings: Collection[np.ndarray], *own: np.ndarray) -> Spread | None:
         return None
     median = np.median([each.mean() for each in several])
     pool = steady([each for each in several if abs(each.mean() - median) <= NEAR] or several)
-    unlike = lambda each: abs(each.mean() - median) > NEAR or unsteady(each, pool, len(several))
+    unlike = lambda each: abs(each.mean() - median) > NEAR or unsteady(each, pool, len(pool) + 1)
     deviations = [each.std(ddof=1) for each in own if len(each) > 1 and unlike(each)]
     return Spread(float(max([pooled(pool), *deviations])), degrees(pool))
 
