@@ -79,6 +79,19 @@ def test_asked_to_end_it_saves_and_goes_on_later(whole, tmp_path, number):
     assert_equal_runs(savedir, whole)
 
 
+def test_asked_to_end_in_the_first_evaluation_it_says_that_nothing_is_saved(whole, tmp_path):
+    savedir = tmp_path / "run"
+    process = start(*SMALL, f"--savedir={savedir}")
+    while "Iter 0 meta_train" not in process.stdout.readline():  # then it traces the evaluation: a second or more
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM and err.count("\n") == 1, err
+    assert "nothing is saved: " in out and not (savedir / "state.npz").exists()
+    run(*SMALL, f"--savedir={savedir}")
+    assert_equal_runs(savedir, whole)
+
+
 def test_two_processes_on_one_savedir(tmp_path):
     savedir, long = tmp_path / "run", [*SMALL, "--maml", "--n_train_iters=100000"]
     first = start(*long, f"--savedir={savedir}")

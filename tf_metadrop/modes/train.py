@@ -150,14 +150,21 @@ class Training:
             with signals.deferred():
                 self.iterate()
         except KeyboardInterrupt:
-            if self.log and self.reached and int(self.reached.state.iteration) > self.kept:
-                self.save()
-                print(f"saved iteration {self.kept - 1}; the same command resumes from there.", flush=True)
+            if self.log:
+                print(self.interrupted(), flush=True)
             raise
         if self.log:
             self.log.write(f"{self.directory}: done. {what_next(self.directory)}")
         self.team.from_chief(lambda: None)  # no worker reports success before the last checkpoint is written
         return self.state
+
+    def interrupted(self) -> str:
+        """Saves what was reached, and says what is saved."""
+        if self.reached and int(self.reached.state.iteration) > self.kept:
+            self.save()
+        if not self.kept:
+            return "nothing is saved: the first iteration and its evaluation had not ended. The same command starts anew."
+        return f"saved iteration {self.kept - 1}; the same command resumes from there."
 
     def iterate(self) -> None:
         """Runs the training steps; a GPU may still compute some of them while the next ones are handed to it."""
