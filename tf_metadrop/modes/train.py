@@ -163,7 +163,7 @@ class Training:
         if self.reached and int(self.reached.state.iteration) > self.kept:
             self.save()
         if not self.kept:
-            return "nothing is saved: the first iteration and its evaluation had not ended. The same command starts anew."
+            return "nothing is saved: the first evaluation had not ended. The same command starts again."
         return f"saved iteration {self.kept - 1}; the same command resumes from there."
 
     def iterate(self) -> None:
