@@ -9,6 +9,8 @@ import tensorflow as tf
 from tf_metadrop.algorithm import inner_loop
 from tf_metadrop.nn import fused, layers
 
+TINY = 1e-30
+
 
 def with_decisions(function, patch):
     """A compiled (params, task, given) -> (function(params, task), decisions).
@@ -25,6 +27,7 @@ def with_decisions(function, patch):
         with patch() as p:
             p.setattr(layers, "max_pool", decisions.max_pool)
             p.setattr(tf.nn, "relu", decisions.relu)
+            p.setattr(fused, "relu_affine", decisions.relu_affine)
             p.setattr(inner_loop, "mean_over_samples", mean_over_samples)
             return function(params, task), decisions.found
 
@@ -43,6 +46,11 @@ class Decisions:
 
     def relu(self, x):
         return x * tf.cast(self._take(x > 0), x.dtype)
+
+    def relu_affine(self, x, shift, scale, offset):
+        """Its derivatives let those features pass that are above 0: also those that a rounding has put below it."""
+        z = (tf.cast(x, shift.dtype) + shift) * scale + offset
+        return tf.cast(tf.where(self._take(z > 0), tf.maximum(z, TINY), 0), x.dtype)
 
     def max_pool(self, x):
         place = self._take(fused.pool(x)[1])

@@ -32,3 +32,35 @@ def test_a_compiled_kernel_refuses_to_be_differentiated():
             y = function(x)
         with pytest.raises(LookupError, match="define a gradient for the function"):
             tape.gradient(y, x)
+
+
+SIDES = 84, 42, 41, 28, 21  # miniImageNet's and Omniglot's, and a prime number
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_partial_sums_add_up(side):
+    made = np.random.RandomState(0)
+    x, y, mean = made.standard_normal([3, side, side + 1, 8]), made.standard_normal([3, side, side + 1, 8]), 0.3
+    of_images = lambda parts: tf.reduce_sum(parts, 1)
+    np.testing.assert_allclose(of_images(fused.row_sums(tf.constant(x))), x.sum((1, 2)), atol=1e-11)
+    np.testing.assert_allclose(
+        of_images(fused.product_sums(*map(tf.constant, (x, y)))), (x * y).sum((1, 2)), atol=1e-11
+    )
+    means = tf.constant(np.full([3, 1, 1, 8], mean))
+    squares = of_images(fused.squared_difference_sums(tf.constant(x), means))
+    np.testing.assert_allclose(squares, ((x - mean) ** 2).sum((1, 2)), atol=1e-10)
+
+
+@pytest.mark.parametrize("side", [84, 42, 28, 21, 14])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_xla_sums_a_map_in_one_pass(side, dtype):
+    """XLA splits a sum over more than 32 numbers: it writes the map in float32 and sums its windows."""
+    x, mean = tf.ones([4, side, side, 32], dtype), tf.ones([1, 1, 1, 32])
+    for function, args in (
+        (fused.row_sums, [x]),
+        (fused.product_sums, [x, x]),
+        (fused.squared_difference_sums, [x, mean]),
+    ):
+        compiled = tf.function(function, jit_compile=True)
+        program = compiled.experimental_get_compiler_ir(*args)(stage="optimized_hlo")
+        assert "reduce(" in program and "reduce-window" not in program

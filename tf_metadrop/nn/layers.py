@@ -254,7 +254,7 @@ def channel_sum(x: tf.Tensor) -> tf.Tensor:
 @tf.custom_gradient
 def channel_sum_of_bfloat16(x: tf.Tensor) -> Differentiated:
     """Sum of x over batch, height and width, computed in float32; BiasAddGrad would sum in bfloat16."""
-    total = tf.reduce_sum(tf.reshape(fused.row_sums(x), [-1, x.shape[-1]]), 0)
+    total = tf.reduce_sum(fused.row_sums(x), [0, 1])
     return total, lambda d: tf.cast(tf.broadcast_to(d, x.shape), x.dtype)
 
 

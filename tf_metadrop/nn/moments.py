@@ -83,7 +83,7 @@ def total(x: tf.Tensor, per_image: bool) -> tf.Tensor:
         return layers.channel_sum(x)
     if x.shape.rank > 4:
         return tf.reduce_sum(layers.up(x), [-3, -2])
-    return tf.reduce_sum(tf.reshape(fused.row_sums(x), [-1, *x.shape[-2:]]), 1)
+    return tf.reduce_sum(fused.row_sums(x), 1)
 
 
 def dot(x: tf.Tensor, y: tf.Tensor, per_image: bool) -> tf.Tensor:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from tf_metadrop.nn import layers, moments
+from tf_metadrop.nn import affine, layers, moments
 
 FROM_SUPPORT = False
 EPSILON = 1e-3
@@ -38,10 +38,10 @@ def norm_relu_pool(x: tf.Tensor, beta: tf.Tensor, statistics: Statistics | None 
 
 def relu_of_pooled(pooled: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
     """relu((pooled - mean) / sqrt(variance + epsilon) + beta), with moments of whole batches or of each image."""
-    scale = tf.math.rsqrt(variance + EPSILON)
-    # "+ (-mean)" instead of "- mean", whose derivative would negate a whole map before its sum.
-    centred = tf.cast(pooled, mean.dtype) + layers.spread(-mean, pooled)
-    return tf.cast(tf.nn.relu(centred * layers.spread(scale, pooled) + beta), pooled.dtype)
+    shift, scale = layers.spread(-mean, pooled), layers.spread(tf.math.rsqrt(variance + EPSILON), pooled)
+    if pooled.shape.rank == 4:
+        return affine.relu_affine(pooled, shift, scale, beta)
+    return tf.cast(tf.nn.relu((tf.cast(pooled, mean.dtype) + shift) * scale + beta), pooled.dtype)
 
 
 def as_statistic(moment: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
