@@ -74,13 +74,11 @@ def test_what_tasknorm_has_learned():
 def test_the_fast_block_is_the_plain_one_to_second_order(name, given, outer):
     """norm_relu_pool against TensorFlow's own derivatives of norm_relu and pool, with maps that are compiled."""
     random, norm = np.random.RandomState(0), normalization.load(name)
-    support = tf.constant(1 + random.standard_normal([*outer, 3, 7, 5, 4]))
-    x, offset = (
-        tf.constant(random.standard_normal([*outer, 8, 37, 38, 4])),
-        tf.constant([0.1, -0.2, 0.3, 0.0], tf.float64),
-    )
-    assert outer or x.shape.num_elements() > fused.SMALLEST
-    weights = tf.constant(random.standard_normal([*outer, 8, 18, 19, 4]))
+    support = tf.constant(1 + random.standard_normal([*outer, 3, 7, 5, 16]))
+    x = tf.constant(random.standard_normal([*outer, 8, 37, 38, 16]))
+    offset = tf.constant(0.2 * random.standard_normal(16))
+    weights = tf.constant(random.standard_normal([*outer, 8, 18, 19, 16]))
+    assert outer or weights.shape.num_elements() > fused.SMALLEST  # of the pooled map
 
     def plain(x, offset, statistics):
         return layers.pool(norm.norm_relu(x, offset, statistics)), statistics or norm.statistics(x)
