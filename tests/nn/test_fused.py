@@ -60,6 +60,8 @@ def test_xla_sums_a_map_in_one_pass(side, dtype):
         (fused.row_sums, [x]),
         (fused.product_sums, [x, x]),
         (fused.squared_difference_sums, [x, mean]),
+        (fused.passed_sums, [x, x]),
+        (fused.passed_dots, [x, x, x, mean]),
     ):
         compiled = tf.function(function, jit_compile=True)
         program = compiled.experimental_get_compiler_ir(*args)(stage="optimized_hlo")
