@@ -28,7 +28,10 @@ SMALL = dict(
     eval_freq=3, n_eval_batches=2, wandb="disabled",
 )  # fmt: skip
 WIDTH, LAYERS = 12, (1, 2)
-REGISTRIES = "noise inner regularizer adversary attack backbones normalization metric meta_optimizer".split()
+REGISTRIES = (
+    *"noise inner regularizer adversary attack attack_variant".split(),
+    *"backbones normalization metric meta_optimizer".split(),
+)
 
 
 class FullyConnected:

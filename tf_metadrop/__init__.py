@@ -2,8 +2,9 @@
 
 The public names are `Config`, `UsageError`, `MetaLearner`, `meta_train`, `meta_test`, `export_features`,
 `attack_model` and `check_repeatable`, and the registries `backbones`, `normalization`, `noise`, `inner`, `regularizer`,
-`adversary`, `attack`, `meta_optimizer` and `metric`, each with `register(name, method)`. They are imported at their
-first use, so that flags, data preparation and errors do not wait for TensorFlow. All other names may change.
+`adversary`, `attack`, `attack_variant`, `meta_optimizer` and `metric`, each with `register(name, method)`. They are
+imported at their first use, so that flags, data preparation and errors do not wait for TensorFlow. All other names may
+change.
 
 The package consists of rooms. Each room imports only from the rooms below it:
 
@@ -39,10 +40,8 @@ _HOMES = {
 }
 _REGISTRIES = {
     **{name: f"tf_metadrop.nn.{name}" for name in ("backbones", "normalization")},
-    **{
-        name: f"tf_metadrop.methods.{name}"
-        for name in ("noise", "inner", "regularizer", "adversary", "attack", "meta_optimizer", "metric")
-    },
+    **{name: f"tf_metadrop.methods.{name}" for name in ("noise", "inner", "regularizer", "adversary")},
+    **{name: f"tf_metadrop.methods.{name}" for name in ("attack", "attack_variant", "meta_optimizer", "metric")},
 }
 __all__ = [*_HOMES, *_REGISTRIES]
 

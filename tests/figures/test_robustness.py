@@ -5,9 +5,9 @@ from tf_metadrop import Config
 from tf_metadrop.figures import layout, robustness, style
 
 
-def model(method, steps=20, note="", norms=("l2", "linf")):
+def model(method, steps=20, note="", norms=("l2", "linf"), **more):
     rows = [
-        dict(norm=norm, epsilon=eps, accuracy_percent=90 - 10 * eps, ci95=0.5, steps=steps)
+        dict(norm=norm, epsilon=eps, accuracy_percent=90 - 10 * eps, ci95=0.5, steps=steps, **more)
         for norm in norms
         for eps in (0, 1)
     ]
@@ -37,6 +37,15 @@ def test_attacks_of_one_step_have_panels_of_their_own(tmp_path, monkeypatch):
     assert [tick.get_text() for tick in figure.axes[2].get_xticklabels()] == ["clean", "1"]
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert shown[-1] == "MAML, paper" and set(shown[:-1]) == ours
+
+
+def test_variants_have_panels_of_their_own(tmp_path, monkeypatch):
+    """Files of before there were variants hold attacks by PGD."""
+    models = [model("maml"), model("metadrop", variant="pgd"), model("maml", variant="gradient")]
+    figure = drawn(tmp_path, monkeypatch, models, {})
+    titles = [axes.get_title() for axes in figure.axes]
+    assert sorted(titles[::2]) == ["L2 attack (gradient), 20 steps", "L2 attack, 20 steps"]
+    assert [len(curves_of(axes)) for axes in figure.axes] == [2, 2, 1, 1]
 
 
 def test_a_panel_of_attacks_has_no_more_lines_than_it_may(tmp_path, monkeypatch):

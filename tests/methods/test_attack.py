@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers import plain_methods
-from tf_metadrop.methods import attack
+from tf_metadrop.methods import attack, attack_variant
 from tf_metadrop.nn import rng
 
 NORMS = {"l1": 12.0, "l2": 1.5, "linf": 0.12}
@@ -32,6 +32,43 @@ def test_projection(norm):
     with_ties = np.array([[3.0, 3.0, -3.0, 1.0]]) * eps
     np.testing.assert_allclose(project(with_ties)[0], plain_methods.project(with_ties[0], eps, norm), atol=1e-10)
     np.testing.assert_array_equal(attack.load(norm).project(tf.constant(d), tf.constant(0.0, tf.float64)), 0 * d)
+
+
+@every_norm
+def test_size(norm):
+    d = np.random.RandomState(0).standard_normal([2, 3, 50])
+    np.testing.assert_allclose(attack.load(norm).size(tf.constant(d))[..., 0], size_of[norm](d), rtol=1e-12)
+
+
+@every_norm
+@pytest.mark.parametrize("eps", [0.0, 0.3, [0.1, 2.0]])
+def test_gradient_goes_along_the_gradient_itself(norm, eps):
+    """Beside the same in NumPy, step by step, for a loss whose gradient is known: sum((a x - 1)^3) of an image."""
+    random = np.random.RandomState(0)
+    x, a = random.random_sample([2, 3, 4, 4, 1]).round(1), random.standard_normal([2, 3, 4, 4, 1])
+    x[0, 0, :2] = 0  # at the edge of the box
+    of_batch = np.broadcast_to(np.reshape(eps, [-1, 1, 1]), [2, 1, 1])
+    flat, slopes = x.reshape(2, 3, 16), a.reshape(2, 3, 16)
+    point = flat
+    for _ in range(4):
+        g = 3 * (slopes * point - 1) ** 2 * slopes
+        point = np.clip(point + of_batch / 4 * g / size_of[norm](g)[..., None], 0, 1)
+    loss = lambda x: tf.reduce_sum((a * x - 1) ** 3, [-4, -3, -2, -1])
+    with tf.GradientTape() as tape:
+        start = tf.constant(x)
+        tape.watch(start)
+        found = attack_variant.load("gradient").perturb(start, loss, attack.load(norm), tf.constant(eps), 4)
+    np.testing.assert_allclose(found.numpy().reshape(2, 3, 16), point, atol=1e-6)
+    assert found.shape == x.shape and tape.gradient(found, start) is None
+    assert np.all(size_of[norm](found.numpy().reshape(2, 3, 16) - flat) <= of_batch[..., 0] * (1 + 1e-6))
+    wanted = np.asarray(loss(tf.constant(x))) * (1 + 1e-12)
+    assert np.all(loss(found) >= wanted) or np.max(eps) == 0
+
+
+def test_gradient_of_a_flat_loss_moves_nothing():
+    x = tf.constant(np.random.RandomState(0).random_sample([2, 4, 4, 1]))
+    found = attack_variant.load("gradient").perturb(x, lambda x: 0 * tf.reduce_sum(x), attack.load("l2"), 1.0, 3)
+    np.testing.assert_array_equal(found, x)
 
 
 @every_norm

@@ -12,7 +12,8 @@ from tf_metadrop import Config
 from tf_metadrop.algorithm.inner_loop import adapt
 from tf_metadrop.algorithm.tasks import gather_task
 from tf_metadrop.data import load_split
-from tf_metadrop.methods import attack, network, pgd
+from tf_metadrop.methods import attack, network
+from tf_metadrop.methods.attack_variant import pgd
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 

@@ -72,6 +72,19 @@ def test_attack_is_the_same_however_tasks_and_radii_run(trained):
 
 
 @pytest.mark.slow
+def test_the_variant_is_in_what_is_written(trained, monkeypatch):
+    figures, paths = recorded_figures(monkeypatch), ([], ["--tasks=at_once"])
+    more = "--metabatch=4", "--attack_radii=0,0.3", "--attack_variant=gradient"
+    found = [accuracies(trained, *more, *path) for path in paths]
+    assert found[0] == found[1]
+    kept = json.loads((trained / "attack.json").read_text())
+    assert {row["variant"] for row in kept["rows"]} == {"gradient"} and kept["config"]["attack_variant"] == "gradient"
+    assert [axes.get_title() for axes in figures["attack.png"].axes] == ["L∞ attack (gradient), 2 steps"]
+    with open(trained / "attack.csv", newline="") as file:
+        assert {row["variant"] for row in csv.DictReader(file)} == {"gradient"}
+
+
+@pytest.mark.slow
 def test_an_image_must_withstand_every_start_and_is_of_a_meta_test_s_tasks(trained):
     arguments = "--metabatch=2", "--attack_radii=0,0.1,0.3", "--attack_steps=1"
     one, three = [accuracies(trained, *arguments, f"--attack_restarts={n}") for n in (1, 3)]
@@ -92,6 +105,10 @@ def test_an_image_must_withstand_every_start_and_is_of_a_meta_test_s_tasks(train
         ("--attack_radii=a is not a list of radii", ["--attack_norms=l2", "--attack_radii=a"]),
         ("--attack_radii=-1 is not a list of radii", ["--attack_norms=l2", "--attack_radii=-1"]),
         ("--attack_steps=0 is too small", ["--attack_steps=0"]),
+        (
+            "--attack_restarts=2 is not for --attack_variant=gradient, which always starts at the image",
+            ["--attack_variant=gradient", "--attack_restarts=2"],
+        ),
         ("--n_test_iters=4 is less than one --metabatch=8", ["--metabatch=8"]),
     ],
 )

@@ -263,12 +263,12 @@ def draw_attacks(runs: list[Run], output: pathlib.Path) -> dict[str, pathlib.Pat
 
 def models(runs: list[Run]) -> list[robustness.Attacked]:
     """The attacked runs; each with its iterations where runs of its method differ in them, or else its folder."""
-    steps = lambda run: run.attack[0]["steps"]
+    kind = lambda run: robustness.Attacked(run.config.method, "", run.attack).attack
     found = []
     for run in runs:
         of_method = [other for other in runs if other.config.method == run.config.method]
         lengths = {other.iterations for other in of_method}
-        same = [other for other in of_method if (steps(other), other.iterations) == (steps(run), run.iterations)]
+        same = [other for other in of_method if (kind(other), other.iterations) == (kind(run), run.iterations)]
         notes = [f"{run.iterations:,} iterations"] if len(lengths) > 1 and run.iterations != "" else []
         notes += [run.directory.name] if len(same) > 1 else []
         found.append((run.iterations or 0, robustness.Attacked(run.config.method, ", ".join(notes), run.attack)))

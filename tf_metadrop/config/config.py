@@ -11,7 +11,7 @@ from tf_metadrop.config.setting import Role, check, scalar_type, setting
 from tf_metadrop.data.description import find_spec
 from tf_metadrop.data.spec import DatasetSpec
 from tf_metadrop.errors import UsageError
-from tf_metadrop.methods import adversary, attack, inner, meta_optimizer, noise, regularizer
+from tf_metadrop.methods import adversary, attack, attack_variant, inner, meta_optimizer, noise, regularizer
 from tf_metadrop.nn import backbones, normalization
 from tf_metadrop.util import paths
 
@@ -214,7 +214,13 @@ class Config:
     attack_radii: str | None = setting(
         None, "radii of the attacks, for one norm, as 0,0.02,0.1; default: those of the paper's figure", Role.LOCAL
     )
-    attack_steps: int = setting(50, "steps of the attack (PGD)", Role.LOCAL, minimum=1)
+    attack_variant: str = setting(
+        "pgd",
+        "kind of the attack; gradient: steps along the gradient itself, over all pixels, from the image; weaker",
+        Role.LOCAL,
+        choices=attack_variant.names,
+    )
+    attack_steps: int = setting(50, "steps of the attack", Role.LOCAL, minimum=1)
     attack_restarts: int = setting(
         1, "random starts; an image counts as correct if no start succeeds", Role.LOCAL, minimum=1, below=2**14
     )

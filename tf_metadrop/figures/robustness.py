@@ -17,7 +17,7 @@ class Attacked(NamedTuple):
 
     method: str  # as Config.method has it
     note: str  # what distinguishes it from others of its method, or ""
-    rows: list[dict]  # of `attack.attack_model`, of one number of steps
+    rows: list[dict]  # of `attack.attack_model`, of one kind of attack
 
     @property
     def label(self) -> str:
@@ -25,9 +25,9 @@ class Attacked(NamedTuple):
         return style.name(self.method) + (f", {self.note}" if self.note else "")
 
     @property
-    def steps(self) -> int:
-        """Of the attack."""
-        return self.rows[0]["steps"]
+    def attack(self) -> tuple[int, str]:
+        """The kind of its attack: number of steps, and variant."""
+        return self.rows[0]["steps"], self.rows[0].get("variant", "pgd")  # older files do not name it
 
 
 def paper_name(method: str) -> str:
@@ -54,11 +54,12 @@ def draw(path: pathlib.Path, models: list[Attacked], config: Config, paper: dict
     shown: dict[str, Any] = {}
     lines = lines_of(models)
     for places, of_row in zip(grid, rows, strict=True):
-        steps = of_row[0].steps
+        steps, variant = of_row[0].attack
+        kind = "attack" if variant == "pgd" else f"attack ({variant})"
         for axes, norm in zip(places, norms, strict=True):
             shown |= draw_panel(axes, norm, of_row, paper.get(norm, {}), lines)
             name = style.NORMS.get(norm, norm)
-            title = f"{name} attack, {steps} step{'s' * (steps > 1)}"
+            title = f"{name} {kind}, {steps} step{'s' * (steps > 1)}"
             axes.set_title(title, fontsize=layout.SMALL, color=style.INK)
     for axes, norm in zip(grid[-1], norms, strict=True):
         axes.set_xlabel(f"Radius of the attack ({style.NORMS.get(norm, norm)})", fontsize=layout.SMALL)
@@ -69,11 +70,11 @@ def draw(path: pathlib.Path, models: list[Attacked], config: Config, paper: dict
 
 
 def rows_of(models: list[Attacked], paper: dict) -> list[list[Attacked]]:
-    """Models by the steps of their attack, most steps first; in pieces where a panel would have too many lines."""
+    """Models by the kind of their attack, most steps first; in pieces where a panel would have too many lines."""
     found = []
-    for steps in sorted({model.steps for model in models}, reverse=True):
+    for kind in sorted({model.attack for model in models}, reverse=True):
         same = [model for method in style.in_order({model.method for model in models})
-                for model in models if (model.method, model.steps) == (method, steps)]  # fmt: skip
+                for model in models if (model.method, model.attack) == (method, kind)]  # fmt: skip
         beside = {paper_name(model.method) for model in same} & {name for curves in paper.values() for name in curves}
         most = layout.MOST if len(same) + len(beside) <= layout.MOST else layout.MOST // 2
         found += [list(piece) for piece in layout.chunks(same, most if beside else layout.MOST)]

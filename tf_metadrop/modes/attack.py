@@ -24,7 +24,7 @@ from tf_metadrop.analysis import published
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import robustness
-from tf_metadrop.methods import attack, network, pgd
+from tf_metadrop.methods import attack, attack_variant, network
 from tf_metadrop.methods.method import Method, load_method
 from tf_metadrop.modes.evaluate import count_batches
 from tf_metadrop.nn import rng
@@ -44,17 +44,18 @@ if TYPE_CHECKING:
 def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
     """Attacks the model of a savedir; writes attack.csv, attack.json and attack.png there.
 
-    It attacks n_test_iters tasks in batches of metabatch. The attack is untargeted PGD with attack_steps steps from
-    each of attack_restarts random starts (pgd.py), for each of attack_norms and each of attack_radii. All query images
-    of a task are attacked together, since they share their batch statistics. An image counts as correct if it is
-    classified correctly after every start.
+    It attacks n_test_iters tasks in batches of metabatch. The attack is untargeted: attack_variant (PGD) with
+    attack_steps steps from each of attack_restarts random starts, for each of attack_norms and each of attack_radii.
+    All query images of a task are attacked together, since they share their batch statistics. An image counts as
+    correct if it is classified correctly after every start.
 
     Args, Raises: as for `meta_test`.
     Returns:
       The rows of attack.csv: dicts of norm, epsilon, accuracy_percent, ci95 (half of the interval, as for `meta_test`),
-      tasks, steps and restarts.
+      tasks, variant, steps and restarts.
     """
     grid = radii(config)
+    check_starts(config)
     config, params, run = load_run(dataclasses.replace(config, mode="attack"), given)
     n_batches = count_batches(config)
     with lock.held(config.directory, config.mode):
@@ -75,12 +76,22 @@ def attacked(config: Config, params: Params, grid: dict[str, tuple[float, ...]],
             found.append(step(params, *images.batch(*images.episodes(generator)), key, first).numpy())
     accuracies = 100 * np.concatenate(found)  # [tasks, rows]
     half = [interval(of_radius) for of_radius in accuracies.T]
-    fixed = dict(tasks=len(accuracies), steps=config.attack_steps, restarts=config.attack_restarts)
+    kind = dict(variant=config.attack_variant, steps=config.attack_steps, restarts=config.attack_restarts)
+    fixed = dict(tasks=len(accuracies), **kind)
     pairs = [(norm, eps) for norm, every in grid.items() for eps in every]
     return [
         dict(norm=norm, epsilon=eps, accuracy_percent=round(float(mean), 4), ci95=h and round(h, 4), **fixed)
         for (norm, eps), mean, h in zip(pairs, accuracies.mean(0), half, strict=True)
     ]
+
+
+def check_starts(config: Config) -> None:
+    """Refuses several starts for a variant that has only one."""
+    if config.attack_restarts > 1 and not attack_variant.load(config.attack_variant).STARTS:
+        raise UsageError(
+            f"--attack_restarts={config.attack_restarts} is not for --attack_variant={config.attack_variant}, which "
+            "always starts at the image: leave it out."
+        )
 
 
 def radii(config: Config) -> dict[str, tuple[float, ...]]:
@@ -118,7 +129,7 @@ def make_attack_step(
     tasks are computed one after the other, so are the radii. On a CPU, vectorised radii take the same time as
     sequential ones (docs/reference/methods/attacks.md) and more memory.
     """
-    how, c = execution(config), config
+    how, c, variant = execution(config), config, attack_variant.load(config.attack_variant)
 
     def accuracies(params: Params, task: Task, noise: TaskNoise) -> tf.Tensor:
         samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
@@ -150,7 +161,8 @@ def make_attack_step(
                 return spread(drawn, eps, -2)
 
             loss = lambda x: cross_entropy(network.forward(adapted, x, method), y)
-            found = pgd.perturb(x, loss, attack.load(norm), tf.broadcast_to(eps, batches), c.attack_steps, start)
+            every_eps = tf.broadcast_to(eps, batches)
+            found = variant.perturb(x, loss, attack.load(norm), every_eps, c.attack_steps, start)
             logits = network.forward(adapted, found, method)
             correct &= tf.equal(tf.argmax(logits, -1), tf.argmax(y, -1))
         return tf.reduce_mean(tf.cast(correct, x.dtype), -1)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_metadrop.methods import attack, network, pgd
+from tf_metadrop.methods import attack, network
+from tf_metadrop.methods.attack_variant import pgd
 from tf_metadrop.nn.layers import cross_entropy
 from tf_metadrop.nn.rng import Draw
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 class Adversary(NamedTuple):
     """Replaces images by adversarial ones; this base class replaces none.
 
-    The attack is PGD (pgd.py) on the cross-entropy of the current weights, without noise. Its result is a constant for
-    the meta-gradient.
+    The attack is PGD (attack_variant/pgd.py) on the cross-entropy of the current weights, without noise. Its result is
+    a constant for the meta-gradient.
     """
 
     norm: str  # of tf_metadrop.methods.attack

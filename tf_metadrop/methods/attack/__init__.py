@@ -15,6 +15,9 @@ class Norm(Protocol):
 
     RADII: tuple[float, ...]  # the radii of the paper's figure, for Omniglot
 
+    def size(self, d: tf.Tensor) -> tf.Tensor:
+        """The norm of d, [..., 1]."""
+
     def project(self, d: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
         """The point of the ball of this radius that is closest to d."""
 

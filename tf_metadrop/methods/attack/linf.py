@@ -5,6 +5,11 @@ import tensorflow as tf
 RADII = 0.0, 0.02, 0.04, 0.06, 0.08, 0.1
 
 
+def size(d: tf.Tensor) -> tf.Tensor:
+    """The norm of each perturbation, [..., 1]."""
+    return tf.reduce_max(tf.abs(d), -1, keepdims=True)
+
+
 def project(d: tf.Tensor, eps: tf.Tensor) -> tf.Tensor:
     """The projection onto the ball: the change of each pixel, clipped to [-eps, eps]."""
     return tf.clip_by_value(d, -eps, eps)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tf_metadrop.methods.attack import Norm
     from tf_metadrop.nn.types import Shape
 
+STARTS = True
 STEP = 2.5  # total size of all steps, in radii
 
 
@@ -40,10 +41,8 @@ def perturb(
     Returns:
       The images, which are constants for any gradient.
     """
-    shape, pixels = x.shape, math.prod(x.shape[-3:])
-    x = tf.reshape(x, [*shape[:-3], pixels])
-    eps = tf.cast(eps, x.dtype)
-    eps = tf.reshape(eps, [*eps.shape, *[1] * (x.shape.rank - eps.shape.rank)])
+    shape = x.shape
+    x, eps = as_vectors(x, eps)
     inside = lambda d: tf.clip_by_value(x + d, 0, 1) - x
 
     def step(index: tf.Tensor, d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -57,9 +56,16 @@ def perturb(
 
     first = tf.zeros_like(x)
     if normal is not None:
-        first = inside(norm.start(normal([*x.shape[:-1], pixels + 1]), eps))
+        first = inside(norm.start(normal([*x.shape[:-1], x.shape[-1] + 1]), eps))
     _, d = tf.while_loop(lambda index, _: index < steps, step, (0, first), parallel_iterations=1)
     return tf.stop_gradient(tf.reshape(x + d, shape))
+
+
+def as_vectors(x: tf.Tensor, eps: float | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The images as vectors [..., batch, pixels], and radii that broadcast against them; x, eps: see `perturb`."""
+    flat = tf.reshape(x, [*x.shape[:-3], math.prod(x.shape[-3:])])
+    eps = tf.cast(eps, x.dtype)
+    return flat, tf.reshape(eps, [*eps.shape, *[1] * (flat.shape.rank - eps.shape.rank)])
 
 
 def unit(g: tf.Tensor) -> tf.Tensor:
