@@ -70,7 +70,8 @@ def small_omniglot(tmp_path, monkeypatch):
 WRONG = {  # values that can never be, of the right type
     **dict.fromkeys(("shot", "query", "metabatch", "n_steps", "save_freq", "log_freq"), st.integers(-9, 0)),
     **dict.fromkeys(("eval_freq", "n_eval_batches", "n_test_iters", "n_test_mc_samp"), st.integers(-9, 0)),
-    **dict.fromkeys(("devices", "adv_steps", "attack_steps", "attack_restarts"), st.integers(-9, 0)),
+    **dict.fromkeys(("devices", "adv_steps", "attack_steps"), st.integers(-9, 0)),
+    "attack_restarts": st.integers(-9, -1),
     **dict.fromkeys(("inner_lr", "meta_lr", "mixup_alpha"), st.one_of(st.floats(max_value=0), st.just(math.nan))),
     **dict.fromkeys(("vib_beta", "info_beta", "adv_eps"), st.floats(max_value=-1e-30)),
     "way": st.integers(-9, 1),

@@ -41,11 +41,20 @@ def test_attacks_of_one_step_have_panels_of_their_own(tmp_path, monkeypatch):
 
 def test_variants_have_panels_of_their_own(tmp_path, monkeypatch):
     """Files of before there were variants hold attacks by PGD."""
-    models = [model("maml"), model("metadrop", variant="pgd"), model("maml", variant="gradient")]
+    models = [
+        model("maml"),
+        model("metadrop", variant="pgd", restarts=3),
+        model("maml", variant="pgd", restarts=0),
+        model("maml", variant="gradient", restarts=1),
+    ]
     figure = drawn(tmp_path, monkeypatch, models, {})
     titles = [axes.get_title() for axes in figure.axes]
-    assert sorted(titles[::2]) == ["L2 attack (gradient), 20 steps", "L2 attack, 20 steps"]
-    assert [len(curves_of(axes)) for axes in figure.axes] == [2, 2, 1, 1]
+    assert sorted(titles[::2]) == [
+        "L2 attack (gradient), 20 steps",
+        "L2 attack (no random start), 20 steps",
+        "L2 attack, 20 steps",
+    ]
+    assert sorted(len(curves_of(axes)) for axes in figure.axes) == [1, 1, 1, 1, 2, 2]
 
 
 def test_a_panel_of_attacks_has_no_more_lines_than_it_may(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.pictures import assert_shows, curves_of, recorded_figures
 from tf_metadrop.cli import main
 from tf_metadrop.figures import layout, style
+from tf_metadrop.methods import attack
 
 SMALL = (
     "--dataset=strokes --way=2 --shot=1 --query=2 --metabatch=2 --n_steps=1 --n_train_iters=1 --save_freq=1 "
@@ -82,6 +83,18 @@ def test_the_variant_is_in_what_is_written(trained, monkeypatch):
     assert [axes.get_title() for axes in figures["attack.png"].axes] == ["L∞ attack (gradient), 2 steps"]
     with open(trained / "attack.csv", newline="") as file:
         assert {row["variant"] for row in csv.DictReader(file)} == {"gradient"}
+
+
+@pytest.mark.slow
+def test_no_restart_is_a_start_at_the_image_itself(trained, monkeypatch):
+    def refused(*_):
+        raise AssertionError("a random start")
+
+    monkeypatch.setattr(attack.load("linf"), "start", refused)
+    found = accuracies(trained, "--metabatch=4", "--attack_radii=0,0.3", "--attack_restarts=0")
+    assert found[1] < found[0]
+    with pytest.raises(AssertionError, match="a random start"):
+        accuracies(trained, "--metabatch=4", "--attack_radii=0,0.3")
 
 
 @pytest.mark.slow

@@ -222,7 +222,11 @@ class Config:
     )
     attack_steps: int = setting(50, "steps of the attack", Role.LOCAL, minimum=1)
     attack_restarts: int = setting(
-        1, "random starts; an image counts as correct if no start succeeds", Role.LOCAL, minimum=1, below=2**14
+        1,
+        "random starts; an image counts as correct if no start succeeds; 0: one start, the image itself",
+        Role.LOCAL,
+        minimum=0,
+        below=2**14,
     )
 
     def __post_init__(self) -> None:

@@ -26,8 +26,10 @@ class Attacked(NamedTuple):
 
     @property
     def attack(self) -> tuple[int, str]:
-        """The kind of its attack: number of steps, and variant."""
-        return self.rows[0]["steps"], self.rows[0].get("variant", "pgd")  # older files do not name it
+        """The kind of its attack: number of steps, and what sets it apart from PGD with random starts, or ""."""
+        variant = self.rows[0].get("variant", "pgd")  # older files do not name it
+        from_image = variant == "pgd" and self.rows[0].get("restarts") == 0
+        return self.rows[0]["steps"], "no random start" if from_image else "" if variant == "pgd" else variant
 
 
 def paper_name(method: str) -> str:
@@ -54,8 +56,8 @@ def draw(path: pathlib.Path, models: list[Attacked], config: Config, paper: dict
     shown: dict[str, Any] = {}
     lines = lines_of(models)
     for places, of_row in zip(grid, rows, strict=True):
-        steps, variant = of_row[0].attack
-        kind = "attack" if variant == "pgd" else f"attack ({variant})"
+        steps, special = of_row[0].attack
+        kind = f"attack ({special})" if special else "attack"
         for axes, norm in zip(places, norms, strict=True):
             shown |= draw_panel(axes, norm, of_row, paper.get(norm, {}), lines)
             name = style.NORMS.get(norm, norm)

@@ -45,9 +45,9 @@ def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
     """Attacks the model of a savedir; writes attack.csv, attack.json and attack.png there.
 
     It attacks n_test_iters tasks in batches of metabatch. The attack is untargeted: attack_variant (PGD) with
-    attack_steps steps from each of attack_restarts random starts, for each of attack_norms and each of attack_radii.
-    All query images of a task are attacked together, since they share their batch statistics. An image counts as
-    correct if it is classified correctly after every start.
+    attack_steps steps from each of attack_restarts random starts (0: from the image itself), for each of attack_norms
+    and each of attack_radii. All query images of a task are attacked together, since they share their batch statistics.
+    An image counts as correct if it is classified correctly after every start.
 
     Args, Raises: as for `meta_test`.
     Returns:
@@ -152,7 +152,7 @@ def make_attack_step(
         x, y = (spread(t, eps, axis) for t, axis in ((task.query_x, -4), (task.query_y, -2)))
         batches = x.shape[:-4]
         correct = tf.ones(x.shape[:-3], tf.bool)
-        for restart in range(c.attack_restarts):
+        for restart in range(max(c.attack_restarts, 1)):
 
             def start(shape: Shape, restart: int = restart) -> tf.Tensor:  # the same for every radius
                 drawn = noise(
@@ -162,7 +162,8 @@ def make_attack_step(
 
             loss = lambda x: cross_entropy(network.forward(adapted, x, method), y)
             every_eps = tf.broadcast_to(eps, batches)
-            found = variant.perturb(x, loss, attack.load(norm), every_eps, c.attack_steps, start)
+            normal = start if c.attack_restarts else None
+            found = variant.perturb(x, loss, attack.load(norm), every_eps, c.attack_steps, normal)
             logits = network.forward(adapted, found, method)
             correct &= tf.equal(tf.argmax(logits, -1), tf.argmax(y, -1))
         return tf.reduce_mean(tf.cast(correct, x.dtype), -1)
