@@ -49,12 +49,24 @@ def test_variants_have_panels_of_their_own(tmp_path, monkeypatch):
     ]
     figure = drawn(tmp_path, monkeypatch, models, {})
     titles = [axes.get_title() for axes in figure.axes]
-    assert sorted(titles[::2]) == [
-        "L2 attack (gradient), 20 steps",
-        "L2 attack (no random start), 20 steps",
-        "L2 attack, 20 steps",
-    ]
-    assert sorted(len(curves_of(axes)) for axes in figure.axes) == [1, 1, 1, 1, 2, 2]
+    assert titles[::2] == ["L2 attack, 20 steps", "L2, 20 steps, from the image", "L2, 20 steps, gradient"]
+    assert [len(curves_of(axes)) for axes in figure.axes] == [2, 2, 1, 1, 1, 1]
+
+
+def test_attacks_under_different_norms_share_a_row(tmp_path, monkeypatch):
+    models = [model("maml", norms=("linf",)), model("maml", 9, norms=("l2",)), model("maml", 1)]
+    figure = drawn(tmp_path, monkeypatch, models, {})
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["L2 attack, 9 steps", "L∞ attack, 20 steps", "L2 attack, 1 step", "L∞ attack, 1 step"]
+
+
+def test_a_norm_without_an_attack_has_no_panel(tmp_path, monkeypatch):
+    models = [model("maml", 30, norms=("linf",)), model("maml"), model("maml", 1, norms=("l2",))]
+    figure = drawn(tmp_path, monkeypatch, models, {"linf": {"maml": [(0, 95), (1, 50)]}})
+    assert [axes.get_visible() for axes in figure.axes] == [False, True, True, True, True, False]
+    assert [bool(axes.get_xlabel()) for axes in figure.axes] == [False, False, False, True, True, False]
+    assert figure.axes[1].yaxis.get_tick_params()["labelleft"]  # left of it is no panel
+    assert figure.axes[3].xaxis.get_tick_params()["labelbottom"]  # below it is none
 
 
 def test_a_panel_of_attacks_has_no_more_lines_than_it_may(tmp_path, monkeypatch):

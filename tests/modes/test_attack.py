@@ -80,7 +80,7 @@ def test_the_variant_is_in_what_is_written(trained, monkeypatch):
     assert found[0] == found[1]
     kept = json.loads((trained / "attack.json").read_text())
     assert {row["variant"] for row in kept["rows"]} == {"gradient"} and kept["config"]["attack_variant"] == "gradient"
-    assert [axes.get_title() for axes in figures["attack.png"].axes] == ["L∞ attack (gradient), 2 steps"]
+    assert [axes.get_title() for axes in figures["attack.png"].axes] == ["L∞, 2 steps, gradient"]
     with open(trained / "attack.csv", newline="") as file:
         assert {row["variant"] for row in csv.DictReader(file)} == {"gradient"}
 

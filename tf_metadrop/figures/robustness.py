@@ -29,7 +29,7 @@ class Attacked(NamedTuple):
         """The kind of its attack: number of steps, and what sets it apart from PGD with random starts, or ""."""
         variant = self.rows[0].get("variant", "pgd")  # older files do not name it
         from_image = variant == "pgd" and self.rows[0].get("restarts") == 0
-        return self.rows[0]["steps"], "no random start" if from_image else "" if variant == "pgd" else variant
+        return self.rows[0]["steps"], "from the image" if from_image else "" if variant == "pgd" else variant
 
 
 def paper_name(method: str) -> str:
@@ -48,7 +48,7 @@ def draw(path: pathlib.Path, models: list[Attacked], config: Config, paper: dict
     """
     found = {row["norm"] for model in models for row in model.rows}
     norms = [norm for norm in style.NORMS if norm in found] + sorted(found - set(style.NORMS))
-    rows = rows_of(models, paper)
+    rows = packed(rows_of(models, paper))
     figure = layout.new_figure(2 * layout.COLUMN if len(norms) > 1 else layout.COLUMN, 0.7 + 1.95 * len(rows))
     title = f"{style.task(config.dataset, config.way, config.shot)}: accuracy under attack"
     figure.suptitle(title, fontsize=layout.TITLE, fontweight="bold")
@@ -56,30 +56,49 @@ def draw(path: pathlib.Path, models: list[Attacked], config: Config, paper: dict
     shown: dict[str, Any] = {}
     lines = lines_of(models)
     for places, of_row in zip(grid, rows, strict=True):
-        steps, special = of_row[0].attack
-        kind = f"attack ({special})" if special else "attack"
         for axes, norm in zip(places, norms, strict=True):
-            shown |= draw_panel(axes, norm, of_row, paper.get(norm, {}), lines)
-            name = style.NORMS.get(norm, norm)
-            title = f"{name} {kind}, {steps} step{'s' * (steps > 1)}"
-            axes.set_title(title, fontsize=layout.SMALL, color=style.INK)
-    for axes, norm in zip(grid[-1], norms, strict=True):
-        axes.set_xlabel(f"Radius of the attack ({style.NORMS.get(norm, norm)})", fontsize=layout.SMALL)
+            axes.set_visible(norm in of_row)
+            if norm in of_row:
+                shown |= draw_panel(axes, norm, of_row[norm], paper.get(norm, {}), lines)
+                axes.set_title(title_of(norm, *of_row[norm][0].attack), fontsize=layout.SMALL, color=style.INK)
+        next(axes for axes in places if axes.get_visible()).tick_params(labelleft=True)
+    for column, norm in zip(grid.T, norms, strict=True):
+        lowest = [axes for axes in column if axes.get_visible()][-1]
+        lowest.set_xlabel(f"Radius of the attack ({style.NORMS.get(norm, norm)})", fontsize=layout.SMALL)
+        lowest.tick_params(labelbottom=True)
     figure.supylabel("Accuracy (%)", fontsize=layout.SMALL)
     ours_first = sorted(shown, key=lambda label: label.endswith(PAPER))
     layout.legend_below(figure, {label: shown[label] for label in ours_first})
     return layout.save(figure, path)
 
 
+def title_of(norm: str, steps: int, special: str) -> str:
+    """Of a panel: "L2 attack, 20 steps", or "L2, 20 steps, gradient"."""
+    name, number = style.NORMS.get(norm, norm), f"{steps} step{'s' * (steps > 1)}"
+    return f"{name}, {number}, {special}" if special else f"{name} attack, {number}"
+
+
 def rows_of(models: list[Attacked], paper: dict) -> list[list[Attacked]]:
     """Models by the kind of their attack, most steps first; in pieces where a panel would have too many lines."""
     found = []
-    for kind in sorted({model.attack for model in models}, reverse=True):
+    for kind in sorted({model.attack for model in models}, key=lambda kind: (-kind[0], kind[1])):
         same = [model for method in style.in_order({model.method for model in models})
                 for model in models if (model.method, model.attack) == (method, kind)]  # fmt: skip
         beside = {paper_name(model.method) for model in same} & {name for curves in paper.values() for name in curves}
         most = layout.MOST if len(same) + len(beside) <= layout.MOST else layout.MOST // 2
         found += [list(piece) for piece in layout.chunks(same, most if beside else layout.MOST)]
+    return found
+
+
+def packed(rows: list[list[Attacked]]) -> list[dict[str, list[Attacked]]]:
+    """{norm: models} of each row of panels; two rows with no norm in common are one."""
+    found: list[dict[str, list[Attacked]]] = []
+    for models in rows:
+        of_row = {row["norm"]: models for model in models for row in model.rows}
+        if found and not found[-1].keys() & of_row.keys():
+            found[-1] |= of_row
+        else:
+            found.append(of_row)
     return found
 
 
