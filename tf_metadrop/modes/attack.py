@@ -161,9 +161,8 @@ def make_attack_step(
                 return spread(drawn, eps, -2)
 
             loss = lambda x: cross_entropy(network.forward(adapted, x, method), y)
-            every_eps = tf.broadcast_to(eps, batches)
             normal = start if c.attack_restarts else None
-            found = variant.perturb(x, loss, attack.load(norm), every_eps, c.attack_steps, normal)
+            found = variant.perturb(x, loss, attack.load(norm), tf.broadcast_to(eps, batches), c.attack_steps, normal)
             logits = network.forward(adapted, found, method)
             correct &= tf.equal(tf.argmax(logits, -1), tf.argmax(y, -1))
         return tf.reduce_mean(tf.cast(correct, x.dtype), -1)

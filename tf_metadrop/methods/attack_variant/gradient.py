@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from tf_metadrop.methods.attack_variant.pgd import as_vectors, unit
+from tf_metadrop.methods.attack_variant.pgd import as_vectors, ascend, unit
 
 if TYPE_CHECKING:
     from tf_metadrop.methods.attack import Norm
@@ -36,13 +36,9 @@ def perturb(
     """
     flat, eps = as_vectors(x, eps)
 
-    def step(index: tf.Tensor, d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(d)
-            total = tf.reduce_sum(loss(tf.reshape(flat + d, x.shape)))
-        g = unit(tape.gradient(total, d))
-        moved = d + eps / steps * tf.math.divide_no_nan(g, norm.size(g))
-        return index + 1, tf.clip_by_value(flat + moved, 0, 1) - flat
+    def moved(d: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
+        g = unit(g)
+        far = d + eps / steps * tf.math.divide_no_nan(g, norm.size(g))
+        return tf.clip_by_value(flat + far, 0, 1) - flat
 
-    _, d = tf.while_loop(lambda index, _: index < steps, step, (0, tf.zeros_like(flat)), parallel_iterations=1)
-    return tf.stop_gradient(tf.reshape(flat + d, x.shape))
+    return ascend(flat, x.shape, loss, moved, tf.zeros_like(flat), steps)

@@ -45,19 +45,35 @@ def perturb(
     x, eps = as_vectors(x, eps)
     inside = lambda d: tf.clip_by_value(x + d, 0, 1) - x
 
-    def step(index: tf.Tensor, d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(d)
-            total = tf.reduce_sum(loss(tf.reshape(x + d, shape)))
-        g, now = tape.gradient(total, d), x + d
+    def moved(d: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
+        now = x + d
         free = tf.logical_or(tf.logical_and(now > 0, g < 0), tf.logical_and(now < 1, g > 0))
         direction = norm.ascent(tf.where(free, g, tf.zeros_like(g)))
-        return index + 1, inside(norm.project(d + STEP / steps * eps * direction, eps))
+        return inside(norm.project(d + STEP / steps * eps * direction, eps))
 
     first = tf.zeros_like(x)
     if normal is not None:
         first = inside(norm.start(normal([*x.shape[:-1], x.shape[-1] + 1]), eps))
-    _, d = tf.while_loop(lambda index, _: index < steps, step, (0, first), parallel_iterations=1)
+    return ascend(x, shape, loss, moved, first, steps)
+
+
+def ascend(
+    x: tf.Tensor,
+    shape: tf.TensorShape,
+    loss: Callable[[tf.Tensor], tf.Tensor],
+    moved: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    d: tf.Tensor,
+    steps: int,
+) -> tf.Tensor:
+    """The images after `steps` times d <- moved(d, dloss/dx), in this shape; x and d are vectors, see `as_vectors`."""
+
+    def step(index: tf.Tensor, d: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(d)
+            total = tf.reduce_sum(loss(tf.reshape(x + d, shape)))
+        return index + 1, moved(d, tape.gradient(total, d))
+
+    _, d = tf.while_loop(lambda index, _: index < steps, step, (0, d), parallel_iterations=1)
     return tf.stop_gradient(tf.reshape(x + d, shape))
 
 
