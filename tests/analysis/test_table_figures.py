@@ -95,12 +95,34 @@ def test_each_meta_gradient_may_have_a_learning_rate_of_its_own(tmp_path):
     assert [curve.look["linestyle"] for curve in panel.curves[::2]] == list(style.DASHES[:3])
 
 
-def test_runs_on_another_data_set_are_in_no_panel(tmp_path):
+def test_runs_on_other_images_have_figures_of_their_own(tmp_path):
     """Their validation classes are others."""
-    for name, seed, settings in (("a", 0, {}), ("b", 1, {}), ("c", 2, {"data_dir": "elsewhere"})):
+    for name, seed, settings in (("a", 0, {}), ("b", 1, {}), ("c", 2, {"data_dir": "else/where"})):
         finished(tmp_path / name, np.full(4, 0.5), seed=seed, **settings)
-    assert apart(tmp_path)["c"] == {"data_dir": "elsewhere"} and not table_figures.settings(drawn(tmp_path))
-    assert len(table_figures.gradients(drawn(tmp_path), {}, ())[0][0].curves) == 2
+    groups = table_figures.of_images(find([tmp_path]))
+    assert {key: [run.directory.name for run in runs] for key, runs in groups.items()} == {
+        "": ["a", "b"], "else/where": ["c"],
+    }  # fmt: skip
+    written = table_figures.draw(find([tmp_path]), {}, tmp_path / "figures")
+    title, stem = "Omniglot 5-way 1-shot", "learning_omniglot_5way1shot"
+    assert {key: path.name for key, path in written.items()} == {
+        f"{title}: meta-gradients": f"{stem}_gradients.png",
+        f"{title}: meta-gradients, over time": f"{stem}_gradients_over_time.png",
+        f"{title}, images in else/where: meta-gradients": f"{stem}_else_where_gradients.png",
+    }
+
+
+def test_runs_of_which_none_is_usual_are_drawn_by_meta_gradient_with_a_note(tmp_path):
+    finished(tmp_path / "a", np.full(4, 0.5))
+    finished(tmp_path / "b", np.full(4, 0.5), second_order="tf1", episodes="shared_classes", meta_lr=3e-4)
+    found = lines(table_figures.gradients(drawn(tmp_path), {}, ()))
+    assert found == {("metadrop", "also differ in outer learning rate, episodes"): [*style.GRADIENTS.values()][:2]}
+    assert not table_figures.settings(drawn(tmp_path))
+    finished(tmp_path / "c", np.full(4, 0.5), second_order="tf1", meta_lr=1e-4)  # a line of "b" and "c" would be wrong
+    finished(tmp_path / "d", np.full(4, 0.5), episodes="shared_classes")
+    for each in apart(tmp_path).values():
+        assert each
+    assert not table_figures.gradients(drawn(tmp_path), {}, ()) and table_figures.settings(drawn(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +154,7 @@ def test_a_run_that_does_not_say_its_images_or_episodes_is_one_of_the_others(key
     del test["trained_with"][key]
     path.write_text(json.dumps(test))
     runs = find([tmp_path])
-    assert not any(apart(tmp_path).values())
+    assert not any(apart(tmp_path).values()) and len(table_figures.of_images(runs)) == 1
     assert identity.comparable(runs[0].trained_with, runs[2].trained_with)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,8 +16,8 @@ from tf_metadrop.figures import curves, dots, learning, robustness, style
 from tf_metadrop.runs.finished import Run
 
 HELD_OUT = {"meta_val": "Accuracy on validation classes (%)", "meta_test": "Accuracy on test classes (%)"}
-SETTINGS = {"inner_lr": "inner learning rate", "normalization": "normalisation"}
-DATA = "data_dir"  # runs in another folder are evaluated on other classes: no panel sets them side by side
+SETTINGS = {"inner_lr": "inner learning rate", "meta_lr": "outer learning rate", "normalization": "normalisation"}
+OF_CURVES = tuple(dict.fromkeys([*paired.SAME_RATE, *identity.of_training()]))  # settings that set curves apart
 COLUMNS = 5  # of small panels
 
 
@@ -31,27 +32,63 @@ def draw(runs: list[Run], published: dict, output: pathlib.Path) -> dict[str, pa
     for task in sorted({run.task for run in runs}):
         title, name = style.task(*task), "{}_{}way{}shot".format(*task)
         same = [run for run in runs if run.task == task]
-        for split, y_label in HELD_OUT.items():
-            drawn = with_curves(same, split)
-            by_gradient = gradients(drawn, published if split == "meta_test" else {}, task)
-            for what, words, rows, more in (
-                ("gradients", "meta-gradients", by_gradient, {}),
-                ("gradients_over_time", "meta-gradients, over time", by_gradient, dict(across="hours")),
-                ("methods", "methods", methods(drawn), {}),
-                ("settings", "settings", settings(drawn), dict(beside=True)),
-            ):
-                path, heading = f"learning_{name}_{what}", f"{title}: {words}"
-                if heading in written:
-                    path, heading = f"{path}_on_test_classes", f"{heading}, on test classes"
-                if rows:
-                    written[heading] = learning.draw(output / f"{path}.png", rows, heading, y_label, **more)
-        usual = as_usual([(run, {}) for run in same if run.test], of_length=True)
+        by_images = of_images(same)
+        for folder, some in by_images.items():
+            heading = f"{title}, images in {folder}" if folder else title
+            stem = re.sub(r"\W+", "_", f"learning_{name}_{folder}").strip("_")
+            written |= draw_learning(some, published, task, heading, output / stem, over_time=not folder)
+        usual = as_usual([(run, {}) for run in by_images[""] if run.test], of_length=True)
         accuracies[title] = final(usual, list(seeds.settings(same).values()))
         if accuracies[title].keys() - set(style.COMPARED):
             heading = f"{title}: accuracy of the methods"
             panel = dots.Panel(title, accuracies[title])
             written[heading] = dots.draw(output / f"accuracy_{name}_methods.png", [panel], heading)
     return written | draw_gradients(accuracies, output) | draw_attacks(runs, output)
+
+
+def of_images(runs: list[Run]) -> dict[str, list[Run]]:
+    """The runs of a task by the folder of their images, because the held-out classes of another folder are others.
+
+    "" stands for the folder of most runs, and has those that do not say theirs.
+    """
+    folders = [identity.value(run.trained_with, "data_dir") for run in runs]
+    usual = min(most(folders), default=None)
+    found: dict[str, list[Run]] = {"": []}
+    for run, folder in zip(runs, folders, strict=True):
+        found.setdefault("" if folder in (None, usual) else folder, []).append(run)
+    return found
+
+
+def draw_learning(
+    runs: list[Run], published: dict, task: tuple, title: str, stem: pathlib.Path, over_time: bool
+) -> dict[str, pathlib.Path]:
+    """Curves of the runs of a task: by meta-gradient, by method, by other settings: {heading: file}.
+
+    Args:
+      stem: the beginning of the files' names.
+      over_time: also draw the first of these over the hours of training.
+    """
+    written: dict[str, pathlib.Path] = {}
+    for split, y_label in HELD_OUT.items():
+        drawn = with_curves(runs, split)
+        by_gradient = gradients(drawn, published if split == "meta_test" else {}, task)
+        for what, words, rows, more in (
+            ("gradients", "meta-gradients", by_gradient, {}),
+            (
+                "gradients_over_time",
+                "meta-gradients, over time",
+                by_gradient if over_time else [],
+                dict(across="hours"),
+            ),
+            ("methods", "methods", methods(drawn), {}),
+            ("settings", "settings", settings(drawn), dict(beside=True)),
+        ):
+            path, heading = f"{stem}_{what}", f"{title}: {words}"
+            if heading in written:
+                path, heading = f"{path}_on_test_classes", f"{heading}, on test classes"
+            if rows:
+                written[heading] = learning.draw(pathlib.Path(f"{path}.png"), rows, heading, y_label, **more)
+    return written
 
 
 Accuracies = dict[str, list[dots.Dot]]  # by method, a dot for each meta-gradient
@@ -96,8 +133,7 @@ def deviations(drawn: list[Drawn], of_length: bool = False) -> list[dict[str, An
     Args:
       of_length: compare the number of iterations too.
     """
-    names = [DATA, *dict.fromkeys([*paired.SAME_RATE, *identity.of_training()])]
-    names += ["n_train_iters"] if of_length else []
+    names = [*OF_CURVES, *["n_train_iters"] * of_length]
     told = [{name: identity.value(run.trained_with, name) for name in names} for run, _ in drawn]
     groups: dict[str, list[int]] = {}
     for number, (run, _) in enumerate(drawn):
@@ -140,13 +176,35 @@ def gradient_curve(drawn: Drawn) -> learning.Curve:
 
 def gradients(drawn: list[Drawn], published: dict, task: tuple) -> list[list[learning.Panel | None]]:
     """MAML and Meta-dropout side by side, a line for each meta-gradient."""
-    usual = [each for each, other in zip(drawn, deviations(drawn), strict=True) if not other]
+    every = list(zip(drawn, deviations(drawn), strict=True))
     row: list[learning.Panel | None] = []
     for method in style.COMPARED:
-        found = [gradient_curve(each) for each in usual if each[0].config.method == method]
+        mine = [(each, other) for each, other in every if each[0].config.method == method]
+        usual = [each for each, other in mine if not other]
+        found, note = (usual, "") if usual else by_gradient_alone([each for each, _ in mine])
         if found:
-            row.append(learning.Panel(method, "", found, numbers(published, task, method)))
+            row.append(
+                learning.Panel(method, note, [gradient_curve(each) for each in found], numbers(published, task, method))
+            )
     return [row] if row else []
+
+
+def by_gradient_alone(drawn: list[Drawn]) -> tuple[list[Drawn], str]:
+    """Runs of a method of which no settings are the usual ones, and a note of what they differ in.
+
+    None of them, where runs of the same meta-gradient differ: their line would be a mean of different things.
+    """
+    told = [{name: identity.value(run.trained_with, name) for name in OF_CURVES} for run, _ in drawn]
+    of_gradient = {(run.gradient, *settings.values()) for (run, _), settings in zip(drawn, told, strict=True)}
+    if len(of_gradient) > len({run.gradient for run, _ in drawn}):
+        return [], ""
+    differ = [name for name in OF_CURVES if len({settings[name] for settings in told}) > 1]
+    return drawn, "also differ in " + ", ".join(map(in_words, differ))
+
+
+def in_words(setting: str) -> str:
+    """A setting's name in a figure."""
+    return SETTINGS.get(setting, setting.replace("_", " "))
 
 
 def methods(drawn: list[Drawn]) -> list[list[learning.Panel | None]]:
@@ -182,14 +240,16 @@ def variant_curve(drawn: Drawn, variants: list[str]) -> learning.Curve:
 def settings(drawn: list[Drawn]) -> list[list[learning.Panel | None]]:
     """A row for each setting in which runs of MAML or Meta-dropout differ from most, beside the runs that do not."""
     found: dict[str, dict[str, list[learning.Curve]]] = {}
-    every = [pair for pair in zip(drawn, deviations(drawn), strict=True) if DATA not in pair[1]]
+    every = list(zip(drawn, deviations(drawn), strict=True))
     for method in style.COMPARED:
         mine = [(each, other) for each, other in every if family(each[0]) == method]
+        if all(other for _, other in mine) and by_gradient_alone([each for each, _ in mine])[0]:
+            continue  # they are drawn by meta-gradient
         for names in dict.fromkeys(tuple(other) for _, other in mine if other):
             apart = [(each, other) for each, other in mine if tuple(other) == names]
             known = {run.gradient for (run, _), _ in apart}
             base = [(each, other) for each, other in mine if not other and each[0].gradient in known]
-            words = ", ".join(SETTINGS.get(name, name.replace("_", " ")) for name in names)
+            words = ", ".join(map(in_words, names))
             values = list(dict.fromkeys(tuple(other.values()) for _, other in apart))
             lines = [setting_curve(each, other, names, values) for each, other in [*base, *apart]]
             found.setdefault(words, {})[method] = lines
