@@ -71,13 +71,13 @@ def measure(settings: Config, iters: int) -> dict:
         if training:
             state, loss, _ = step(state, *images.batch(*episodes), key)
         else:
-            loss, _ = step(state.params, *images.batch(*episodes), key, tf.constant(0))
+            loss = step(state.params, *images.batch(*episodes), key, tf.constant(0))["cent"]
         return state, loss
 
     with contextlib.closing(images.stream(np.random.RandomState(settings.seed))) as stream:
         began = time.perf_counter()
         state, loss = run(state, next(stream)[0])
-        np.asarray(loss)
+        loss.numpy()  # waits for the device
         first_call = time.perf_counter() - began
         _, _, state = timed(run, state, stream, 1, 1)
         at_once = train.FAR_BEHIND if tf.config.list_logical_devices("GPU") and training else 1
@@ -111,7 +111,7 @@ def timed(run, state, stream, iters: int, at_once: int):
             episodes, _ = next(stream)
             gaps.append(time.perf_counter() - waiting)
             state, loss = run(state, episodes)
-        np.asarray(loss)
+        loss.numpy()  # waits for the device
         seconds.append((time.perf_counter() - began) / at_once)
     return seconds, gaps, state
 

@@ -13,7 +13,7 @@ The package consists of rooms. Each room imports only from the rooms below it:
   experiments  definitions of runs: published settings, sweeps
   analysis     tables and pages from many finished runs
   figures      pictures from arrays
-  runs         the files of a savedir: names and formats
+  runs         the files of a savedir: their names and formats
   algorithm    the paper's algorithm: inner loop, outer loop, compiled steps, several devices
   config       settings and their rules, and the absl flags made from them
   methods      one file for each value of a method's flag

@@ -2,7 +2,7 @@
 
 python docs/img/schematic.py [FOLDER]
 
-Equations: docs/methods.md, "Noise types"; loops: docs/tf1_behaviour.md.
+Equations: docs/reference/methods/noise_types.md; loops: docs/reference/tf1_behaviour.md.
 """
 
 import pathlib

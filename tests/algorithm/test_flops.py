@@ -88,3 +88,13 @@ def test_what_has_no_fixed_shape_is_not_counted():
     graph = product.get_concrete_function(tf.TensorSpec([None, 4]), tf.TensorSpec([4, 2])).graph
     with pytest.raises(flops.Uncounted, match="shape of MatMul:0 is not known"):
         flops.flop(graph)
+
+
+@pytest.mark.parametrize(
+    "product",
+    [lambda a: tf.cond(tf.reduce_sum(a) > 0, lambda: a @ a, lambda: a), lambda a: tf.einsum("ij,jk->ik", a, a)],
+)
+def test_what_is_not_counted_says_so(product):
+    graph = tf.function(product, autograph=False).get_concrete_function(tf.TensorSpec([4, 4])).graph
+    with pytest.raises(flops.Uncounted, match="whose operations are not counted"):
+        flops.flop(graph)

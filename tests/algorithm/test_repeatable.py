@@ -33,6 +33,9 @@ def noise_type(draw):
 
 DRAWN_FOR_ITSELF = {
     "tf.random.uniform": lambda normal, shape: tf.random.uniform(shape),
+    "in a branch": lambda normal, shape: tf.cond(
+        tf.constant(True), lambda: tf.random.uniform(shape), lambda: tf.zeros(shape)
+    ),
     "tf.random.Generator": lambda normal, shape: tf.random.get_global_generator().normal(shape),
     "numpy": lambda normal, shape: tf.constant(np.random.standard_normal(shape), tf.float32),
     "python": lambda normal, shape: tf.fill(shape, random.random()),
@@ -93,8 +96,11 @@ def test_other_methods_that_draw_for_themselves_are_found_too(tmp_path):
         regularizer.unregister("shaken")
 
 
-@pytest.mark.parametrize("toy", ["tf.random.uniform"], indirect=True)
-@pytest.mark.parametrize("tasks", ["in_sequence", "at_once"])
+@pytest.mark.parametrize(
+    ("toy", "tasks"),
+    [("tf.random.uniform", "in_sequence"), ("tf.random.uniform", "at_once"), ("in a branch", "in_sequence")],
+    indirect=["toy"],
+)
 def test_training_refuses_what_tensorflow_draws(toy, tasks, tmp_path):
     with pytest.raises(
         UsageError, match=r"toy draws random numbers from TensorFlow \(RandomUniform\), so two runs with one"

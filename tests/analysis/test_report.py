@@ -80,6 +80,14 @@ def test_settings_are_escaped(tmp_path):
     assert "<script>" not in report.page([tmp_path / "runs"])
 
 
+def test_the_settings_of_a_resumed_run_are_the_last_ones(tmp_path):
+    everything(tmp_path / "runs" / "a", 0, n_train_iters=20)
+    log = tmp_path / "runs" / "a" / "meta_train.log"
+    log.write_text(log.read_text() + "\nResumes from iteration 21: n_train_iters 20 -> 40\n")
+    _, shared = report.settings({"a": tmp_path / "runs" / "a"})
+    assert shared["n_train_iters"] == "40"
+
+
 def test_a_run_that_was_killed_at_once_is_shown_without_curves(tmp_path, capsys):
     for name in ("good", "killed"):
         everything(tmp_path / "runs" / name, 1)

@@ -142,6 +142,17 @@ def test_bfloat16_is_exported_in_float32(drawings, tmp_path):
     np.testing.assert_allclose(found, learner.predict_proba(x), atol=0.05)
 
 
+def test_an_export_leaves_the_precision_of_the_process_as_it_was(drawings, tmp_path):
+    """The files are in float32, of whatever precision the learner is."""
+    try:
+        learner = adapted(drawings, precision="tf32")
+        assert tf.config.experimental.tensor_float_32_execution_enabled()
+        learner.save(tmp_path / "out", formats=["keras"])
+        assert tf.config.experimental.tensor_float_32_execution_enabled()
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
 class Nameless:
     """A noise type that does not say its mean."""
 

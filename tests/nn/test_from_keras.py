@@ -295,7 +295,7 @@ def test_a_run_keeps_its_network(order, precision, tmp_path, registered):
     ("change", "sentence"),
     [
         (lambda found: "{", "is not a description of a network"),
-        (lambda found: json.dumps({**found, "format": 9}), "has the format 9, but this version reads 1"),
+        (lambda found: json.dumps({**found, "format": 9}), r"^\S+ has the format 9, but this version reads 1: [^:]*$"),
         (lambda found: json.dumps({**found, "nodes": found["nodes"][:-1]}), "does not end in a dense layer"),
         (lambda found: json.dumps({**found, "nodes": [{**found["nodes"][0], "padding": "odd"}]}), "padding='odd'"),
         (lambda found: json.dumps({**found, "nodes": [{**found["nodes"][0], "inputs": [7]}]}), "that do not exist"),

@@ -68,8 +68,13 @@ def prepare(config: Config) -> None:
     add_xla_flags(XLA_FLAGS)
     if config.precision == "bfloat16" and not gpus and not environment.computes_bfloat16():
         print(EMULATED, file=sys.stderr)
-    tf.config.experimental.enable_tensor_float_32_execution(config.precision == "tf32")
+    set_precision(config)
     compile_first()
+
+
+def set_precision(config: Config) -> None:
+    """Lets the products of this process round to TensorFloat-32, or forbids it, as --precision says."""
+    tf.config.experimental.enable_tensor_float_32_execution(config.precision == "tf32")
 
 
 def set_threads(in_flight: int) -> None:

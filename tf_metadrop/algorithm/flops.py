@@ -13,6 +13,13 @@ from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
 
+OTHERS = {  # the branch that is taken is not known; the other products are not in this program's own methods
+    *("If", "StatelessIf", "Case", "StatelessCase"),
+    *("BatchMatMul", "BatchMatMulV3", "Einsum", "XlaEinsum", "SparseTensorDenseMatMul"),
+    *(f"{kind}{part}" for kind in ("Conv3D", "DepthwiseConv2dNative")
+      for part in ("", "BackpropInput", "BackpropFilter", "BackpropInputV2", "BackpropFilterV2")),
+}  # fmt: skip
+
 
 class Uncounted(ValueError):
     """Raised if the operations of a graph cannot be counted; the message says why."""
@@ -64,8 +71,8 @@ def flop(graph: tf.Graph) -> int:
     other condition it counts once.
 
     Raises:
-      Uncounted: the size of a convolution or product is not known before it is computed, or this version of TensorFlow
-        does not give access to the body of a loop.
+      Uncounted: the size of a convolution or product is not known before it is computed, the graph has one of OTHERS,
+        or this version of TensorFlow does not give access to the body of a loop.
     """
     total = 0
     for op in needed(graph):
@@ -78,8 +85,10 @@ def flop(graph: tf.Graph) -> int:
             total += 2 * math.prod(shape(op.outputs[0])) * shape(op.inputs[0])[-2 if rows_first else -1]
         elif op.type in ("While", "StatelessWhile"):
             total += turns(function(op, "cond")) * flop(function(op, "body"))
-        elif op.type in ("PartitionedCall", "StatefulPartitionedCall"):
-            total += flop(function(op, "f"))
+        elif op.type in OTHERS:
+            raise Uncounted(f"{op.name} is {op.type}, whose operations are not counted")
+        else:
+            total += sum(map(flop, called(op)))
     return total
 
 
@@ -111,6 +120,18 @@ def turns(condition: tf.Graph) -> int:
 
 def function(op: tf.Operation, name: str) -> tf.Graph:
     """The graph of the function that the attribute `name` of a call or loop refers to."""
+    return graph_of(op, op.get_attr(name).name)
+
+
+def called(op: tf.Operation) -> list[tf.Graph]:
+    """The graphs of all functions that an operation refers to: those of a call, a loop, a branch ..."""
+    values = op.node_def.attr.values()
+    names = [each.name for value in values for each in (value.func, *value.list.func) if each.name]
+    return [graph_of(op, name) for name in names]
+
+
+def graph_of(op: tf.Operation, name: str) -> tf.Graph:
+    """The graph of the function of this name, to which an operation refers."""
     if not hasattr(op.graph, "_get_function"):  # private to TensorFlow; the public interface loses the shapes
         raise Uncounted(f"TensorFlow {tf.__version__} does not give access to the graph of {op.name}")
-    return op.graph._get_function(op.get_attr(name).name).graph
+    return op.graph._get_function(name).graph

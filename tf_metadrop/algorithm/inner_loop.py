@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ZERO = tf.UnconnectedGradients.ZERO
 
-Gradient: TypeAlias = "Callable[..., tuple[Any, tf.Tensor, tf.Tensor]]"  # noise sample -> (gradient, loss, logits)
+SampleGradient: TypeAlias = "Callable[..., tuple[Any, tf.Tensor, tf.Tensor]]"  # sample -> (gradient, loss, logits)
 Samples: TypeAlias = tuple[int, int, int]  # n_samples, at_once, in_flight: see `adapt`
 
 
@@ -95,7 +95,7 @@ def adapt(
 
 
 def through_first_maps(
-    support_gradient: Gradient, params: Params, theta: Params, x: tf.Tensor, method: Method, samples: Samples
+    support_gradient: SampleGradient, params: Params, theta: Params, x: tf.Tensor, method: Method, samples: Samples
 ) -> tuple[Params, tf.Tensor]:
     """`mean_over_samples` if all samples share mu and alpha of the first layer, which are then computed only once."""
     with tf.GradientTape() as tape:
@@ -108,7 +108,7 @@ def through_first_maps(
 
 
 def mean_over_samples(
-    support_gradient: Gradient, like: Any, n_samples: int, at_once: int, in_flight: int
+    support_gradient: SampleGradient, like: Any, n_samples: int, at_once: int, in_flight: int
 ) -> tuple[Any, tf.Tensor]:
     """The mean gradient over the noise samples, in groups of `at_once`; memory does not grow with n_samples."""
     rounds, dtype = n_samples // at_once, tf.nest.flatten(like)[0].dtype

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -17,7 +18,6 @@ from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
 
-CALLS = {"PartitionedCall": "f", "StatefulPartitionedCall": "f", "While": "body", "StatelessWhile": "body"}
 ADVICE = "draw from `normal(shape)` or `normal.uniform(shape)`, which depend on the seed only"
 
 
@@ -67,11 +67,9 @@ def own_draws(graph: tf.Graph) -> set[str]:
     for op in flops.needed(graph):
         if draws(op.type):
             found.add(op.type)
-        elif op.type in CALLS:
-            try:
-                found |= own_draws(flops.function(op, CALLS[op.type]))
-            except flops.Uncounted:  # this version of TensorFlow gives no access to it
-                continue
+        with contextlib.suppress(flops.Uncounted):  # this version of TensorFlow gives no access to them
+            for called in flops.called(op):
+                found |= own_draws(called)
     return found
 
 

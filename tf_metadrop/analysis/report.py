@@ -14,7 +14,7 @@ from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import boundary, curves
-from tf_metadrop.runs import finished
+from tf_metadrop.runs import finished, tf1_checkpoint
 from tf_metadrop.util import text
 
 TEMPLATE = pathlib.Path(__file__).parent / "report.html.jinja"
@@ -56,10 +56,9 @@ def settings(runs: dict[str, pathlib.Path]) -> tuple[list[dict], dict]:
     of_run = {}
     for label, directory in runs.items():
         path = directory / curves.LOG
-        head = text.read(path, lenient=True).split("\n\n")[0] if path.exists() else ""
-        pairs = [line.split(": ", 1) for line in head.splitlines() if ": " in line]
-        of_run[label] = {name: value for name, value in pairs if name not in identity.local()}
-        if not pairs and (directory / "meta_test.json").exists():
+        logged = tf1_checkpoint.header(text.read(path, lenient=True)) if path.exists() else {}
+        of_run[label] = {name: value for name, value in logged.items() if name not in identity.local()}
+        if not logged and (directory / "meta_test.json").exists():
             known = json.loads((directory / "meta_test.json").read_text())["trained_with"]
             of_run[label] = {name: str(value) for name, value in known.items() if name not in identity.local()}
     names = list(dict.fromkeys([field.name for field in dataclasses.fields(Config)]))

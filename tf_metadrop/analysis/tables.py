@@ -18,6 +18,7 @@ from tf_metadrop.analysis import (
 )
 from tf_metadrop.analysis.published import SOURCES
 from tf_metadrop.figures import robustness
+from tf_metadrop.methods import noise
 from tf_metadrop.runs.finished import Run
 from tf_metadrop.util.interval import plus_minus
 
@@ -100,12 +101,11 @@ def robustness_rows(runs: list[Run]) -> list[dict]:
 
 def tables(runs: list[Run]) -> dict[str, list[dict]]:
     """The tables, {title: rows}."""
-    noise = [*MAIN[:2], "fixed_gaussian", "weight_gaussian", "independent_gaussian", "additive", "deterministic"]
-    noise += [f"{name}_report" for name in noise]
+    types = [*noise.names(), *(f"{name}_report" for name in noise.reported())]
     return {
         "Accuracy in per cent": accuracy_rows(runs, MAIN.__contains__),
-        "Noise types": noise_rows(accuracy_rows(runs, noise.__contains__)),
-        "Other methods": [row for row in accuracy_rows(runs, lambda m: m not in (*MAIN, *noise)) if row["ours"]],
+        "Noise types": noise_rows(accuracy_rows(runs, types.__contains__)),
+        "Other methods": [row for row in accuracy_rows(runs, lambda m: m not in (*MAIN, *types)) if row["ours"]],
         "Differences on the same tasks, in points of accuracy": paired.rows(runs),
         "Query images normalised by the support images": normalization_table.rows(runs),
         "Accuracy under attack, in per cent": robustness_rows(runs),

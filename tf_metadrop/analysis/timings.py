@@ -21,6 +21,8 @@ def rows(path: pathlib.Path) -> list[dict]:
         return [
             row["labels"] | {"s": f"{found['measurements'][row['flags']]['median_s']:.3f}"} for row in steps["rows"]
         ]
+    except UsageError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
         raise UsageError(
             f"--timings: {path} is not what `python -m benchmarks.step --suite` writes ({error!r}): "

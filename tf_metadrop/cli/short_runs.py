@@ -1,4 +1,4 @@
-"""Trains every method for a few iterations on generated strokes and tests it on the same tasks: does each learn?
+"""Trains the program's own methods for a few iterations on generated strokes, and tests them: does each learn?
 
 metadrop short_runs [--out FOLDER] [--methods NAME ...] [-- FLAGS OF metadrop train]     settings: flags/short.flags
 

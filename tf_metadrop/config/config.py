@@ -48,7 +48,7 @@ class Config:
     shot: int = setting(1, "support examples per class", Role.TASK, minimum=1)
     query: int = setting(5, "query examples per class", Role.ADAPTATION, minimum=1)
     metabatch: int = setting(16, "tasks per meta-iteration", Role.TRAINING, minimum=1)
-    meta_lr: float = setting(1e-3, "learning rate of the outer loop (Adam)", Role.TRAINING, above=0.0)
+    meta_lr: float = setting(1e-3, "learning rate of the outer loop", Role.TRAINING, above=0.0)
     inner_lr: float = setting(0.1, "learning rate of the inner loop (SGD)", Role.ADAPTATION, above=0.0)
     n_steps: int = setting(
         5, "steps of the inner loop", Role.ADAPTATION, minimum=1, below=2**13

@@ -67,6 +67,8 @@ def content(path: pathlib.Path) -> dict[str, Any]:
         if found["format"] != FORMAT:
             raise UsageError(f"{path} has format {found['format']}, but this version reads {FORMAT}: make it again.")
         return found
+    except UsageError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} is not a description of a data set ({error!r}): make it again.") from error
 

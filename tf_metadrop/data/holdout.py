@@ -58,6 +58,8 @@ def train_names(folder: pathlib.Path, n_classes: int) -> list[str]:
         return [str(index) for index in range(n_classes)]
     try:
         names = json.loads(text.read(path))["train"]
+    except UsageError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f'{path} has no readable list "train": remove it or build the data again.') from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

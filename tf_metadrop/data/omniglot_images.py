@@ -180,6 +180,8 @@ def shrink(content: bytes, name: str, preparation: str = "grey") -> np.ndarray:
             drawn = image if image.mode == "1" else pictures.converted(image, "L", name)
             small = drawn.convert(mode, dither=Image.Dither.NONE).resize((SIZE, SIZE), resampling)
             return 255 - np.asarray(small.convert("L"), np.uint8)[..., None]
+    except UsageError:
+        raise
     except (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError) as error:
         raise UsageError(f"{name} is not a readable PNG image ({error}): download the archive again.") from error
     raise UsageError(f"{name} is {image.width}x{image.height}, not 105x105: download the archive again.")

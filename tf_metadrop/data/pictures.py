@@ -56,6 +56,8 @@ def read(source: str | os.PathLike, spec: DatasetSpec) -> np.ndarray:
             return fitted(image, spec, str(path))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: give the path of an image.") from None
+    except UsageError:
+        raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UsageError(f"{path} is not a readable image ({error}): remove it, or give another image.") from error
 

@@ -20,7 +20,6 @@ from tf_metadrop.experiments.sweep_definition import Definition, suggest
 from tf_metadrop.util.interval import plus_minus
 from tf_metadrop.util.subprocesses import finish, start
 
-MAIN = pathlib.Path(__file__).parent.parent / "main.py"
 DEFAULT_TRIALS = 20
 POLL = 1.0  # seconds between two reads of a trial's metrics
 STALE = 60  # seconds after which a trial of a process that died is started again
@@ -132,9 +131,10 @@ def open_study(definition: Definition, out: pathlib.Path, storage: str | None, p
             heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
         )
     except Exception as error:  # any exception of the database's driver
-        raise UsageError(
-            f"--storage={storage} cannot be used ({' '.join(str(error).split())[:200]}): give another one."
-        ) from error
+        reason = " ".join(str(error).split())[:200]
+        where, fix = str(out / "study.db"), "move it away, or give another --out"
+        where, fix = (f"--storage={storage}", "give another one") if storage else (where, fix)
+        raise UsageError(f"{where} cannot be used ({reason}): {fix}.") from error
     pruner = optuna.pruners.MedianPruner(STARTUP) if pruning else optuna.pruners.NopPruner()
     text = json.dumps([definition.method, definition.parameters, definition.fixed])
     study = optuna.create_study(

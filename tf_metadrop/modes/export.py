@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 import pathlib
 import pickle
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import dtype_of, narrow
 from tf_metadrop.runs import tf1_checkpoint
 from tf_metadrop.runs.loading import load_run, test_split
-from tf_metadrop.util import lock
+from tf_metadrop.util import atomic, lock
 from tf_metadrop.util.progress import has_terminal
 from tf_metadrop.util.provenance import commit
 
@@ -123,6 +122,4 @@ def write_pickle(path: pathlib.Path, value: Any) -> None:
     pickle.dump(value, buffer, protocol=2)
     # NumPy 2 renamed the module that its pickles name; NumPy 1 and 2 know the old name.
     data = buffer.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    atomic.write(path, data)

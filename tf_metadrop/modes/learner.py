@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop.algorithm.execution import prepare
+from tf_metadrop.algorithm.execution import prepare, set_precision
 from tf_metadrop.algorithm.inner_loop import adapt
 from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
@@ -156,7 +156,10 @@ class MetaLearner:
         if self.config.precision != "float32":
             plain = MetaLearner(dataclasses.replace(self.config, precision="float32"), self.params)
             plain._restore(self._kept())
-        probabilities = plain.predict_proba(given)
+        try:
+            probabilities = plain.predict_proba(given)
+        finally:
+            set_precision(self.config)  # making `plain` changed that of the process
         names = [str(name) for name in self.classes]
         params = plain._adapted or {}
         return Adapted(plain.config, plain._method, params, plain._statistics, names, given, probabilities)

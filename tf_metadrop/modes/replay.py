@@ -83,6 +83,8 @@ def load(path: pathlib.Path) -> Step:
         return Step(config, int(text["iteration"]), arrays["key"], params, tasks)
     except FileNotFoundError:
         raise UsageError(f"--replay={path} does not exist: give a fault_<iteration>.npz of a savedir.") from None
+    except UsageError as error:
+        raise UsageError(f"--replay={path}: {error}") from error
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(
             f"--replay={path} is not a saved training step ({error}): give a fault_<iteration>.npz."

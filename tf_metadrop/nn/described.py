@@ -70,6 +70,8 @@ def read(path: pathlib.Path) -> tuple[str, Described]:
                 "wrote it."
             )
         return str(found["name"]), Described(network.from_json(found["nodes"]), tuple(map(int, found["image"])))
+    except UsageError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a description of a network ({error!r}): copy it again.") from error
 

@@ -1,1 +1,1 @@
-"""The files of a savedir. No other room knows their names and formats."""
+"""The files of a savedir: their names and formats."""

@@ -17,7 +17,7 @@ import tensorflow as tf
 from tf_metadrop.data import description
 from tf_metadrop.errors import UsageError
 from tf_metadrop.nn import backbones
-from tf_metadrop.runs import checkpoint
+from tf_metadrop.util import atomic
 
 if TYPE_CHECKING:
     from tf_metadrop.data.spec import DatasetSpec
@@ -87,13 +87,13 @@ def write(
         directory.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
-        checkpoint.write(stage / ARRAYS, data)
+        atomic.write(stage / ARRAYS, data)
         if spec.own:
             description.write(stage, spec)
         backbones.keep(stage, model.config["backbone"])
         if more:
             more(stage)
-        checkpoint.write(stage / TEXT, (json.dumps(text, indent=1) + "\n").encode())
+        atomic.write(stage / TEXT, (json.dumps(text, indent=1) + "\n").encode())
         before = directory.with_name(f".{directory.name}.before")
         shutil.rmtree(before, ignore_errors=True)
         if directory.exists():
@@ -141,6 +141,8 @@ def read(directory: pathlib.Path) -> AdaptedModel:
         found = text["classes"]
         classes = None if found is None else np.array(found["labels"], found["dtype"])
         return AdaptedModel(text["config"], groups["params"], groups["adapted"] or None, tuple(layers), classes)
+    except UsageError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise UsageError(

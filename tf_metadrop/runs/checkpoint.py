@@ -14,7 +14,6 @@ import pathlib
 import struct
 import sys
 import zipfile
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from tf_metadrop.algorithm.outer_loop import State
 from tf_metadrop.data.fingerprint import IMAGES
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs import record, tf1_checkpoint
+from tf_metadrop.util import atomic
 
 FILE, PREVIOUS, BROKEN, BEST = "state.npz", "state.previous.npz", "state.broken.npz", "best.npz"
 SEAL = struct.pack("<H", 64)  # length of the zip's comment: a SHA-256 in hexadecimal digits
@@ -51,11 +51,11 @@ def save(directory: pathlib.Path, saved: Saved) -> None:
       OSError: the files cannot be written; the old state is unchanged.
     """
     tf1_checkpoint.write(directory, {name: w.numpy() for name, w in saved.state.params.items()})
-    write(directory / FILE, packed(saved), lambda: keep_previous(directory))
+    atomic.write(directory / FILE, packed(saved), lambda: keep_previous(directory))
 
 
 def save_best(directory: pathlib.Path, saved: Saved) -> None:
-    """Writes the weights of the best validation accuracy so far, without Adam's moments, to best.npz.
+    """Writes the weights of the best validation accuracy so far to best.npz, without the outer optimiser's moments.
 
     If a run is killed after this and before the next `save`, the resumed run repeats the evaluation and writes the same
     file again.
@@ -63,7 +63,7 @@ def save_best(directory: pathlib.Path, saved: Saved) -> None:
     Raises:
       OSError: the file cannot be written; the old file is unchanged.
     """
-    write(directory / BEST, packed(saved._replace(state=saved.state._replace(slots={}))))
+    atomic.write(directory / BEST, packed(saved._replace(state=saved.state._replace(slots={}))))
 
 
 def packed(saved: Saved) -> bytes:
@@ -77,22 +77,6 @@ def packed(saved: Saved) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, json=json.dumps(text), **arrays)
     return sealed(buffer.getvalue())
-
-
-def write(path: pathlib.Path, data: bytes, before: Callable[[], None] = lambda: None) -> None:
-    """Writes a file atomically; if it replaces an old file, calls `before` just before it does so."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    if path.exists():
-        before()
-    os.replace(temporary, path)
 
 
 def keep_previous(directory: pathlib.Path) -> None:

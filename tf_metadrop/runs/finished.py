@@ -9,6 +9,7 @@ from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
 from tf_metadrop.data import description
 from tf_metadrop.errors import UsageError
+from tf_metadrop.nn import backbones
 from tf_metadrop.runs import record
 
 NUMBERS = {  # keys of each file that the tables use
@@ -88,13 +89,16 @@ def load(directory: pathlib.Path) -> Run:
             settings = found[name]["config"] | {
                 key: trained_with[key] for key in identity.of_method() if key in trained_with
             }
-            if (directory / description.FILE).exists():  # it describes the data set; the savedir may have moved since
+            if any((directory / file).exists() for file in (description.FILE, backbones.FILE)):
+                # They describe the data set and the network; the savedir may have moved since.
                 settings["savedir"] = str(directory)
             config = Config(**{key: value for key, value in settings.items() if key in known})
             for row in found[name]["rows"] if name == "attack" else [found[name]]:
                 unknown = [key for key in NUMBERS[name] if not isinstance(row[key], (int, float))]
                 if any(row[key] is not None or key not in INTERVALS for key in unknown):
                     raise ValueError("a value is not a number")
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path} is not what --mode={name} writes ({error}): run that again.") from error
     return Run(directory, config, trained_with, found.get("meta_test"), found.get("attack", {}).get("rows", []))

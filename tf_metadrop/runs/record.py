@@ -4,9 +4,11 @@ import json
 import pathlib
 import time
 
-from tf_metadrop.util import provenance
+from tf_metadrop.errors import UsageError
+from tf_metadrop.util import atomic, provenance
 
 FILE = "run.json"
+FIX = "restore it from a copy, or remove it, and the cost of the earlier starts is not known"
 
 
 class Record:
@@ -34,7 +36,7 @@ class Record:
             peak_mb=max(p["peak_mb"] for p in parts), gflop_per_iteration=flop and round(flop / 1e9, 3),
             images=self._images,
         )  # fmt: skip
-        self._path.write_text(json.dumps(total | dict(parts=parts), indent=1) + "\n")
+        atomic.write(self._path, (json.dumps(total | dict(parts=parts), indent=1) + "\n").encode())
 
 
 def read(directory: pathlib.Path) -> dict:
@@ -44,9 +46,16 @@ def read(directory: pathlib.Path) -> dict:
       iterations, seconds (with evaluations and compilation), peak_mb (resident memory), gflop_per_iteration
       (flops.train_step_flop; None if it could not be counted), images (the fingerprint of the training images), and
       parts: the same for every start, with its command, commit, machine and versions.
+    Raises:
+      UsageError: the file is broken.
     """
+    path = directory / FILE
     try:
-        found = json.loads((directory / FILE).read_text())
-    except (FileNotFoundError, ValueError):
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
         return {}
-    return found if isinstance(found, dict) else {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): {FIX}.") from error
+    if not isinstance(found, dict) or not isinstance(found.get("parts"), list):
+        raise UsageError(f"{path} has no list of starts: {FIX}.")
+    return found

@@ -1,0 +1,25 @@
+"""Writes a file so that a reader, and a process that is killed, find the old content or the new one, and no part."""
+
+import os
+import pathlib
+from collections.abc import Callable
+
+
+def write(path: pathlib.Path, data: bytes, before: Callable[[], None] = lambda: None) -> None:
+    """Writes a file atomically; if it replaces an old file, calls `before` just before it does so.
+
+    Raises:
+      OSError: the file cannot be written; the old one is unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    if path.exists():
+        before()
+    os.replace(temporary, path)
