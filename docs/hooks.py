@@ -1,7 +1,7 @@
 """Hooks of mkdocs (mkdocs.yml): pages that lie outside docs/ or are generated, links for the site, and formulas.
 
 on_files          adds the pages of results/ and a few others, and the pictures and tables that they link to
-on_page_markdown  fills in the tables of flags; makes links lead to what the site has
+on_page_markdown  makes links lead to what the site has
 on_page_content   turns formulas into MathML; keeps names of flags and intervals in one piece
 """
 
@@ -11,7 +11,7 @@ import pathlib
 import re
 
 from mkdocs.structure.files import File
-from site_tools import flags_page, links, mathematics
+from site_tools import links, mathematics
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUTSIDE = "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/RESULTS.md"  # pages that do not lie in docs/
@@ -73,7 +73,6 @@ def filled(nav):
 def on_page_markdown(markdown, page, config, files):
     """The page as the site has it."""
     source = next(path for path, at in site.items() if at == page.file.src_uri and path != HOME[0])
-    markdown = markdown.replace(flags_page.PLACE, flags_page.tables())
 
     def plain(link, path):
         if path.startswith("..") or not (ROOT / path).exists() or link.image:

@@ -1,12 +1,17 @@
-"""The tables of every flag, made from the fields of `tf_metadrop.Config`: nothing of them is written by hand."""
+"""Writes the tables of every flag into docs/reference/flags.md, from the fields of `tf_metadrop.Config`.
+
+python docs/site_tools/flags_page.py
+"""
 
 import dataclasses
+import pathlib
 import re
 
 from tf_metadrop.config.config import Config
 from tf_metadrop.config.setting import Role, scalar_type
 
-PLACE = "<!-- every flag -->"  # in docs/reference/flags.md
+PAGE = pathlib.Path(__file__).parent.parent / "reference" / "flags.md"
+BEGIN, END = "<!-- every flag, by docs/site_tools/flags_page.py -->\n\n", "\n\n<!-- end -->"
 HEAD = "| flag | values | default | what it does |\n|---|---|---|---|"
 SPECIAL = {"&": "&amp;", "<": "&lt;", "|": "&#124;", "*": "&#42;", "_": "&#95;"}
 CODE = re.compile(r"`[^`]+`|--\w+(=[\w.]+\w)?|[&<|*_]")
@@ -22,6 +27,12 @@ def tables() -> str:
         table = "\n".join([HEAD, *map(row, fields)])
         parts.append(f'## {role.name.capitalize()}\n\n{said}.\n\n<div class="flags" markdown>\n\n{table}\n\n</div>')
     return "\n\n".join(parts)
+
+
+def page() -> str:
+    """The text of PAGE with its tables renewed."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    return f"{before}{BEGIN}{tables()}{END}{rest.partition(END)[2]}"
 
 
 def row(field: dataclasses.Field) -> str:
@@ -57,3 +68,7 @@ def default(field: dataclasses.Field) -> str:
 def escaped(text: str) -> str:
     """A text for a cell of a table, in which flags and code are code and nothing else is Markdown."""
     return CODE.sub(lambda match: f"`{match[0].strip('`')}`" if match[0][0] in "`-" else SPECIAL[match[0]], text)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.savedirs import finished
 from tf_metadrop import Config, UsageError
-from tf_metadrop.analysis import normalization_table, paired, tables
+from tf_metadrop.analysis import normalization_table, paired, set_apart, tables
 from tf_metadrop.runs.finished import find
 
 
@@ -155,6 +155,54 @@ def test_tests_by_the_support_images_are_compared_with_the_runs_own(tmp_path):
     (row,) = normalization_table.rows(find([tmp_path]))
     assert row["run"].endswith("both") and row["difference"] == "-25.00 ± 0.00" and row["tasks"] == 4
     assert row["own"].startswith("75.00") and row["support"].startswith("50.00")
+    path = tmp_path / "both" / "meta_test_support.json"
+    test = json.loads(path.read_text())
+    for about, compared in ((dict(iteration=9), 0), (dict(tested_with_images="digest"), 0), ({}, 1)):
+        for stem, more in (
+            ("meta_test_support", about),
+            ("meta_test", dict(iteration=4) if "iteration" in about else {}),
+        ):
+            file = tmp_path / "both" / f"{stem}.json"
+            content = json.loads(file.read_text())
+            file.write_text(json.dumps(content | dict(trained_with=test["trained_with"] | more)))
+        assert len(normalization_table.rows(find([tmp_path]))) == compared, about
     (tmp_path / "both" / "meta_test_support.json").write_text("[")
     with pytest.raises(UsageError, match="is not what --mode=meta_test writes"):
         normalization_table.rows(find([tmp_path]))
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        dict(n_test_mc_samp=30),
+        dict(precision="bfloat16"),
+        dict(adv_train="inner", adv_eps=0.3),
+    ],
+    ids=str,
+)
+def test_runs_that_were_tested_otherwise_are_not_compared(test, tmp_path):
+    finished(tmp_path / "a", np.full(4, 0.5))
+    finished(tmp_path / "b", np.full(4, 0.6), second_order="first")
+    assert len(paired.rows(find([tmp_path]))) == 1
+    finished(tmp_path / "c", np.full(4, 0.7), second_order="tf1", test=test)
+    assert len(paired.rows(find([tmp_path]))) == 1
+
+
+def test_a_run_that_was_tested_on_other_images_is_compared_with_none(tmp_path):
+    finished(tmp_path / "a", np.full(4, 0.5))
+    finished(tmp_path / "b", np.full(4, 0.6), second_order="first")
+    path = tmp_path / "b" / "meta_test.json"
+    test = json.loads(path.read_text())
+    test["trained_with"]["tested_with_images"] = "digest"
+    path.write_text(json.dumps(test))
+    assert not paired.rows(find([tmp_path]))
+
+
+def test_another_adaptation_in_a_test_is_told(tmp_path):
+    for name, test in (("a", {}), ("b", {}), ("c", dict(adv_train="inner", adv_eps=0.3, vib_beta=9.0))):
+        finished(tmp_path / name, np.full(4, 0.5), test=test)
+    assert set_apart.texts(find([tmp_path])) == [
+        "",
+        "",
+        "tested with other adv_train inner, tested with other adv_eps 0.3",
+    ]

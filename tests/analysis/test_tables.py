@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from tests.helpers.savedirs import finished
+from tests.helpers.savedirs import attacked, finished
 from tf_metadrop import Config
 from tf_metadrop.analysis import paired, tables
 from tf_metadrop.runs import record
@@ -45,3 +45,17 @@ def test_a_run_is_shown_as_its_test_was_made_though_attacked_in_another_state(tm
     (tmp_path / "run" / "attack.json").write_text(json.dumps(attacked))
     (run,) = find([tmp_path])
     assert run.config.inner_lr == run.trained_with["inner_lr"] == 0.2 and run.iterations == 60000
+
+
+def test_an_attack_is_shown_under_its_own_task_and_of_test_classes_only(tmp_path):
+    attacked(tmp_path / "a", 90.0)
+    path = tmp_path / "a" / "attack.json"
+    found = json.loads(path.read_text())
+    found["config"]["way"] = 5
+    path.write_text(json.dumps(found))
+    (run,) = find([tmp_path])
+    assert {row["task"] for row in tables.robustness_rows([run])} == {"omniglot 5-way 1-shot"}
+    assert run.task[1] == 20 and run.attack_task[1] == 5
+    found["config"]["eval_split"] = "val"  # as earlier versions wrote it
+    path.write_text(json.dumps(found))
+    assert not tables.robustness_rows(find([tmp_path]))

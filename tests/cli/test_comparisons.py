@@ -31,10 +31,16 @@ def started(monkeypatch):
 def test_quickstart_compares_on_the_split_that_was_asked_for(started, tmp_path, capsys):
     assert quickstart.main(["metadrop quickstart", f"--out={tmp_path}", *TINY, "--eval_split=val"]) == 0
     table = capsys.readouterr().out.split("\nstrokes 3-way 1-shot, 2 tasks: accuracy in per cent, 95 % interval\n")[1]
-    for line, name in zip(table.splitlines(), ("maml", "meta-dropout"), strict=True):
+    for line, name in zip(table.splitlines(), ("maml", "meta-dropout"), strict=False):
         result = json.loads((tmp_path / name / "meta_val.json").read_text())
         assert line.lower().split() == [name, f"{result['accuracy']:.2f}", "+-", f"{result['interval']:.2f}"]
+    assert "difference" in table
     assert started == 2 * ["meta_train", "meta_test"]
+    more = ["--eval_normalization=support", "--n_test_iters=3"]
+    assert quickstart.main(["metadrop quickstart", f"--out={tmp_path}", *TINY, "--eval_split=val", *more]) == 0
+    assert "strokes 3-way 1-shot, 3 tasks" in (out := capsys.readouterr().out)
+    result = json.loads((tmp_path / "maml" / "meta_val_support.json").read_text())
+    assert f"MAML           {result['accuracy']:.2f}" in out
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What the programs share: exit codes, and an end without a traceback."""
 
 import importlib
+import pathlib
 import re
 import signal
 import time
@@ -33,3 +34,19 @@ def test_a_reader_that_has_gone_is_no_error():
     process = start("--help")
     process.stdout.close()  # as `head` does
     assert process.stderr.read() == "" and process.wait(timeout=60) == 128 + signal.SIGPIPE
+
+
+def test_missing_and_unknown_arguments_are_told_in_one_sentence(capsys):
+    """Of every program with arguments of its own."""
+    for module in pathlib.Path(program.__file__).parent.glob("*.py"):
+        assert module.name == "program.py" or "ArgumentParser(" not in module.read_text(), module
+    parser = program.Parser(["metadrop report"], "Makes a page.")
+    parser.add_argument("folders", nargs="+")
+    for arguments, sentence in (
+        ([], "folders is missing"),
+        (["a", "--outptu=b"], "unrecognized arguments: --outptu=b"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            parser.parse_args(arguments)
+        assert stopped.value.code == 2
+        assert capsys.readouterr().err == f"metadrop report: {sentence}: see metadrop report --help.\n"

@@ -204,7 +204,7 @@ def test_existing_outputs_are_not_overwritten(tmp_path, source, name):
     folder = tmp_path / "data" / "omniglot"
     folder.mkdir(parents=True)
     (folder / name).write_text("mine")
-    with pytest.raises(UsageError, match=f"{name} already exists: remove it or give another --data_dir"):
+    with pytest.raises(UsageError, match=f"{name} already exists: move the folder .* away, or give another --data_dir"):
         build(tmp_path, source)
     assert files(tmp_path) == [name] and (folder / name).read_text() == "mine"
 

@@ -1,6 +1,7 @@
 """A user's folder of images as a data set: `metadrop data --source DIR --name NAME`, and --dataset=NAME."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -302,6 +303,7 @@ def test_classes_of_unreadable_images_and_twins_are_said(source, capsys):
     out = capsys.readouterr().out
     assert "left out 1 classes without a usable image" in out and "/ant" in out
     assert "note: 1 images are in two classes, with identical pixels" in out
+    assert "copies" not in out and "folders below them" not in out
     assert build("--source=source") == 2
     assert "already exists" in capsys.readouterr().err
 
@@ -330,3 +332,13 @@ def test_unequal_classes_are_no_array(source):
     assert build("--source=source") == 0
     with pytest.raises(UsageError, match="they are not one array"):
         load_split("zoo", "data", "train")
+
+
+def test_copies_in_a_class_and_folders_of_folders_are_said(source, capsys):
+    shutil.copy(source / "bee" / "0.png", source / "bee" / "0 (1).png")
+    (source / "yak" / "2024").mkdir(parents=True)
+    shutil.copy(source / "bee" / "0.png", source / "yak" / "2024")
+    assert build("--source=source") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"note: 1 images are copies of one in the same class: \w+/bee \(1\)\. A task may have", out)
+    assert re.search(r"left out 1 folders whose images are in folders below them: source/yak\.", out)

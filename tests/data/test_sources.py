@@ -90,12 +90,12 @@ def test_broken_files_are_refused_by_name(tmp_path, content):
             np.savez(file, a=BYTES)
     else:
         path.write_bytes(path.read_bytes()[:-10] if content == "truncated" else content)
-    with pytest.raises(UsageError, match="train.npy .*build it again with `python get_data.py --dataset omniglot`"):
+    with pytest.raises(UsageError, match="train.npy .*build it again with `python get_data.py --dataset omniglot --split vinyals`"):
         load(tmp_path)
 
 
 def test_missing_file_names_the_command(tmp_path):
-    with pytest.raises(UsageError, match=f"get_data.py --dataset omniglot --data_dir {tmp_path}"):
+    with pytest.raises(UsageError, match=f"get_data.py --dataset omniglot --split vinyals --data_dir {tmp_path}"):
         load(tmp_path)
     with pytest.raises(UsageError, match="get_data.py --dataset mimgnet --source DIR"):
         load(tmp_path, dataset="mimgnet")
@@ -136,7 +136,7 @@ def test_val_file_is_the_val_split(tmp_path):
 
 def test_val_without_file_is_held_out_only_if_asked(tmp_path):
     save(tmp_path, numbered(100))
-    with pytest.raises(UsageError, match=r"val.npy is missing.*get_data.py --dataset omniglot --val"):
+    with pytest.raises(UsageError, match=r"val.npy is missing.*get_data.py --dataset omniglot --split vinyals --val"):
         load(tmp_path, "val")
     assert labels(load(tmp_path, "train")) == list(range(100))
     val, train = (labels(load(tmp_path, split, hold_out_val=True)) for split in ("val", "train"))

@@ -14,7 +14,7 @@ import tf_metadrop
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
-from site_tools import links  # noqa: E402
+from site_tools import flags_page, links  # noqa: E402
 
 SOURCES = [path for room in ("tf_metadrop", "benchmarks", "tests") for path in sorted((ROOT / room).rglob("*.py"))]
 PACKAGE = [path for path in SOURCES if path.is_relative_to(ROOT / "tf_metadrop")]
@@ -195,3 +195,8 @@ def test_the_check_for_other_frameworks_finds_what_the_page_says(capsys):
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(compile(program, "docs/explanations/meta_gradient.md", "exec"), {})  # it is ours
     assert f"{float(capsys.readouterr().out):.2f}" == "0.36" and "# 0.36: wrong" in program
+
+
+def test_the_page_of_flags_is_that_of_the_program():
+    """After a change: python docs/site_tools/flags_page.py."""
+    assert flags_page.page() == flags_page.PAGE.read_text(encoding="utf-8")

@@ -129,3 +129,13 @@ def test_what_cannot_be_attacked_is_said(trained, pattern, arguments, capsys):
     before = sorted(trained.iterdir())
     assert main.main(["main.py", *ATTACK, f"--savedir={trained}", *arguments]) == 2
     assert pattern in capsys.readouterr().err and sorted(trained.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_an_attack_on_validation_classes_has_files_of_its_own(trained):
+    accuracies(trained, "--metabatch=4", "--attack_radii=0")
+    before = (trained / "attack.json").read_bytes()
+    arguments = [*ATTACK, f"--savedir={trained}", "--metabatch=2", "--attack_norms=l2", "--attack_radii=0"]
+    assert main.main(["main.py", *arguments, "--eval_split=val"]) == 0
+    assert (trained / "attack.json").read_bytes() == before
+    assert json.loads((trained / "attack_val.json").read_text())["config"]["eval_split"] == "val"

@@ -1,6 +1,7 @@
 """The weights of the best validation accuracy, which a training keeps beside those of the last iteration."""
 
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -121,3 +122,29 @@ def test_an_accuracy_that_is_no_better_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(Training, "keep_best", lambda self, done, accuracy: keep(self, done, next(accuracies)))
     meta_train(Config(savedir=str(tmp_path / "run"), **RUN))
     assert kept == [{"iteration": 0, "accuracy": 0.5}, {"iteration": 6, "accuracy": 0.75}]
+
+
+def test_a_copy_without_the_state_has_its_best_weights_and_no_others(savedir, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(savedir, copy, ignore=shutil.ignore_patterns("state*"))
+    for weights in ("best", "last"):
+        wanted, run = checkpoint.load_params(savedir, weights)
+        found, of_copy = checkpoint.load_params(copy, weights)
+        assert_equal_arrays(found, wanted)
+        assert of_copy["iteration"] == run["iteration"]
+
+
+def test_the_best_is_measured_again_where_a_resumed_run_has_other_evaluations(savedir, tmp_path):
+    """A lucky accuracy on a few tasks would stay the best of all."""
+    run = tmp_path / "run"
+    shutil.copytree(savedir, run)
+    meta_train(Config(savedir=str(run), meta_lr=1e-3, seed=SEED, **RUN | dict(n_train_iters=7, n_eval_batches=20)))
+    best = checkpoint.load(run).progress["best"]
+    whole = tmp_path / "whole"
+    meta_train(Config(savedir=str(whole), meta_lr=1e-3, seed=SEED, **RUN | dict(n_eval_batches=20)))
+    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    accuracies = {line["iter"]: line["val_acc"] for line in lines if "val_acc" in line}
+    assert best["iteration"] in (best_of_log(savedir)[0], 7)
+    assert best["accuracy"] >= accuracies[best_of_log(savedir)[0]] - 1e-6
+    if best["iteration"] != 7:
+        assert best["accuracy"] == pytest.approx(accuracies[best["iteration"]], abs=1e-6)

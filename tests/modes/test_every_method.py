@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.often import often
 from tests.helpers.runs import assert_equal_arrays, call, stop_after_one
-from tf_metadrop import Config, MetaLearner
+from tf_metadrop import Config, MetaLearner, UsageError
 from tf_metadrop.cli import main
 from tf_metadrop.data import DATASETS
 from tf_metadrop.runs import checkpoint, tf1_checkpoint
@@ -112,3 +112,17 @@ def test_a_run_goes_on_with_its_own_method_only(tmp_path, capsys):
         assert pattern in capsys.readouterr().err
     assert main.main(["main.py", "--mode=meta_test", f"--savedir={tmp_path / 'run'}", "--inner=metasgd"]) == 2
     assert "was trained with --inner=sgd: give the same here, or leave it out" in capsys.readouterr().err
+
+
+def test_learned_rates_take_no_other_one(tmp_path, capsys):
+    run = [f"--savedir={tmp_path / 'run'}", "--wandb=disabled"]
+    call("--dataset=strokes", *TASK, *run, "--n_train_iters=0", "--maml", "--inner=metasgd", "--inner_lr=0.4")
+    test = "--mode=meta_test", "--n_test_iters=1", "--metabatch=1", *run
+    call(*test, "--inner_lr=0.4")
+    assert main.main(["main.py", *test, "--inner_lr=50"]) == 2
+    sentence = "inner_lr=50 has no effect on --inner=metasgd, which learned its rates from 0.4 on: leave it out."
+    assert sentence in capsys.readouterr().err
+    with pytest.raises(UsageError, match=sentence):
+        MetaLearner.load(tmp_path / "run", inner_lr=50.0)
+    with pytest.raises(UsageError, match="eval_normalization=support is for meta_test: leave it out"):
+        MetaLearner.load(tmp_path / "run", eval_normalization="support")

@@ -19,12 +19,12 @@ def test_what_was_lost_is_not_in_the_record(tmp_path):
     assert [part["iterations"] for part in record.read(tmp_path)["parts"]] == [5]
 
 
-@pytest.mark.parametrize("broken", ['{"iterations": 10, "parts": [', "[]", '{"seconds": 3600}'])
+@pytest.mark.parametrize("broken", ['{"iterations": 10, "parts": [', "[]"])
 def test_a_broken_record_is_neither_ignored_nor_overwritten(broken, tmp_path):
     (tmp_path / "run.json").write_text(broken)
     for use in (record.read, lambda folder: record.Record(folder, 10, "digest")):
         with pytest.raises(
-            UsageError, match=r"run\.json (cannot be read|has no list of starts).*: restore it from a copy"
+            UsageError, match=r"run\.json (cannot be read|is not what a training writes).*: restore it from a copy"
         ):
             use(tmp_path)
     assert (tmp_path / "run.json").read_text() == broken

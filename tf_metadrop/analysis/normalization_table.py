@@ -23,7 +23,7 @@ def rows(runs: list[Run]) -> list[dict]:
     found = []
     for run in runs:
         by_support = tested(run.directory)
-        if run.test is None or by_support is None or not same_tasks(run.test["config"], by_support["config"]):
+        if run.test is None or by_support is None or not comparable(run.test, by_support):
             continue
         own, other = (paired.accuracies(run.directory, stem) for stem in ("meta_test", FILE))
         if own is None or other is None or len(own) != len(other):
@@ -56,7 +56,12 @@ def tested(directory: pathlib.Path) -> dict[str, Any] | None:
         raise UsageError(f"{path} is not what --mode=meta_test writes ({error}): run that again.") from error
 
 
-def same_tasks(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two tests had the same tasks and noise."""
-    names = *identity.of_test_tasks(), "n_test_mc_samp", "n_test_iters", "inner_lr", "way", "shot"
-    return all(one.get(name) == other.get(name) for name in names)
+def comparable(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two tests of a savedir, as meta_test.json has them, had the same weights, images, tasks and noise."""
+    tasks = *identity.of_test_tasks(), "n_test_mc_samp", "n_test_iters", "inner_lr", "way", "shot", "precision"
+    same = lambda of, names: all(one[of].get(name) == other[of].get(name) for name in names)
+    weights = [test.get("trained_with", {}).get("iteration") for test in (one, other)]
+    if None not in weights and weights[0] != weights[1]:
+        return False
+    images = [test.get("trained_with", {}).get("tested_with_images") for test in (one, other)]
+    return images[0] == images[1] and same("config", tasks)

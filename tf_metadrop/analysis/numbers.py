@@ -138,7 +138,7 @@ class Numbers:
     def paper_attack(self, name: str, norm: str, radius: float) -> str:
         """What the paper's figure has for that task, method, norm and radius: "68.5"; "" if nothing."""
         run = self.of(name)[0]
-        curve = theirs.curve(run.task, norm, robustness.paper_name(run.config.method))
+        curve = theirs.curve(run.attack_task, norm, robustness.paper_name(run.config.method))
         return f"{curve[radius]:g}" if radius in curve else ""
 
     def from_paper(self, name: str, norm: str) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tf_metadrop.analysis import seeds
 from tf_metadrop.config import identity
+from tf_metadrop.methods import noise
 from tf_metadrop.runs.finished import Run
 from tf_metadrop.util.interval import interval, plus_minus
 
@@ -21,10 +22,17 @@ class Kind(NamedTuple):
     normalization: str
     precision: str
     rate: str
+    samples: int | None  # of the noise in the test; None if it is not sampled
+    tested: str  # the precision of the test
 
     def but_for(self, **others: str) -> "Kind":
-        """This kind with another method and so on, at any rate."""
-        return self._replace(rate="", **others)
+        """This kind with another method and so on, at any rate, however it was tested."""
+        return self._replace(rate="", samples=None, tested="", **others)
+
+    def tested_like(self, other: "Kind") -> bool:
+        """Whether the tests had as many noise samples, where both sample, and the same precision if the models have."""
+        same_samples = None in (self.samples, other.samples) or self.samples == other.samples
+        return same_samples and (self.precision != other.precision or self.tested == other.tested)
 
     def __str__(self) -> str:
         ours = [self.method, self.gradient]
@@ -42,8 +50,8 @@ LEGEND = (
     "its 95 % interval over test tasks. with seeds: half the 95 % interval over test tasks and training seeds, by the "
     "standard deviation between seeds that all settings of the task have together. shown: two training seeds or more, "
     "all to the same side, and zero outside the interval with seeds. The two had the same images (in brackets after "
-    "the task where most have others), iterations, metabatch and outer learning rate; where their inner learning rates "
-    "differ, lr has both."
+    "the task where most have others), iterations, metabatch and outer learning rate, and their tests as many noise "
+    "samples, where both sample; where their inner learning rates differ, lr has both."
 )
 
 
@@ -107,9 +115,11 @@ def compared(task: str, runs: list[Run]) -> list[dict]:
         config, trained_with = run.test["config"], run.trained_with
         test = *(config[name] for name in identity.of_test_tasks()), config["metabatch"] > 1 and config.get("episodes")
         training = run.iterations, *(identity.value(trained_with, name) for name in OF_TRAINING)
-        key = *test, len(each), *training
+        key = *test, len(each), trained_with.get("tested_with_images"), *training
         normalization, precision = (trained_with.get(name, BASES[name]) for name in ("normalization", "precision"))
-        kind = Kind(method(run), run.gradient, normalization, precision, run.rate)
+        samples = config.get("n_test_mc_samp") if noise.sampled(run.config.noise_name) else None
+        tested = identity.value(config, "precision")
+        kind = Kind(method(run), run.gradient, normalization, precision, run.rate, samples, tested)
         groups.setdefault(key, {}).setdefault(kind, {}).setdefault(run.seed, each)
     kinds = [by_seed for group in groups.values() for by_seed in group.values()]
     settings = [np.array([each.mean() for each in by_seed.values()]) for by_seed in kinds]
@@ -119,7 +129,8 @@ def compared(task: str, runs: list[Run]) -> list[dict]:
             for what, value in BASES.items():
                 base = second.but_for(**{what: value})
                 for first in group if base != second.but_for() else ():
-                    if first.but_for() == base and (what not in SAME_RATE or first.rate == second.rate):
+                    same_rate = what not in SAME_RATE or first.rate == second.rate
+                    if first.but_for() == base and same_rate and first.tested_like(second):
                         found += row(task, what, (first, second), (group[first], tested), settings)
     return found
 
@@ -128,9 +139,10 @@ def method(run: Run) -> str:
     """Name of its method without the normalisation, with those of its coefficients that are not the defaults."""
     coefficients = identity.coefficients_in_force(run.trained_with)
     others = {name: value for name, value in coefficients.items() if value != identity.DEFAULTS[name]}
-    return dataclasses.replace(run.config, normalization="batch").method + "".join(
-        f" ({name} {value:g})" for name, value in others.items()
-    )
+    tested = identity.adapted_otherwise(run.trained_with, (run.test or {}).get("config", {}))
+    added = [f" ({name} {value:g})" for name, value in others.items()]
+    added += [f" (tested with {name} {value})" for name, value in tested.items()]
+    return dataclasses.replace(run.config, normalization="batch").method + "".join(added)
 
 
 def shown(differences: np.ndarray, half: float | None) -> str:

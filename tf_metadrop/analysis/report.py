@@ -44,7 +44,7 @@ def savedirs(folders: list[pathlib.Path]) -> dict[str, pathlib.Path]:
         for directory in sorted({path.parent for mark in MARKS for path in folder.rglob(mark)}):
             found[directory.resolve()] = directory
     if not found:
-        raise UsageError(f"{folders[0]} holds no savedir: train first (main.py --mode=meta_train).")
+        raise UsageError(f"{folders[0]} holds no savedir: train first.")
     names = [directory.name for directory in found]
     return {
         directory.name if names.count(directory.name) == 1 else str(shown): shown for directory, shown in found.items()
@@ -106,7 +106,7 @@ def page(folders: list[pathlib.Path]) -> str:
     runs = savedirs(folders)
     is_finished = lambda path: (path / "meta_test.json").exists() or (path / "attack.json").exists()
     tested = [finished.load(path) for path in runs.values() if is_finished(path)]
-    tasks = {run.config.task_name for run in tested}
+    tasks = {config.task_name for run in tested for config in (run.config, run.attacked) if config}
     found = {title: [row for row in rows if row["task"] in tasks] for title, rows in tables.tables(tested).items()}
     differing, shared = settings(runs)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)

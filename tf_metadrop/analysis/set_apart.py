@@ -9,7 +9,7 @@ from tf_metadrop.runs.finished import Run
 
 OF_TEST = "n_test_mc_samp", "precision", "eval_normalization", *identity.of_test_tasks()
 OF_TASK = "dataset", "way", "shot"
-TRAINED = "trained with "  # such a setting is always shown
+TRAINED, OTHERWISE = "trained with ", "tested with other "  # such settings are always shown
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -22,7 +22,9 @@ def settings(run: Run) -> dict[str, Any]:
         found[f"{TRAINED}{name}"] = trained if trained != getattr(run.config, name) else None
     found |= identity.coefficients_in_force(trained_with)
     found[f"{TRAINED}other images than tested with"] = trained_with.get("tested_with_images")
-    return found | {f"tested with {name}": identity.value(test, name) for name in OF_TEST}
+    found |= {f"tested with {name}": identity.value(test, name) for name in OF_TEST}
+    otherwise = identity.adapted_otherwise(trained_with, test)
+    return found | {f"{OTHERWISE}{name}": value for name, value in otherwise.items()}
 
 
 def texts(runs: list[Run]) -> list[str]:
@@ -35,7 +37,7 @@ def texts(runs: list[Run]) -> list[str]:
 
 def text(own: dict[str, Any], usual: dict[str, set], every: list[dict[str, Any]]) -> str:
     """`texts` of one run. A digest is shown only if runs with the same folder and held-out classes differ in it."""
-    is_shown = lambda name, value: name.startswith(TRAINED) or usual[name] != {value}
+    is_shown = lambda name, value: name.startswith((TRAINED, OTHERWISE)) or usual[name] != {value}
     others = {name: value for name, value in own.items() if value is not None and is_shown(name, value)}
     same_folder = [each for each in every if all(each[name] == own[name] for name in ("data_dir", "eval_split"))]
     if len({each[identity.IMAGES] for each in same_folder} - {None}) < 2:

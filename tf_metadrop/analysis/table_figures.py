@@ -311,10 +311,10 @@ def half(runs: list[Run], between: seeds.Spread | None) -> float | None:
 def draw_attacks(runs: list[Run], output: pathlib.Path) -> dict[str, pathlib.Path]:
     """A robustness figure for each task of the attacked runs among these: {title: file}."""
     attacked, written = [run for run in runs if run.attack], {}
-    for task in sorted({run.task for run in attacked}):
-        same = [run for run in attacked if run.task == task]
+    for task in sorted({run.attack_task for run in attacked}):
+        same = [run for run in attacked if run.attack_task == task]
         path = output / "robustness_{}_{}way{}shot.png".format(*task)
-        config = same[0].config
+        config = same[0].attacked or same[0].config
         written[f"{style.task(*task)}: robustness"] = robustness.draw(
             path, models(same), config, accuracies_under_attack(config.dataset, config.way, config.shot)
         )

@@ -86,10 +86,10 @@ def robustness_rows(runs: list[Run]) -> list[dict]:
     rows = []
     for run in runs:
         for row in run.attack:
-            paper = theirs.curve(run.task, row["norm"], robustness.paper_name(run.config.method))
+            paper = theirs.curve(run.attack_task, row["norm"], robustness.paper_name(run.config.method))
             rows.append(
                 {
-                    "task": run.config.task_name, "norm": row["norm"],
+                    "task": (run.attacked or run.config).task_name, "norm": row["norm"],
                     "radius": row["epsilon"], "method": run.config.method, "paper": paper.get(row["epsilon"], ""),
                     "ours": plus_minus(row["accuracy_percent"], row["ci95"]), "gradient": run.gradient,
                     "seed": run.seed, "variant": row.get("variant", "pgd"), "steps": row["steps"],

@@ -66,7 +66,7 @@ def adapt(args: argparse.Namespace) -> None:
     formats.check(args.format, args.quantize)
     settings = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
     learner = MetaLearner.load(args.savedir, **settings)
-    if args.n_test_mc_samp is None and noise.sampled(learner.config.noise_name):
+    if args.n_test_mc_samp is None and learner.config.n_test_mc_samp == 1 and noise.sampled(learner.config.noise_name):
         learner.config = dataclasses.replace(learner.config, n_test_mc_samp=SAMPLES)
     reached, wanted = learner.iteration, learner.config.n_train_iters
     if args.weights != "best" and reached is not None and reached < wanted:
@@ -82,8 +82,7 @@ def adapt(args: argparse.Namespace) -> None:
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser = program.Parser(argv, __doc__)
     parser.add_argument("--savedir", type=paths.path, required=True, help="a trained run")
     parser.add_argument("--support", type=paths.path, required=True, help="folder with a folder of images per class")
     parser.add_argument("--out", type=paths.path, default=paths.path("classifier"), help="folder of the classifier")
@@ -93,6 +92,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--quantize", help="int8: write the TFLite file with 8-bit integers")
     parser.add_argument("--invert", choices=INVERT, help=INVERT_HELP)
     for name, kind in SETTINGS.items():
-        parser.add_argument(f"--{name}", type=kind, help="as in metadrop test; default: the run's value")
+        run_s = f"the run's value, or {SAMPLES} if that is 1" if name == "n_test_mc_samp" else "the run's value"
+        parser.add_argument(f"--{name}", type=kind, help=f"as in metadrop test; default: {run_s}")
     args = parser.parse_args(argv[1:])
     return program.guard(argv[0], lambda: adapt(args))

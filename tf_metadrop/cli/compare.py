@@ -41,7 +41,7 @@ def act(values: flags.FlagValues) -> None:
     folders = paths.path(values.tf1_savedir), settings.directory
     names = folders[0].resolve().name, folders[1].resolve().name
     names = names if names[0] != names[1] else ("TF1", "ours")
-    rows = compare.weights(*[checkpoint.load_params(folder)[0] for folder in folders])
+    rows = compare.weights(*[checkpoint.load_params(folder, settings.weights)[0] for folder in folders])
     print(table(rows, names), end="\n\n")
     tested, settings = compare.meta_test_both(folders[0], settings, absl_flags.given_flags(values))
     summary = compare.summary(tested, names)

@@ -3,7 +3,6 @@
 metadrop export_tf1 SAVEDIR OUT
 """
 
-import argparse
 import pathlib
 
 from tf_metadrop.cli import program
@@ -34,8 +33,7 @@ def export(source: pathlib.Path, out: pathlib.Path) -> None:
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form)
+    parser = program.Parser(argv, __doc__)
     parser.add_argument("savedir", type=paths.path, help="a run, of this or of the TF1 program")
     parser.add_argument("out", type=paths.path, help="folder for model.index and the other files")
     args = parser.parse_args(argv[1:])

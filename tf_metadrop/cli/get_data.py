@@ -73,6 +73,11 @@ def build(values: flags.FlagValues) -> list[str]:
     for flag in OWN:
         if values[flag].present:
             raise UsageError(f"--{flag} is for a data set of your own: give --name too, or leave it out.")
+    if values.dataset is None and values.source:
+        raise UsageError(
+            f"--name is missing: give your own data set in --source={values.source} a name, or give --dataset=omniglot "
+            "or mimgnet if it holds one of these."
+        )
     if values.dataset is None:
         raise UsageError(f"--dataset is missing: give one of {', '.join(spec.DATASETS)}.")
     spec.get_spec(values.dataset)

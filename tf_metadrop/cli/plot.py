@@ -28,7 +28,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import boundary, curves, noise_maps
 from tf_metadrop.runs import finished
 from tf_metadrop.runs.wandb_run import Wandb
-from tf_metadrop.util import environment, paths
+from tf_metadrop.util import environment, paths, provenance
 from tf_metadrop.util.progress import progress
 from tf_metadrop.util.quiet import importing_tensorflow
 
@@ -62,7 +62,7 @@ def act(values: flags.FlagValues) -> None:
     kinds = list(dict.fromkeys(values.figure)) or [kind for kind in NEEDS if having(kind)]
     if not kinds:
         files = ", ".join(dict.fromkeys(NEEDS.values()))
-        raise UsageError(f"{folders[0]} has none of {files}: train, export or attack first (main.py --mode).")
+        raise UsageError(f"{folders[0]} has none of {files}: train, export or attack first.")
     out, some = paths.path(values.out) if values.out else folders[0] / "plot", False
     logged = {} if values.figure else curves.load_all(runs)
     for kind in kinds:
@@ -72,7 +72,7 @@ def act(values: flags.FlagValues) -> None:
                 print(f"wrote {line}")
             track(drawn, values.wandb)
     if not some:
-        raise UsageError(f"{folders[0]} has nothing to draw yet: train further, export or attack (main.py --mode).")
+        raise UsageError(f"{folders[0]} has nothing to draw yet: train further, export or attack.")
 
 
 def labels(folders: list[pathlib.Path]) -> list[str]:
@@ -154,7 +154,7 @@ def draw_robustness(folders: Collection[pathlib.Path], out: pathlib.Path) -> lis
     """Draws one figure for each task that was attacked."""
     for folder in folders:
         if not (folder / NEEDS["robustness"]).exists():
-            raise UsageError(f"{folder} was not attacked: run main.py --mode=attack --savedir={folder}.")
+            raise UsageError(f"{folder} was not attacked: run `{provenance.as_typed('attack', savedir=folder)}` first.")
     found = [finished.load(folder) for folder in folders]
     out.mkdir(parents=True, exist_ok=True)
     return list(table_figures.draw_attacks(found, out).values())

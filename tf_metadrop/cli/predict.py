@@ -107,8 +107,7 @@ def thumbnail(file: str) -> str:
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser = program.Parser(argv, __doc__)
     parser.add_argument("classifier", type=paths.path, help="folder that `metadrop adapt` wrote")
     parser.add_argument("images", type=paths.path, nargs="+", metavar="IMAGES", help="files, or folders of them")
     parser.add_argument("--csv", type=paths.path, help="file for a table")

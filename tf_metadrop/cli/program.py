@@ -1,9 +1,11 @@
 """What all programs share: they parse flags, and report unusable input in one sentence with exit code 2."""
 
+import argparse
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from absl import flags
 
@@ -13,6 +15,20 @@ from tf_metadrop.experiments import flag_files
 from tf_metadrop.util import signals
 
 HELP = ("--helpfull", "--helpshort", "-help", "-?")  # absl's other names for --help
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of a program's arguments, which says in one sentence what it cannot parse."""
+
+    def __init__(self, argv: Sequence[str], doc: str | None):
+        form = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog=argv[0], description=doc, formatter_class=form, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the sentence and exits with 2."""
+        missing = message.removeprefix("the following arguments are required: ")
+        sentence = f"{missing} is missing" if missing != message else message
+        self.exit(2, f"{self.prog}: {sentence}: see {self.prog} --help.\n")
 
 
 def run(

@@ -5,7 +5,6 @@ metadrop quickstart [--out FOLDER] [FLAGS OF metadrop train]
 The settings are those of flags/quickstart.flags, unless FLAGS change them.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -49,16 +48,17 @@ def compare(out: pathlib.Path, flags: list[str]) -> None:
         common = ["--flagfile=flags/quickstart.flags", *method, *flags, f"--savedir={savedir}"]
         run(common)
         run([*TEST, *common, "--mode=meta_test"])
-        split = published_runs.settings(common)[0].eval_split
-        result = json.loads((savedir / f"meta_{split}.json").read_text())
+        tested = published_runs.settings([*TEST, *common])[0]
+        stem = tested.of_weights(f"meta_{tested.eval_split}")
+        result = json.loads((savedir / f"{stem}.json").read_text())
         lines.append(f"{name:14s} {plus_minus(result['accuracy'], result['interval'], sign='+-')}")
-        found.append(paired.accuracies(savedir) if split == "test" else None)
+        found.append(paired.accuracies(savedir, stem))
     c = result["config"]
     task = f"{c['dataset']} {c['way']}-way {c['shot']}-shot, {result['episodes']} tasks"
     print(f"\n{task}: accuracy in per cent, 95 % interval")
     print("\n".join(lines))
     first, second = found
-    if first is not None and second is not None:
+    if first is not None and second is not None and len(first) == len(second):
         print(difference(second - first))
 
 
@@ -71,8 +71,7 @@ def difference(paired_by_task: np.ndarray) -> str:
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser = program.Parser(argv, __doc__)
     parser.add_argument("--out", default="checkpoints/quickstart", type=paths.path, help="folder of the two savedirs")
     args, flags = parser.parse_known_args(argv[1:])
     return program.guard(argv[0], lambda: compare(args.out, flags))

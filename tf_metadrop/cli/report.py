@@ -5,8 +5,6 @@ metadrop report DIR ... [--output report.html]
 It reads every savedir under the folders, finished or not. The page needs no network and no other file.
 """
 
-import argparse
-
 from tf_metadrop.analysis import report
 from tf_metadrop.cli import program
 from tf_metadrop.util import paths
@@ -14,8 +12,7 @@ from tf_metadrop.util import paths
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form)
+    parser = program.Parser(argv, __doc__)
     parser.add_argument("folders", nargs="+", type=paths.path, help="folders that contain savedirs, at any depth")
     parser.add_argument("--output", type=paths.path, default="report.html", help="file to write; default: report.html")
     args = parser.parse_args(argv[1:])

@@ -11,7 +11,6 @@ time, each on one core, take less time than one after the other on two cores. A 
 resumes from its state in checkpoints/unfinished.
 """
 
-import argparse
 import collections
 import fnmatch
 import os
@@ -187,8 +186,7 @@ def line(run: published_runs.Run, out: pathlib.Path) -> str:
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser = program.Parser(argv, __doc__)
     parser.add_argument("patterns", nargs="*", default=["*"], help="patterns of run names; default: all runs")
     parser.add_argument("--out", default="checkpoints/results", type=paths.path, help="folder of the savedirs")
     parser.add_argument("--workers", default=1, type=int, help="number of runs at a time")

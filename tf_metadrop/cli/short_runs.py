@@ -5,7 +5,6 @@ metadrop short_runs [--out FOLDER] [--methods NAME ...] [-- FLAGS OF metadrop tr
 Then: metadrop tables FOLDER. Started again, it resumes where it stopped.
 """
 
-import argparse
 import pathlib
 
 from tf_metadrop.cli import program
@@ -48,8 +47,7 @@ def train_and_test(name: str, savedir: pathlib.Path, flags: list[str]) -> None:
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser = program.Parser(argv, __doc__)
     parser.add_argument("--out", default="checkpoints/short", type=paths.path, help="folder of the savedirs")
     every = list(METHODS)
     named = f"methods, default: all ({', '.join(every)})"

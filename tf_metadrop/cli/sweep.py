@@ -11,7 +11,6 @@ output also show its accuracy on test classes. The sweep writes results.csv, swe
 (default checkpoints/sweeps/<name of FILE>).
 """
 
-import argparse
 import pathlib
 
 from tf_metadrop.cli import program
@@ -22,8 +21,7 @@ from tf_metadrop.util import paths
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form, allow_abbrev=False)
+    parser = program.Parser(argv, __doc__)
     parser.add_argument("file", type=paths.path, help="sweep definition (YAML)")
     parser.add_argument("--out", type=paths.path, help="folder of the results and the savedirs")
     parser.add_argument("--storage", help="database URL of the study; default: study.db (SQLite) in --out")

@@ -13,8 +13,6 @@ The project's own pages are made by
       --fill $(grep -rl "metadrop tables -->" README.md docs)
 """
 
-import argparse
-
 from tf_metadrop.analysis import pages, sweep_table, tables, timings
 from tf_metadrop.cli import program
 from tf_metadrop.errors import UsageError
@@ -24,8 +22,7 @@ from tf_metadrop.util import paths
 
 def main(argv: list[str]) -> int:
     """Runs the program with `argv` (argv[0] is its name) and returns the exit code."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=argv[0], description=__doc__, formatter_class=form)
+    parser = program.Parser(argv, __doc__)
     parser.add_argument("folders", nargs="+", type=paths.path, help="folders that contain savedirs, at any depth")
     parser.add_argument("--output", type=paths.path, help="folder for tables.md, CSV files and figures")
     parser.add_argument("--pages", type=paths.path, help="folder of templates of pages")

@@ -307,6 +307,10 @@ class Config:
         others = [name for name in (self.weights, self.eval_normalization) if name not in (None, "last")]
         return "_".join([stem, *map(str, others)])
 
+    def of_classes(self, stem: str) -> str:
+        """`of_weights` for a file that is made with test classes unless its name says "val": attack, attack_val ..."""
+        return self.of_weights(stem if self.eval_split == "test" else f"{stem}_{self.eval_split}")
+
     def as_dict(self) -> dict[str, Any]:
         """All settings with their defaults, in the TF1 program's order, for the log's header, W&B and checkpoints."""
         filled = dict(savedir=str(self.directory), maml=self.noise_name == "maml", noise_type=self.noise_name)

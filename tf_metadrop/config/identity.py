@@ -77,6 +77,28 @@ def coefficients_in_force(settings: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def adapted_otherwise(trained_with: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
+    """The settings in which the adaptation of a test differs from that of the training, with the values of the test.
+
+    Not among them: the inner learning rate, the steps and the queries, which results name anyway, and adversarial
+    queries, which have no effect on an adaptation.
+    """
+    one, other = ({**known, "adv_train": adversary_in_adaptation(known)} for known in (trained_with, test))
+    without_effect = coefficients().keys() - coefficients_in_force(other).keys()
+    if other["adv_train"] in (None, DEFAULTS["adv_train"]):
+        without_effect |= {*adversary()[1:]}
+    pairs = {name: (value(other, name), value(one, name)) for name in names(Role.ADAPTATION) if name in test}
+    left_out = without_effect | {"inner_lr", *of_test_tasks()}
+    differ = {name: ours for name, (ours, theirs) in pairs.items() if theirs is not None and ours != theirs}
+    return {name: ours for name, ours in differ.items() if name not in left_out}
+
+
+def adversary_in_adaptation(settings: dict[str, Any]) -> Any:
+    """The value of adv_train as far as an adaptation depends on it: adversarial queries do not act on it."""
+    found = value(settings, "adv_train")
+    return DEFAULTS["adv_train"] if found == "query" else found
+
+
 def value(settings: dict[str, Any], name: str) -> Any:
     """The value of a setting in a run, which may be older than the setting; None if it is not known."""
     return settings[name] if name in settings else None if "seed" not in settings else DEFAULTS.get(name)

@@ -20,7 +20,9 @@ def check_free(folder: pathlib.Path) -> None:
     """
     for name in NAMES:
         if os.path.lexists(folder / name):
-            raise UsageError(f"{folder / name} already exists: remove it or give another --data_dir.")
+            raise UsageError(
+                f"{folder / name} already exists: move the folder {folder} away, or give another --data_dir."
+            )
 
 
 @contextlib.contextmanager

@@ -101,7 +101,7 @@ def build(folder: pathlib.Path, source: str | None, wish: Wish) -> list[str]:
             )
         how = dict(source=str(place.resolve()), resized=RESIZED[wish.fit] + "; Lanczos", skipped=sorted(writer.skipped))
         description.write(stage, spec, **how, splits=written)
-    return [*lines(folder, written, spec), *writer.notes(), next_command(spec, written)]
+    return [*lines(folder, written, spec), *passed_over(splits), *writer.notes(), next_command(spec, written)]
 
 
 def find(source: pathlib.Path, wish: Wish) -> dict[str, Classes]:
@@ -151,6 +151,16 @@ def files_of(place: pathlib.Path) -> Classes:
     return {name: files for name, files in layouts.files_by_folder(place).items() if files}
 
 
+def passed_over(splits: dict[str, Classes]) -> list[str]:
+    """A line that names the folders beside those of the classes that have folders, but no files of their own."""
+    used = {file.parent for classes in splits.values() for files in classes.values() for file in files}
+    beside = sorted({each for place in {folder.parent for folder in used} for each in layouts.folders(place)} - used)
+    left = [str(each) for each in beside if layouts.folders(each) and not layouts.files(each)]
+    if not left:
+        return []
+    return [f"left out {len(left)} folders whose images are in folders below them: {some(left)}."]
+
+
 def divided(classes: Classes, wish: Wish) -> dict[str, Classes]:
     """Splits the classes at random, by the parts and the seed of the wish."""
     train, val, test = wish.parts
@@ -192,6 +202,7 @@ class Writer:
         self.empty: list[str] = []  # classes without a usable image
         self._where: dict[bytes, tuple[str, str]] = {}  # digest of an image -> its first split and class
         self._twins: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._copies: collections.Counter[str] = collections.Counter()  # in each class
 
     def split(self, split: str, classes: Classes) -> dict:
         """Writes <split>.npy; returns {"classes": {name: number of images}, "digest": ...}."""
@@ -228,12 +239,15 @@ class Writer:
 
     def _look_for_twins(self, image: np.ndarray, split: str, name: str) -> None:
         digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-        first = self._where.setdefault(digest, (split, name))
-        if first != (split, name):
+        if digest not in self._where:
+            self._where[digest] = split, name
+        elif (first := self._where[digest]) != (split, name):
             self._twins["/".join(first), f"{split}/{name}"] += 1
+        else:
+            self._copies[f"{split}/{name}"] += 1
 
     def notes(self) -> list[str]:
-        """Notes on the source: skipped files, empty classes, and images that are in two classes."""
+        """Notes on the source: skipped files, empty classes, images that are in two classes, and copies."""
         found = []
         if self.skipped:
             found.append(f"skipped {len(self.skipped)} files that are not usable images: {some(sorted(self.skipped))}.")
@@ -243,6 +257,12 @@ class Writer:
             pairs = [f"{one} and {other} ({count})" for (one, other), count in self._twins.items()]
             number = sum(self._twins.values())
             found.append(f"note: {number} images are in two classes, with identical pixels: {some(pairs)}.")
+        if self._copies:
+            copies = [f"{name} ({count})" for name, count in self._copies.items()]
+            found.append(
+                f"note: {sum(self._copies.values())} images are copies of one in the same class: {some(copies)}. A "
+                "task may have a picture among its support and its query images: remove the copies."
+            )
         return found
 
 

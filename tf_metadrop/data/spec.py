@@ -55,8 +55,8 @@ class DatasetSpec:
         """The command that builds this data set's files."""
         if self.own:
             return f"metadrop data --source DIR --name {self.name}"
-        source = " --source DIR" if self.name == "mimgnet" else ""
-        return f"python get_data.py --dataset {self.name}{source}"
+        more = {"mimgnet": " --source DIR", "omniglot": " --split vinyals"}  # the split of the results
+        return f"python get_data.py --dataset {self.name}{more.get(self.name, '')}"
 
 
 DATASETS: dict[str, DatasetSpec] = {

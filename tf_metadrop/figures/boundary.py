@@ -12,7 +12,7 @@ import numpy as np
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import layout, style
-from tf_metadrop.util import safe_pickle
+from tf_metadrop.util import provenance, safe_pickle
 
 Arrays: TypeAlias = dict[str, np.ndarray]  # a task of export.pkl, or points in the plane, by name
 
@@ -27,8 +27,8 @@ def load(path: pathlib.Path) -> list[Arrays]:
       UsageError: the file is missing, or holds something else. No code in the pickle is run.
     """
     if not path.is_file():
-        raise UsageError(f"{path} is not there: run main.py --mode=export --savedir={path.parent} first.")
-    fix = f"export again with main.py --mode=export --savedir={path.parent}"
+        raise UsageError(f"{path} is not there: run `{provenance.as_typed('export', savedir=path.parent)}` first.")
+    fix = f"export again with `{provenance.as_typed('export', savedir=path.parent)}`"
     try:
         tasks = safe_pickle.load(path)
     except ValueError as error:

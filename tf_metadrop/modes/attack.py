@@ -195,7 +195,7 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    stem = config.of_weights("attack")
+    stem = config.of_classes("attack")
     (directory / f"{stem}.csv").write_text(text.getvalue())
     made = dict(seed=config.seed, **about(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run)
     (directory / f"{stem}.json").write_text(json.dumps({"rows": rows, **made}, indent=1) + "\n")

@@ -100,13 +100,16 @@ def load_like(savedir: pathlib.Path, config: Config) -> Params:
     Raises:
       UsageError: it was trained on another data set, way or method, or cannot be tested with this config.
     """
-    params, run = checkpoint.load_params(savedir)
+    params, run = checkpoint.load_params(savedir, config.weights)
     if different := identity.unfit(run, config.as_dict()):
         theirs = ", ".join(f"--{name}={run[name]}" for name in different)
         raise UsageError(
             f"{savedir} was trained with {theirs}, {config.directory} was not: give two runs that agree in this."
         )
     check_images(savedir, run, config)
+    for name in "inner_lr", "n_steps":
+        if run.get(name, here := getattr(config, name)) != here:
+            print(f"note: {savedir} was trained with --{name}={run[name]}; both are tested with {here}.")
     return cast(fitted(savedir, params, run, config), config.dtype)
 
 

@@ -64,7 +64,7 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
         )
     with lock.held(config.directory, config.mode):
         exported = features_of_pairs(config, narrow(params, 2), images)
-        path, about = (config.directory / f"{config.of_weights('export')}{suffix}" for suffix in (".pkl", ".json"))
+        path, about = (config.directory / f"{config.of_classes('export')}{suffix}" for suffix in (".pkl", ".json"))
         tf1_checkpoint.keep_theirs(path, ours=about)
         about.write_text(json.dumps(dict(commit=commit(), config=config.as_dict(), trained_with=run), indent=1) + "\n")
         write_pickle(path, exported)

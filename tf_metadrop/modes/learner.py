@@ -25,6 +25,7 @@ from tf_metadrop.nn.params import cast, narrow
 from tf_metadrop.nn.traced import traced
 from tf_metadrop.runs import adapted_model, checkpoint
 from tf_metadrop.runs.adapted_model import AdaptedModel
+from tf_metadrop.runs.loading import check_rate
 from tf_metadrop.util import paths
 
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ class MetaLearner:
           UsageError: there is no model in savedir.
         """
         directory = paths.path(savedir)
+        if settings.get("eval_normalization"):
+            raise UsageError(
+                f"eval_normalization={settings['eval_normalization']} is for meta_test: leave it out. `predict` takes "
+                "the statistics of the support images, or with transductive=True those of its batch."
+            )
         if adapted_model.is_one(directory):
             found = adapted_model.read(directory)
             known = {field.name for field in dataclasses.fields(Config)}
@@ -106,6 +112,7 @@ class MetaLearner:
         base = Config(savedir=str(directory)).inherit(run, set())
         kept = {name: run[name] for name in ("seed", "n_test_mc_samp", "precision", "n_train_iters") if name in run}
         config = dataclasses.replace(base, **(kept | settings))
+        check_rate(run, config)
         learner = cls(config, network.fitting(params, load_method(config), config.way, str(savedir)))
         learner.iteration = run.get("iteration")
         return learner

@@ -1,9 +1,11 @@
 """Meta-training: Algorithm 1 of the paper around the compiled step, with evaluations, logs and checkpoints."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import pathlib
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -32,7 +34,11 @@ from tf_metadrop.runs.record import Record
 from tf_metadrop.runs.train_log import TrainLog
 from tf_metadrop.util import lock, provenance, signals
 
+if TYPE_CHECKING:
+    from tf_metadrop.nn.types import Params
+
 SMALL, TOO_FAST = 32, 0.05  # pixels; and the --inner_lr from which larger images were observed not to be learned
+OF_EVALUATION = "n_eval_batches", "n_test_mc_samp"  # settings that the accuracy of an evaluation depends on
 FAR_BEHIND = 10  # iterations between two reads of the results: each read makes a GPU wait
 
 
@@ -143,11 +149,15 @@ class Training:
         self.flop: int | None = None
         # {iteration, accuracy in [0, 1]} on validation classes
         self.best: dict[str, Any] | None = saved.progress.get("best") if saved else None
+        self.outdated = self.best and saved and evaluated_otherwise(saved.config, config)  # the accuracy of the best
 
     def run(self) -> State:
         """Trains and returns the last state; an interrupted run saves its state first."""
         try:
             with signals.deferred():
+                if self.log and self.best and self.outdated:
+                    best = checkpoint.read(self.directory / checkpoint.BEST)
+                    self.best |= {"accuracy": self.evaluated(best.state.params)["accuracy"]}
                 self.iterate()
         except KeyboardInterrupt:
             if self.log:
@@ -197,13 +207,17 @@ class Training:
         last = iteration == c.n_train_iters
         self.log.trained(iteration, (float(done.loss), float(np.mean(done.accs))) if sound else None, last)
         if iteration % c.eval_freq == 0 or last:
-            metrics = self.evaluation.run(done.state.params, c.n_eval_batches)
-            means = {name: float(values.mean()) for name, values in metrics.items()}
+            means = self.evaluated(done.state.params)
             self.log.evaluated(iteration, c.eval_split, means)
             self.keep_best(done, means["accuracy"])
         self.reached = self.saved(done)
         if iteration % c.save_freq == 0 or last:
             self.save()
+
+    def evaluated(self, params: Params) -> dict[str, float]:
+        """The mean of every metric on the classes of --eval_split."""
+        metrics = self.evaluation.run(params, self.config.n_eval_batches)
+        return {name: float(values.mean()) for name, values in metrics.items()}
 
     def count(self, done: Done) -> int | None:
         """The number of floating-point operations of a step; None if they cannot be counted.
@@ -262,6 +276,11 @@ class Training:
                 "or --meta_lr and give a new --savedir, or resume with --on_nan=skip, which skips the step."
             )
         print(f"{what}; skipped, and saved in {path}.", flush=True)
+
+
+def evaluated_otherwise(run: dict[str, Any], config: Config) -> bool:
+    """Whether the evaluations of a run, by its settings, had other tasks or noise samples than those of the config."""
+    return any(run.get(name, getattr(config, name)) != getattr(config, name) for name in OF_EVALUATION)
 
 
 def what_next(directory: pathlib.Path) -> str:

@@ -194,7 +194,7 @@ def load_params(directory: pathlib.Path, weights: str = "last") -> tuple[dict[st
         raise UsageError(
             f"{directory} has no {BEST}: train with --eval_split=val, which writes it, or leave out --weights=best."
         )
-    if kind(directory) == "tf1":
+    if weights == "last" and kind(directory) == "tf1":
         params = {name: tf.constant(w) for name, w in tf1_checkpoint.read(directory).items()}
         return params, tf1_checkpoint.settings(directory) | known_of(record.read(directory))
     saved = load(directory) if weights == "last" else read(directory / BEST)

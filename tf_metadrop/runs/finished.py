@@ -27,7 +27,14 @@ class Run:
     config: Config  # settings of the test; those of identity.of_method() are of the training
     trained_with: dict[str, Any]  # known settings of the training
     test: dict[str, Any] | None  # content of meta_test.json
-    attack: list[dict[str, Any]]  # rows of attack.json
+    attack: list[dict[str, Any]]  # rows of attack.json, if it is of test classes
+    attacked: Config | None = None  # settings of the attack, as `config` has them of the test
+
+    @property
+    def attack_task(self) -> tuple[str, int, int]:
+        """(dataset, way, shot) of the attack, which may differ from those of the test."""
+        of = self.attacked or self.config
+        return of.dataset, of.way, of.shot
 
     @property
     def task(self) -> tuple[str, int, int]:
@@ -77,7 +84,7 @@ def find(folders: list[pathlib.Path]) -> list[Run]:
 
 def load(directory: pathlib.Path) -> Run:
     """Loads one finished run."""
-    found = {}
+    found, configs = {}, {}
     for name in ("attack", "meta_test"):  # the settings are those of the test where there is one
         path = directory / f"{name}.json"
         if not path.exists():
@@ -92,7 +99,7 @@ def load(directory: pathlib.Path) -> Run:
             if any((directory / file).exists() for file in (description.FILE, backbones.FILE)):
                 # They describe the data set and the network; the savedir may have moved since.
                 settings["savedir"] = str(directory)
-            config = Config(**{key: value for key, value in settings.items() if key in known})
+            config = configs[name] = Config(**{key: value for key, value in settings.items() if key in known})
             for row in found[name]["rows"] if name == "attack" else [found[name]]:
                 unknown = [key for key in NUMBERS[name] if not isinstance(row[key], (int, float))]
                 if any(row[key] is not None or key not in INTERVALS for key in unknown):
@@ -101,4 +108,6 @@ def load(directory: pathlib.Path) -> Run:
             raise UsageError(f"{path}: {error}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path} is not what --mode={name} writes ({error}): run that again.") from error
-    return Run(directory, config, trained_with, found.get("meta_test"), found.get("attack", {}).get("rows", []))
+    attacked = configs.get("attack")
+    rows = found["attack"]["rows"] if attacked and attacked.eval_split == "test" else []
+    return Run(directory, config, trained_with, found.get("meta_test"), rows, attacked)

@@ -14,7 +14,7 @@ from tf_metadrop.data.fingerprint import IMAGES, how_to_get, training_images
 from tf_metadrop.data.sources import open_split
 from tf_metadrop.data.split import Split
 from tf_metadrop.errors import UsageError
-from tf_metadrop.methods import network
+from tf_metadrop.methods import inner, network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn.params import cast, narrow
 from tf_metadrop.runs import checkpoint
@@ -51,6 +51,7 @@ def load_run(config: Config, given: set[str] | None) -> tuple[Config, Params, di
     if different := identity.unfit(run, config.as_dict()):
         theirs = ", ".join(f"--{name}={run[name]}" for name in different)
         raise UsageError(f"{directory} was trained with {theirs}: give the same here, or leave it out.")
+    check_rate(run, config)
     fitting = fitted(directory, params, run, config)
     need_images(directory, run, config)
     check_images(directory, run, config)
@@ -75,6 +76,16 @@ def fitted(directory: pathlib.Path, params: Params, run: dict, config: Config) -
     if trained_way > config.way:
         fitting = narrow(fitting, config.way)
     return fitting
+
+
+def check_rate(run: dict, config: Config) -> None:
+    """Raises UsageError if another inner learning rate is asked for than that of a run which learned its rates."""
+    began = run.get("inner_lr", config.inner_lr)
+    if getattr(inner.load(config.inner), "LEARNS_RATES", False) and began != config.inner_lr:
+        raise UsageError(
+            f"--inner_lr={config.inner_lr:g} has no effect on --inner={config.inner}, which learned its rates from "
+            f"{began:g} on: leave it out."
+        )
 
 
 def need_images(directory: pathlib.Path, run: dict, config: Config) -> None:

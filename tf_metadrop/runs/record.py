@@ -56,6 +56,6 @@ def read(directory: pathlib.Path) -> dict:
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read ({error}): {FIX}.") from error
-    if not isinstance(found, dict) or not isinstance(found.get("parts"), list):
-        raise UsageError(f"{path} has no list of starts: {FIX}.")
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} is not what a training writes: {FIX}.")
     return found

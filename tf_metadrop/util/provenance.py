@@ -20,7 +20,7 @@ def about() -> dict:
     return dict(command=command(), commit=commit(), machine=hardware(), versions=versions())
 
 
-def as_typed(mode: str, **flags: str) -> str:
+def as_typed(mode: str, **flags: object) -> str:
     """A command line for a --mode, in the form in which this process was started (metadrop or python main.py)."""
     as_main = pathlib.Path(sys.argv[0]).name == "main.py"
     start = ["python", "main.py", f"--mode={mode}"] if as_main else ["metadrop", mode.removeprefix("meta_")]

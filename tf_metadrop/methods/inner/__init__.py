@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class InnerStep(Protocol):
-    """A step of the inner loop on theta, the parameters that are adapted."""
+    """A step of the inner loop on theta, the parameters that are adapted.
+
+    A step that uses config.inner_lr for initial values only has LEARNS_RATES = True: a test then refuses another
+    --inner_lr, which would have no effect.
+    """
 
     def parameters(self, theta: Shapes) -> dict[str, tuple[int, ...]]:
         """{name: shape} of additional parameters of this step, which the outer loop learns."""

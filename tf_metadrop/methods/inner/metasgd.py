@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.types import Params, Shapes
 
 PREFIX = "metasgd/"
+LEARNS_RATES = True
 
 
 def rate_of(name: str) -> str:
