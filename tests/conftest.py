@@ -1,4 +1,4 @@
-"""Shared by all tests: TensorFlow is kept quiet, W&B out, and the tests of faults are marked."""
+"""Shared by all tests: TensorFlow is kept quiet and on the CPU, W&B out, and the tests of faults are marked."""
 
 import ctypes
 import gc
@@ -10,6 +10,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["WANDB_MODE"] = "disabled"
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the tests are of a CPU; two processes would share a GPU's memory
 os.environ.pop("WANDB_API_KEY", None)
 
 

@@ -1,5 +1,7 @@
 """The package as others get it: what it needs, what it holds, its papers, and a command line that answers at once."""
 
+import ast
+import inspect
 import os
 import pathlib
 import re
@@ -42,6 +44,17 @@ def test_requirements_are_those_of_the_package():
     assert requirements("requirements-dev.txt") == sorted(extras["dev"])
     assert requirements("requirements-benchmarks.txt") == sorted(extras["bench"])
     assert requirements("requirements-docs.txt") == sorted(extras["docs"])
+
+
+def test_type_checkers_and_editors_know_every_public_name():
+    tree = ast.parse(pathlib.Path(tf_metadrop.__file__).read_text())
+    typed = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    known = {alias.asname: f"{node.module}.{alias.name}" for node in typed[0].body for alias in node.names}
+    assert sorted(known) == sorted(tf_metadrop.__all__)
+    for name, home in known.items():
+        found = getattr(tf_metadrop, name)
+        assert home == (found.__name__ if inspect.ismodule(found) else f"{found.__module__}.{found.__name__}")
+    assert {*tf_metadrop.__all__} <= {*dir(tf_metadrop)}
 
 
 def test_imports_go_down_only():
@@ -109,5 +122,6 @@ def test_distributions_hold_what_is_needed(tmp_path):
     for path in (wheel, *(tmp_path / "wheel").glob("*.whl")):
         with zipfile.ZipFile(path) as archive:
             held = {*archive.namelist()}
-        assert not ({*modules, *flags, *tables, *papers, "tf_metadrop/analysis/report.html.jinja"} - held)
+        others = "tf_metadrop/analysis/report.html.jinja", "tf_metadrop/py.typed"
+        assert not ({*modules, *flags, *tables, *papers, *others} - held)
         assert not [name for name in held if not name.startswith("tf_metadrop") or re.search(r"(^|/)tests?[_/]", name)]

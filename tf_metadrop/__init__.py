@@ -24,7 +24,27 @@ The package consists of rooms. Each room imports only from the rooms below it:
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # so that type checkers and editors know the names
+    from tf_metadrop.algorithm.repeatable import check_repeatable as check_repeatable
+    from tf_metadrop.config.config import Config as Config
+    from tf_metadrop.errors import UsageError as UsageError
+    from tf_metadrop.methods import adversary as adversary
+    from tf_metadrop.methods import attack as attack
+    from tf_metadrop.methods import attack_variant as attack_variant
+    from tf_metadrop.methods import inner as inner
+    from tf_metadrop.methods import meta_optimizer as meta_optimizer
+    from tf_metadrop.methods import metric as metric
+    from tf_metadrop.methods import noise as noise
+    from tf_metadrop.methods import regularizer as regularizer
+    from tf_metadrop.modes.attack import attack_model as attack_model
+    from tf_metadrop.modes.evaluate import meta_test as meta_test
+    from tf_metadrop.modes.export import export_features as export_features
+    from tf_metadrop.modes.learner import MetaLearner as MetaLearner
+    from tf_metadrop.modes.train import meta_train as meta_train
+    from tf_metadrop.nn import backbones as backbones
+    from tf_metadrop.nn import normalization as normalization
 
 __version__ = "1.0.0"
 
@@ -44,6 +64,10 @@ _REGISTRIES = {
     **{name: f"tf_metadrop.methods.{name}" for name in ("attack", "attack_variant", "meta_optimizer", "metric")},
 }
 __all__ = [*_HOMES, *_REGISTRIES]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

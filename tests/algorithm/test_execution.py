@@ -25,6 +25,13 @@ def test_how_steps_run_here():
     )
 
 
+def test_how_steps_run_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [f"/physical_device:{kind}:0"])
+    assert execution.execution(SMALL) == (True, True, 1)
+    assert execution.execution(dataclasses.replace(SMALL, tasks="in_sequence", xla="off")) == (False, False, 1)
+    assert execution.execution(dataclasses.replace(SMALL, mode="meta_test")) == (True, True, 1)
+
+
 @pytest.mark.parametrize(
     ("settings", "tf32", "deterministic"),
     [({}, False, False), (dict(precision="tf32"), True, False), (dict(deterministic=True), False, True)],

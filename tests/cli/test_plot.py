@@ -11,7 +11,9 @@ from tests.helpers.pickles import Call
 from tests.helpers.pictures import assert_shows, colours_shown, pixels, recorded_figures
 from tf_metadrop import Config, export_features, meta_train
 from tf_metadrop.cli import plot
-from tf_metadrop.figures import curves, noise_maps, style
+from tf_metadrop.figures import curves, style
+from tf_metadrop.figures.noise_maps import SIDE
+from tf_metadrop.modes import noise_maps
 from tf_metadrop.util import safe_pickle
 
 TRAIN = dict(dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, n_train_iters=2, n_eval_batches=1, log_freq=1)
@@ -87,7 +89,7 @@ def test_noise_figures(savedir):
     assert (maps[1].std(0).mean((0, 1, 2)) > 0).all()
     assert plot.main(["plot.py", f"--savedir={savedir}", "--figure=noise"]) == 0
     with Image.open(savedir / "plot" / "noise" / "layer1.gif") as moving:
-        assert moving.n_frames == 30 and moving.size == (9 * noise_maps.SIDE, 3 * noise_maps.SIDE)
+        assert moving.n_frames == 30 and moving.size == (9 * SIDE, 3 * SIDE)
         frames = []
         for number in (0, 7):
             moving.seek(number)

@@ -90,7 +90,8 @@ def test_broken_files_are_refused_by_name(tmp_path, content):
             np.savez(file, a=BYTES)
     else:
         path.write_bytes(path.read_bytes()[:-10] if content == "truncated" else content)
-    with pytest.raises(UsageError, match="train.npy .*build it again with `python get_data.py --dataset omniglot --split vinyals`"):
+    again = "build it again with `python get_data.py --dataset omniglot --split vinyals`"
+    with pytest.raises(UsageError, match=f"train.npy .*{again}"):
         load(tmp_path)
 
 

@@ -15,6 +15,7 @@ or TensorBoard tracked the training, the figures are logged there too (--wandb);
 the first run.
 """
 
+import logging
 import pathlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from tf_metadrop.analysis import table_figures
 from tf_metadrop.cli import program
 from tf_metadrop.config import config
 from tf_metadrop.errors import UsageError
-from tf_metadrop.figures import boundary, curves, noise_maps
+from tf_metadrop.figures import boundary, curves
 from tf_metadrop.runs import finished
 from tf_metadrop.runs.wandb_run import Wandb
 from tf_metadrop.util import environment, paths, provenance
@@ -138,10 +139,11 @@ def draw_boundaries(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
 
 
 def draw_noise(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
-    """Draws the features of a run under repeated noise: see noise_maps.py."""
+    """Draws the features of a run under repeated noise: see modes/noise_maps.py."""
     environment.before_tensorflow(-1)  # a few small images
     with importing_tensorflow():
-        import tensorflow  # noqa: F401
+        from tf_metadrop.modes import noise_maps
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it takes the sizes of the maps for a mistake
     settings = config.Config(
         mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed, other_images=True
     )  # nothing is measured
