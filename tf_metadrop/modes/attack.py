@@ -10,26 +10,20 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
-from tf_metadrop.algorithm.execution import execution
-from tf_metadrop.algorithm.inner_loop import adapt
-from tf_metadrop.algorithm.outer_loop import for_each_task
-from tf_metadrop.algorithm.tasks import Task, task_getter
+from tf_metadrop.algorithm.attack_step import make_attack_step
 from tf_metadrop.analysis import published
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import robustness
-from tf_metadrop.methods import attack, attack_variant, network
-from tf_metadrop.methods.method import Method, load_method
+from tf_metadrop.methods import attack, attack_variant
+from tf_metadrop.methods.method import load_method
 from tf_metadrop.modes.evaluate import count_batches
 from tf_metadrop.nn import rng
-from tf_metadrop.nn.layers import cross_entropy
-from tf_metadrop.nn.params import dtype_of
 from tf_metadrop.runs.loading import load_run, test_images
 from tf_metadrop.runs.trackers import Trackers
 from tf_metadrop.util import lock, signals
@@ -38,7 +32,7 @@ from tf_metadrop.util.progress import progress
 from tf_metadrop.util.provenance import about
 
 if TYPE_CHECKING:
-    from tf_metadrop.nn.types import Params, Shape, TaskNoise
+    from tf_metadrop.nn.types import Params
 
 
 def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
@@ -118,74 +112,6 @@ def radii(config: Config) -> dict[str, tuple[float, ...]]:
     if not all(0 <= eps < float("inf") for eps in given):
         raise UsageError(f"--attack_radii={config.attack_radii} is not a list of radii: give for example 0,0.02,0.1.")
     return {norms[0]: given}
-
-
-def make_attack_step(
-    config: Config, method: Method, grid: dict[str, tuple[float, ...]]
-) -> tf.types.experimental.PolymorphicFunction:
-    """The compiled attack: (params, images, support, query, key, first) -> accuracies [metabatch, norms and radii].
-
-    The arguments are those of `steps.make_test_step`. If the tasks are vectorised, the radii are vectorised too; if the
-    tasks are computed one after the other, so are the radii. On a CPU, vectorised radii take the same time as
-    sequential ones (docs/reference/methods/attacks.md) and more memory.
-    """
-    how, c, variant = execution(config), config, attack_variant.load(config.attack_variant)
-
-    def accuracies(params: Params, task: Task, noise: TaskNoise) -> tf.Tensor:
-        samples = c.n_test_mc_samp, how.samples(c.metabatch, c.n_test_mc_samp)
-        adapted = adapt(params, task.support_x, task.support_y, c, method, noise, *samples).params
-        queries = network.for_queries(adapted, task.support_x, method)
-        found = [withstand(adapted, task, noise, queries, norm, eps) for norm, eps in grid.items()]
-        return tf.concat(found, -1)
-
-    def withstand(
-        adapted: Params, task: Task, noise: TaskNoise, method: Method, norm: str, every: Sequence[float]
-    ) -> tf.Tensor:
-        """The fraction of query images that are classified correctly after the attack at each radius, [..., radii]."""
-        radii = tf.constant(every, task.query_x.dtype)
-        if how.at_once:
-            return share(adapted, task, noise, method, norm, radii)
-        one = lambda eps: share(adapted, task, noise, method, norm, eps)
-        return tf.map_fn(one, radii, parallel_iterations=1)
-
-    def share(adapted: Params, task: Task, noise: TaskNoise, method: Method, norm: str, eps: tf.Tensor) -> tf.Tensor:
-        x, y = (spread(t, eps, axis) for t, axis in ((task.query_x, -4), (task.query_y, -2)))
-        batches = x.shape[:-4]
-        correct = tf.ones(x.shape[:-3], tf.bool)
-        for restart in range(max(c.attack_restarts, 1)):
-
-            def start(shape: Shape, restart: int = restart) -> tf.Tensor:  # the same for every radius
-                drawn = noise(
-                    c.n_steps, restart, rng.Draw.ATTACK_START, [*task.query_x.shape[:-4], *shape[len(batches) :]]
-                )
-                return spread(drawn, eps, -2)
-
-            loss = lambda x: cross_entropy(network.forward(adapted, x, method), y)
-            normal = start if c.attack_restarts else None
-            found = variant.perturb(x, loss, attack.load(norm), tf.broadcast_to(eps, batches), c.attack_steps, normal)
-            logits = network.forward(adapted, found, method)
-            correct &= tf.equal(tf.argmax(logits, -1), tf.argmax(y, -1))
-        return tf.reduce_mean(tf.cast(correct, x.dtype), -1)
-
-    @tf.function(autograph=False, jit_compile=how.xla)
-    def step(
-        params: Params, images: tf.Tensor, support: tf.Tensor, query: tf.Tensor, key: tf.Tensor, first: tf.Tensor
-    ) -> tf.Tensor:
-        dtype = dtype_of(params)
-        get_task = task_getter(images, support, query, c, dtype)
-        get_noise = lambda index: rng.StandardNormal(rng.fold(key, first + index), dtype)
-        if how.at_once:
-            numbers = tf.range(c.metabatch)
-            return accuracies(for_each_task(params, c.metabatch), get_task(numbers), get_noise(numbers))
-        one = lambda index: accuracies(params, get_task(index), get_noise(index))
-        return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=dtype, parallel_iterations=1)
-
-    return step
-
-
-def spread(x: tf.Tensor, eps: tf.Tensor, axis: int) -> tf.Tensor:
-    """Repeats x for each radius, on a new axis before `axis`; for a single radius (a scalar eps) returns x itself."""
-    return x if eps.shape.rank == 0 else tf.stack([x] * eps.shape[0], x.shape.rank + axis)
 
 
 def write(config: Config, run: dict, rows: list[dict]) -> None:
