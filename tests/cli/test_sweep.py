@@ -167,3 +167,14 @@ def test_impossible_numbers(wrong, tmp_path, capsys):
 def test_help():
     run = subprocess.run([sys.executable, "-m", "tf_metadrop", "sweep", "--help"], capture_output=True, text=True)
     assert run.returncode == 0 and "chosen by the accuracy on validation classes" in run.stdout
+
+
+def test_a_broken_study_is_named_and_kept(swept, tmp_path):
+    """No flag was given for it, so no flag is named."""
+    study = tmp_path / "out" / "study.db"
+    study.parent.mkdir()
+    study.write_bytes(b"not a database at all")
+    code, tried, said = swept(nothing)
+    assert code == 2 and not tried
+    assert re.search(r"study\.db cannot be used \(.+\): move it away, or give another --out\.\n$", said.err), said.err
+    assert "--storage" not in said.err and study.read_bytes() == b"not a database at all"

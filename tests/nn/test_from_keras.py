@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.helpers import small_problem
+from tests.helpers import savedirs, small_problem
 from tests.helpers.often import often
 from tests.helpers.small_problem import gradient_of
 from tf_metadrop import Config, MetaLearner, UsageError, backbones, meta_test, meta_train
@@ -19,6 +19,7 @@ from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import graph, nodes, rng, windows
 from tf_metadrop.nn.backbones import conv4, resnet12
+from tf_metadrop.runs import finished
 
 keras = pytest.importorskip("keras")
 SIZE = 16
@@ -327,3 +328,14 @@ def test_nothing_imports_keras_where_it_is_not_used():
 def test_the_options_of_nodes_are_complete():
     for node in (*conv4.make(SPEC).nodes(2), *resnet12.make(SPEC, "2,3,3,4").nodes(2)):
         assert node.options.keys() == nodes.KINDS[node.kind].keys()
+
+
+def test_a_moved_run_knows_its_network(tmp_path, registered):
+    """In a process that has never seen it, as for `metadrop tables`."""
+    registered("mine", backbones.from_keras(copy_of_conv4(size=28)))
+    savedirs.finished(tmp_path / "run", np.full(4, 0.5), backbone="mine")
+    backbones.keep(tmp_path / "run", "mine")
+    backbones.unregister("mine")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    (run,) = finished.find([tmp_path])
+    assert run.config.method == "metadrop_mine"
