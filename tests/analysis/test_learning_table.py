@@ -26,3 +26,13 @@ def test_the_level_is_that_of_the_exact_and_the_tf1_gradient(tmp_path):
     (tmp_path / "other images" / "meta_train.log").write_text(LOG.rsplit("\nIter", 1)[0])  # its best is 75 %
     levels = {row["run"].rsplit("/")[-1]: row["level"] for row in learning_table.rows(find([tmp_path]))}
     assert levels == {"exact": 80, "tf1": 80, "first": 80, "other images": 75}
+
+
+def test_half_way_is_half_of_the_iterations(tmp_path):
+    """A run that was resumed may have been evaluated more often later."""
+    finished(tmp_path / "run", np.full(4, 0.75))
+    line = "meta_val  : episode {}, ({}.5 secs), cent 0.5, acc {}\n"
+    each = [(0, 0.1), (40, 0.4), (80, 0.5), (96, 0.6), (98, 0.7), (100, 0.8)]
+    log = "metabatch: 1\n\n" + "".join(line.format(iteration, iteration, acc) for iteration, acc in each)
+    (tmp_path / "run" / "meta_train.log").write_text(log)
+    assert learning_table.rows(find([tmp_path]))[0]["half way"] == "40.00"

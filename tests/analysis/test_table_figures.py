@@ -8,9 +8,9 @@ import pytest
 
 from tests.helpers.pictures import curves_of, pixels, recorded_figures
 from tests.helpers.runs import ROOT
-from tests.helpers.savedirs import LOG, finished
+from tests.helpers.savedirs import LOG, attacked, finished
 from tf_metadrop import Config
-from tf_metadrop.analysis import published, table_figures
+from tf_metadrop.analysis import published, seeds, table_figures, tables
 from tf_metadrop.config import identity
 from tf_metadrop.figures import dots, layout, style
 from tf_metadrop.runs.finished import find
@@ -195,8 +195,8 @@ def test_final_accuracies_are_means_over_seeds_with_intervals_over_tasks_and_see
 
 
 def test_attacked_runs_are_distinguished_by_iterations_or_else_by_folder(tmp_path):
-    attacked = [("a", 20, True, 9), ("b", 1, True, 9), ("c", 20, False, 9), ("d", 20, False, 9), ("e", 20, False, 8)]
-    for name, steps, maml, iterations in attacked:
+    cases = [("a", 20, True, 9), ("b", 1, True, 9), ("c", 20, False, 9), ("d", 20, False, 9), ("e", 20, False, 8)]
+    for name, steps, maml, iterations in cases:
         config = Config(dataset="omniglot", way=5, maml=maml).as_dict()
         rows = [dict(norm="l2", epsilon=1.0, accuracy_percent=50.0, ci95=1.0, tasks=9, steps=steps, restarts=1)]
         trained = config | dict(iteration=iterations)
@@ -207,3 +207,32 @@ def test_attacked_runs_are_distinguished_by_iterations_or_else_by_folder(tmp_pat
     names = ["MAML", "MAML", "Meta-dropout, 9 iterations, c", "Meta-dropout, 9 iterations, d"]
     assert labels(runs) == [*names, "Meta-dropout, 8 iterations"]  # MAML's two differ in steps: two panels
     assert labels(runs[1:3]) == ["MAML", "Meta-dropout"]
+
+
+def test_runs_of_another_length_or_test_are_no_seeds_of_a_setting(tmp_path):
+    """Their mean would be one of different things."""
+    for name, seed, test in (("a", 0, {}), ("b", 1, {}), ("few steps", 2, dict(n_steps=1)), ("copy of a", 0, {})):
+        finished(tmp_path / name, np.full(4, 0.5 + seed / 10), seed=seed, test=test)
+    finished(tmp_path / "unfinished", np.full(4, 0.1), seed=3)
+    path = tmp_path / "unfinished" / "meta_test.json"
+    test = json.loads(path.read_text())
+    path.write_text(json.dumps(test | dict(trained_with=test["trained_with"] | dict(iteration=7))))
+    runs = find([tmp_path])
+    (dot,) = table_figures.final(table_figures.as_usual(runs), seeds.of_settings(runs))["metadrop"]
+    assert sorted(dot.seeds) == [50, 60]
+    assert sorted(map(sorted, seeds.of_settings(runs))) == [[10], [50, 60], [70]]
+
+
+def test_an_attack_is_of_the_weights_that_were_attacked(tmp_path):
+    """The run may have been trained further and tested since. Folders of one name are told apart."""
+    for place, reached in (("x/maml", 40), ("y/maml", 40), ("z/maml", 400)):
+        attacked(tmp_path / place, 90.0, maml=True)
+        for file, iteration in (("attack.json", reached), ("meta_test.json", 400)):
+            content = json.loads((tmp_path / place / file).read_text())
+            content["trained_with"]["iteration"] = iteration
+            (tmp_path / place / file).write_text(json.dumps(content))
+    runs = find([tmp_path])
+    labels = [model.label for model in table_figures.models(runs)]
+    assert labels[0] == "MAML, 400 iterations"
+    assert [*map(str.split, labels[1:])] == [f"MAML, 40 iterations, {tmp_path / name}/maml".split() for name in "xy"]
+    assert {row["iterations"] for row in tables.robustness_rows(runs)} == {40, 400}

@@ -16,6 +16,7 @@ from tf_metadrop import UsageError
 from tf_metadrop.cli import sweep as sweep_program
 from tf_metadrop.experiments import sweep, sweep_definition
 from tf_metadrop.figures import style
+from tf_metadrop.util import lock
 
 
 @pytest.mark.slow
@@ -178,3 +179,40 @@ def test_a_broken_study_is_named_and_kept(swept, tmp_path):
     assert code == 2 and not tried
     assert re.search(r"study\.db cannot be used \(.+\): move it away, or give another --out\.\n$", said.err), said.err
     assert "--storage" not in said.err and study.read_bytes() == b"not a database at all"
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_processes_that_share_a_sweep_draw_other_trials(method, swept, tmp_path):
+    """A trial is drawn by its own number, also where another process has just begun one."""
+    _, first, _ = swept(nothing, method, "--n_trials=1")
+    found = sweep_definition.load(tmp_path / "sweep.yaml")
+    study = sweep.open_study(found, tmp_path / "out", None, False, 0)
+    other = []
+
+    def meanwhile(value):
+        if not other:
+            study.sampler = sweep.sampler(found, 0, 1)  # both processes saw one trial before they began
+            trial = study.ask()
+            study.sampler = sweep.sampler(found, 0, trial.number)
+            other.append(sweep_definition.suggest(trial, found.parameters)["inner_lr"])
+
+    _, second, _ = swept(meanwhile, method, "--n_trials=1")
+    assert len({*first, *second, *other}) == 3
+
+
+def test_a_test_that_was_not_written_to_its_end_is_none(tmp_path):
+    for content, known in (("", None), ('{"accuracy": 9', None), ('{"accuracy": 9.5}', {"accuracy": 9.5})):
+        (tmp_path / "meta_val.json").write_text(content)
+        assert sweep.tested(tmp_path / "meta_val.json") == known
+    assert sweep.tested(tmp_path / "none.json") is None
+
+
+def test_a_study_is_opened_by_one_process_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "PATIENCE", 0.2)
+    with lock.waited_for(tmp_path, "study"):
+        waited = subprocess.run(
+            [sys.executable, "-c", "import pathlib, filelock, sys\n"
+             f"filelock.FileLock(pathlib.Path({str(tmp_path)!r}) / '.study.lock', timeout=0).acquire()"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert waited.returncode and "Timeout" in waited.stderr

@@ -51,5 +51,12 @@ def test_a_test_on_other_images_is_not_the_one_that_was_asked_for(tmp_path):
     path = tmp_path / "meta_test.json"
     path.write_text(json.dumps({"config": config, "trained_with": {"iteration": 3}}))
     assert published_runs.has_made(path, given) and published_runs.has_made(path, [*given, "--savedir=elsewhere"])
+    found = json.loads(path.read_text())
+    for changed in (dict(precision="bfloat16"), dict(eval_normalization="support")):
+        path.write_text(json.dumps(found | dict(config=config | changed)))
+        assert not published_runs.has_made(path, given), changed
+    path.write_text(json.dumps(found | dict(trained_with=dict(iteration=3, tested_with_images="digest"))))
+    assert not published_runs.has_made(path, given)
+    path.write_text(json.dumps(found))
     for other in ("--data_dir=there", "--n_test_iters=6", "--query=7", "--attack_steps=9", "--weights=best"):
         assert not published_runs.has_made(path, [*given, other]), other

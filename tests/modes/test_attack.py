@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.pictures import assert_shows, curves_of, recorded_figures
+from tests.runs.test_tensorboard import events
 from tf_metadrop.cli import main
 from tf_metadrop.figures import layout, style
 from tf_metadrop.methods import attack
@@ -138,4 +139,6 @@ def test_an_attack_on_validation_classes_has_files_of_its_own(trained):
     arguments = [*ATTACK, f"--savedir={trained}", "--metabatch=2", "--attack_norms=l2", "--attack_radii=0"]
     assert main.main(["main.py", *arguments, "--eval_split=val"]) == 0
     assert (trained / "attack.json").read_bytes() == before
+    assert main.main(["main.py", *arguments, "--eval_split=val", "--tensorboard"]) == 0
+    assert {*events(trained / "tensorboard")} >= {"attack_val-l2-0-acc", "figures/attack_val"}
     assert json.loads((trained / "attack_val.json").read_text())["config"]["eval_split"] == "val"

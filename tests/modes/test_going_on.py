@@ -12,6 +12,7 @@ from tf_metadrop import Config, UsageError, attack_model, export_features, meta_
 from tf_metadrop.analysis import paired, tables
 from tf_metadrop.cli import compare, main
 from tf_metadrop.figures import curves
+from tf_metadrop.modes.train import Training
 from tf_metadrop.runs import finished, record, tf1_checkpoint, train_log
 
 RUN = dict(
@@ -146,3 +147,35 @@ def test_a_short_run_ends_with_words(tmp_path, capsys):
     assert "meta_test : episode 4" in out[-2]
     test = ["main.py", "--mode=meta_test", *out[-1].split("metadrop test ")[1].split()]
     assert main.main([*test, "--n_test_iters=2", "--metabatch=1"]) == 0
+
+
+def test_on_a_cpu_every_step_is_logged_before_the_next(tmp_path, monkeypatch):
+    """Lines of several steps at once would all have the time of the last."""
+    behind, account = [], Training.account
+
+    def seen(self, done):
+        behind.append(int(self.state.iteration) - 1 - done.iteration)
+        account(self, done)
+
+    monkeypatch.setattr(Training, "account", seen)
+    meta_train(Config(savedir=str(tmp_path), **RUN | dict(log_freq=100, eval_freq=100)))
+    assert behind == [0] * 5
+
+
+def test_weights_that_were_evaluated_are_not_taken_for_a_run_that_never_began(tmp_path):
+    """Their state may be lost in a copy, and no line of the training be written yet."""
+    run = dict(savedir=str(tmp_path / "run"), **RUN | dict(log_freq=1000, n_train_iters=3))
+    meta_train(Config(**run))
+    for path in (tmp_path / "run").glob("*.npz"):
+        path.unlink()
+    log = tmp_path / "run" / "meta_train.log"
+    log.write_text("".join(line for line in log.open() if "Iter 3" not in line and "meta_train" not in line))
+    weights = (tmp_path / "run" / "model.data-00000-of-00001").read_bytes()
+    for without in ("run.json", "meta_train.log"):
+        kept = (tmp_path / "run" / without).read_bytes()
+        changed = kept.replace(b"episode 3", b"episode 0") if without == "meta_train.log" else None
+        (tmp_path / "run" / without).write_bytes(changed) if changed else (tmp_path / "run" / without).unlink()
+        with pytest.raises(UsageError, match="which training would overwrite: give another --savedir"):
+            meta_train(Config(**run))
+        (tmp_path / "run" / without).write_bytes(kept)
+    assert (tmp_path / "run" / "model.data-00000-of-00001").read_bytes() == weights

@@ -35,3 +35,16 @@ def test_an_evaluation_that_is_no_number_is_null_in_the_json(tmp_path):
         log.evaluated(0, "val", {"cent": float("nan"), "accuracy": 0.5})
     assert json.loads((tmp_path / "metrics.jsonl").read_text()) == dict(iter=0, episode=0, val_cent=None, val_acc=0.5)
     assert "cent nan" in (tmp_path / "meta_train.log").read_text()
+
+
+def test_a_log_that_lost_lines_says_so(tmp_path, capsys):
+    """As after a copy that was made while the training went on."""
+    config = Config(wandb="disabled", savedir=str(tmp_path), log_freq=1)
+    with train_log.TrainLog(tmp_path, config) as log:
+        log.trained(0, (1.0, 0.1))
+        progress = log.progress()
+    for cut, said in ((0, False), (10, True)):
+        path = tmp_path / "metrics.jsonl"
+        path.write_bytes(path.read_bytes()[: progress["sizes"]["metrics.jsonl"] - cut])
+        with train_log.TrainLog(tmp_path, config, progress):
+            assert ("metrics.jsonl is shorter than at the checkpoint" in capsys.readouterr().err) is said

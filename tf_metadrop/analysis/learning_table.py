@@ -9,10 +9,10 @@ from tf_metadrop.runs.finished import Run
 SPLITS = "meta_val", "meta_test"
 LEGEND = (
     "Accuracy in per cent on held-out classes, evaluated during training (metabatch times --n_eval_batches tasks, one "
-    "noise sample). steepest fall: the largest loss of accuracy between two successive evaluations. level: the "
-    "accuracy, rounded down, that all comparable runs with the exact or the tf1 gradient reached. Comparable runs have "
-    "the same task, method, --n_train_iters, images and episodes. iterations and hours: when the run first reached "
-    "this level."
+    "noise sample). half way: the last evaluation in the first half of the iterations. steepest fall: the largest loss "
+    "of accuracy between two successive evaluations. level: the accuracy, rounded down, that all comparable runs with "
+    "the exact or the tf1 gradient reached. Comparable runs have the same task, method, --n_train_iters, images and "
+    "episodes. iterations and hours: when the run first reached this level."
 )
 HELD_OUT = {"meta_val": "validation", "meta_test": "test"}
 
@@ -47,11 +47,12 @@ def row(run: Run, split: str, curve: dict, level: float) -> dict:
     """The row of a run."""
     accuracies = [100 * accuracy for accuracy in curve["acc"]]
     falls = [before - after for before, after in zip(accuracies, accuracies[1:], strict=False)]
+    half_way = max((i for i, iteration in enumerate(curve["iter"]) if 2 * iteration <= curve["iter"][-1]), default=0)
     first = next((i for i, accuracy in enumerate(accuracies) if accuracy >= level), None)
     return {
         "task": run.config.task_name, "method": run.config.method, "gradient": run.gradient,
         "inner_lr": f"{run.config.inner_lr:g}", "seed": run.seed, "classes": HELD_OUT[split],
-        "half way": f"{accuracies[(len(accuracies) - 1) // 2]:.2f}", "end": f"{accuracies[-1]:.2f}",
+        "half way": f"{accuracies[half_way]:.2f}", "end": f"{accuracies[-1]:.2f}",
         "best": f"{max(accuracies):.2f}", "steepest fall": f"{max([0.0, *falls]):.2f}",
         "level": level, "iterations": "not" if first is None else curve["iter"][first],
         "hours": "not" if first is None else f"{curve['hours'][first]:.2f}", "run": str(run.directory),

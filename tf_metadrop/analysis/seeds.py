@@ -10,10 +10,12 @@ others (Cochran's C test: ISO 5725-2:1994, 7.3.3). Its interval is too narrow th
 import pathlib
 import re
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tf_metadrop.config import identity
+from tf_metadrop.config.setting import Role
 from tf_metadrop.runs.finished import Run
 from tf_metadrop.util.interval import interval
 
@@ -85,6 +87,18 @@ def settings(runs: Iterable[Run]) -> dict[str, np.ndarray]:
         if run.test:
             found.setdefault(name_of(run.directory), []).append(run.test["accuracy"])
     return {name: np.array(each) for name, each in found.items()}
+
+
+def of_settings(runs: Iterable[Run]) -> list[np.ndarray]:
+    """The accuracies of the seeds of each setting, whatever the names of the folders; of a copied run one counts."""
+    found: dict[str, dict[Any, float]] = {}
+    for run in (run for run in runs if run.test):
+        test = run.test["config"] if run.test else {}
+        trained = [identity.value(run.trained_with, name) for name in ("data_dir", *identity.of_settings())]
+        tested = [identity.value(test, name) for name in (*identity.names(Role.EVALUATION), *identity.of_test_tasks())]
+        key = str([run.config.method, run.iterations, run.config.inner_lr, trained, tested])
+        found.setdefault(key, {}).setdefault(run.seed, run.test["accuracy"] if run.test else 0.0)
+    return [np.array([*by_seed.values()]) for by_seed in found.values()]
 
 
 def name_of(directory: pathlib.Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_metadrop.analysis import paired, seeds
+from tf_metadrop.analysis import paired, seeds, set_apart
 from tf_metadrop.analysis.published import robustness as accuracies_under_attack
 from tf_metadrop.analysis.set_apart import most
 from tf_metadrop.config import identity
@@ -37,8 +37,7 @@ def draw(runs: list[Run], published: dict, output: pathlib.Path) -> dict[str, pa
             heading = f"{title}, images in {folder}" if folder else title
             stem = re.sub(r"\W+", "_", f"learning_{name}_{folder}").strip("_")
             written |= draw_learning(some, published, task, heading, output / stem, over_time=not folder)
-        usual = as_usual([(run, {}) for run in by_images[""] if run.test], of_length=True)
-        accuracies[title] = final(usual, list(seeds.settings(same).values()))
+        accuracies[title] = final(as_usual(by_images[""]), seeds.of_settings(same))
         if accuracies[title].keys() - set(style.COMPARED):
             heading = f"{title}: accuracy of the methods"
             panel = dots.Panel(title, accuracies[title])
@@ -125,26 +124,29 @@ def family(run: Run) -> str:
     return dataclasses.replace(run.config, normalization="batch").method
 
 
-def deviations(drawn: list[Drawn], of_length: bool = False) -> list[dict[str, Any]]:
+def deviations(drawn: list[Drawn], tested: bool = False) -> list[dict[str, Any]]:
     """For each of these runs the settings in which it differs from most runs of its method: {setting: value}.
 
     The inner learning rate is compared with that of most runs of the same method and meta-gradient.
 
     Args:
-      of_length: compare the number of iterations too.
+      tested: compare the number of iterations and the settings of the test too.
     """
-    names = [*OF_CURVES, *["n_train_iters"] * of_length]
-    told = [{name: identity.value(run.trained_with, name) for name in names} for run, _ in drawn]
+    told = [{name: identity.value(run.trained_with, name) for name in OF_CURVES} for run, _ in drawn]
+    if tested:
+        told = [each | of_test(run) for each, (run, _) in zip(told, drawn, strict=True)]
+    names = list(dict.fromkeys(name for each in told for name in each))
     groups: dict[str, list[int]] = {}
     for number, (run, _) in enumerate(drawn):
         groups.setdefault(family(run), []).append(number)
     found: list[dict[str, Any]] = [{} for _ in drawn]
     for group in groups.values():
         for name in names:
-            usual = most(told[i][name] for i in group)
-            for i in group:
-                if told[i][name] is not None and usual != {told[i][name]}:
-                    found[i][name] = told[i][name]
+            values = {i: told[i].get(name) for i in group}
+            usual = most(values.values())
+            for i, value in values.items():
+                if value is not None and usual != {value}:
+                    found[i][name] = value
     rates: dict[tuple, list[float]] = {}
     for number, (run, _) in enumerate(drawn):
         if not found[number]:
@@ -156,9 +158,18 @@ def deviations(drawn: list[Drawn], of_length: bool = False) -> list[dict[str, An
     return found
 
 
-def as_usual(drawn: list[Drawn], of_length: bool = False) -> list[Run]:
-    """The runs without `deviations`."""
-    return [run for (run, _), other in zip(drawn, deviations(drawn, of_length), strict=True) if not other]
+def of_test(run: Run) -> dict[str, Any]:
+    """The weights that a run was tested with, by their iteration, and the settings of the test."""
+    config = run.test["config"] if run.test else {}
+    otherwise = identity.adapted_otherwise(run.trained_with, config)
+    names = [*set_apart.OF_TEST, *otherwise]
+    return {"iterations": run.iterations} | {f"tested with {name}": identity.value(config, name) for name in names}
+
+
+def as_usual(runs: list[Run]) -> list[Run]:
+    """The tested runs without `deviations`."""
+    tested: list[Drawn] = [(run, {}) for run in runs if run.test]
+    return [run for (run, _), other in zip(tested, deviations(tested, tested=True), strict=True) if not other]
 
 
 def curve_of(drawn: Drawn, label: str, look: dict[str, Any]) -> learning.Curve:
@@ -288,11 +299,12 @@ def final(runs: list[Run], settings: list[np.ndarray]) -> Accuracies:
     Args:
       settings: the accuracies of the seeds of all settings, which say how far seeds move them.
     """
-    groups: dict[tuple[str, str], list[Run]] = {}
+    groups: dict[tuple[str, str], dict[Any, Run]] = {}  # one run for each seed
     for run in runs:
-        groups.setdefault((run.config.method, run.gradient), []).append(run)
+        groups.setdefault((run.config.method, run.gradient), {}).setdefault(run.seed, run)
     found: dict[str, list[dots.Dot]] = {}
-    for (method, gradient), some in sorted(groups.items(), key=lambda item: place(item[0][1])):
+    for (method, gradient), by_seed in sorted(groups.items(), key=lambda item: place(item[0][1])):
+        some = [*by_seed.values()]
         each = [run.test["accuracy"] for run in some if run.test]
         width = half(some, seeds.spread(settings, np.array(each)))
         found.setdefault(method, []).append(dots.Dot(gradient, float(np.mean(each)), width, each))
@@ -327,9 +339,12 @@ def models(runs: list[Run]) -> list[robustness.Attacked]:
     found = []
     for run in runs:
         of_method = [other for other in runs if other.config.method == run.config.method]
-        lengths = {other.iterations for other in of_method}
-        same = [other for other in of_method if (kind(other), other.iterations) == (kind(run), run.iterations)]
-        notes = [f"{run.iterations:,} iterations"] if len(lengths) > 1 and run.iterations != "" else []
-        notes += [run.directory.name] if len(same) > 1 else []
-        found.append((run.iterations or 0, robustness.Attacked(run.config.method, ", ".join(notes), run.attack)))
+        reached = run.attacked_weights
+        same = [other for other in of_method if (kind(other), other.attacked_weights) == (kind(run), reached)]
+        several = len({other.attacked_weights for other in of_method}) > 1 and reached != ""
+        names = [other.directory.name for other in same]
+        notes = [f"{reached:,} iterations"] if several else []
+        if len(same) > 1:
+            notes += [run.directory.name if names.count(run.directory.name) == 1 else str(run.directory)]
+        found.append((reached or 0, robustness.Attacked(run.config.method, ", ".join(notes), run.attack)))
     return [model for _, model in sorted(found, key=lambda each: each[0], reverse=True)]

@@ -92,8 +92,9 @@ def robustness_rows(runs: list[Run]) -> list[dict]:
                     "task": (run.attacked or run.config).task_name, "norm": row["norm"],
                     "radius": row["epsilon"], "method": run.config.method, "paper": paper.get(row["epsilon"], ""),
                     "ours": plus_minus(row["accuracy_percent"], row["ci95"]), "gradient": run.gradient,
-                    "seed": run.seed, "variant": row.get("variant", "pgd"), "steps": row["steps"],
-                    "restarts": row["restarts"], "tasks": row["tasks"], "run": str(run.directory),
+                    "seed": run.seed, "iterations": run.attacked_weights, "variant": row.get("variant", "pgd"),
+                    "steps": row["steps"], "restarts": row["restarts"], "tasks": row["tasks"],
+                    "run": str(run.directory),
                 }
             )  # fmt: skip
     return sorted(rows, key=lambda row: (row["task"], row["norm"], row["method"], row["radius"]))

@@ -32,7 +32,7 @@ ROOT = pathlib.Path()  # the current folder, which must be a checkout
 KEPT = "meta_train.log", "metrics.jsonl", "timing.jsonl", "run.json"
 TESTS = "meta_test", "meta_test_best", "meta_test_support", "meta_val", "attack"
 KEPT_IF_THERE = [f"{stem}{suffix}" for stem in TESTS for suffix in (".json", ".csv")]
-UNFINISHED = *KEPT, "state.npz", "best.npz"
+UNFINISHED = "state.npz", "best.npz", *KEPT  # the state first: a training may go on, and longer logs do no harm
 LOOK = 30  # seconds between two looks at how far the trainings are
 
 

@@ -138,19 +138,24 @@ def settings(arguments: list[str]) -> tuple[Config, set[str]]:
 def has_made(path: pathlib.Path, arguments: list[str]) -> bool:
     """Whether a step with these flags of main.py made this JSON file, with the weights of the last iteration.
 
-    For --weights=best the iteration is not checked, because it can be any.
+    A test on other images than those of the run never counts. For --weights=best the iteration is not checked, because
+    it can be any.
     """
     config, given = settings(arguments)
     try:
         found = json.loads(path.read_text())
         last = config.weights == "best" or found["trained_with"]["iteration"] == config.n_train_iters
-        theirs = {**found["config"]}
+        theirs, elsewhere = {**found["config"]}, found["trained_with"].get("tested_with_images")
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
     ours = config.as_dict()
     of_step = {"n_test_iters", "weights", "data_dir"} | {name for name in ours if name.startswith("attack_")}
     made_with = {*ours} - identity.local() | of_step
-    return last and all(theirs.get(name) == ours[name] for name in given & made_with)
+    by_default = {"data_dir", "precision", "eval_normalization"}  # a test takes none of these from the run
+    if config.mode == "attack":
+        by_default |= {name for name in ours if name.startswith("attack_")}
+    same = lambda name: theirs.get(name, identity.DEFAULTS.get(name)) == ours[name]
+    return last and not elsewhere and all(map(same, given & made_with | by_default))
 
 
 def gradients(task: str, seed: int) -> list[Run]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.experiments.sweep_definition import Definition, suggest
+from tf_metadrop.util import lock
 from tf_metadrop.util.interval import plus_minus
 from tf_metadrop.util.subprocesses import finish, start
 
@@ -41,7 +42,8 @@ def run(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reason of a failure is printed here
     out.mkdir(parents=True, exist_ok=True)
-    study = open_study(definition, out, storage, pruning, seed)
+    with lock.waited_for(out, "study"):  # two processes would make the same tables
+        study = open_study(definition, out, storage, pruning, seed)
     total = size(definition)
     if n_trials is not None:
         total = min(begun(study) + n_trials, total if definition.method == "grid" else sys.maxsize)
@@ -91,8 +93,13 @@ def perform(
                 continue
             else:
                 return
-        study.sampler = sampler(definition, seed, len(study.trials))
-        study.optimize(lambda t: objective(t, definition, out), n_trials=1, callbacks=[tell], catch=(UsageError,))
+
+        def of_its_number(trial: Any) -> float:
+            if definition.method != "grid":  # whose sampler chose when the trial was made
+                study.sampler = sampler(definition, seed, trial.number)
+            return objective(trial, definition, out)
+
+        study.optimize(of_its_number, n_trials=1, callbacks=[tell], catch=(UsageError,))
         if failed(study) and not finished(study):
             return  # every trial would fail with the same message
 
@@ -196,13 +203,21 @@ def train_and_test(trial: Any, definition: Definition, out: pathlib.Path) -> flo
     if not train(trial, common, savedir):
         raise optuna.TrialPruned
     for split in ("val", "test"):
-        path = savedir / f"meta_{split}.json"
-        if not path.exists():
+        result = tested(savedir / f"meta_{split}.json")
+        if result is None:
             finish(start([*common, "--mode=meta_test", f"--eval_split={split}"], savedir), savedir)
-        result = json.loads(path.read_text())
+            result = tested(savedir / f"meta_{split}.json") or {}
         trial.set_user_attr(f"{split}_accuracy", result["accuracy"])
         trial.set_user_attr(f"{split}_interval", result["interval"])
     return trial.user_attrs["val_accuracy"]
+
+
+def tested(path: pathlib.Path) -> dict[str, Any] | None:
+    """The content of a test's JSON file; None if there is none, or it was not written to its end."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def train(trial: Any, flags: list[str], savedir: pathlib.Path) -> bool:

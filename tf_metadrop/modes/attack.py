@@ -26,7 +26,7 @@ from tf_metadrop.modes.evaluate import count_batches
 from tf_metadrop.nn import rng
 from tf_metadrop.runs.loading import load_run, test_images
 from tf_metadrop.runs.trackers import Trackers
-from tf_metadrop.util import lock, signals
+from tf_metadrop.util import atomic, lock, signals
 from tf_metadrop.util.interval import interval, plus_minus
 from tf_metadrop.util.progress import progress
 from tf_metadrop.util.provenance import about
@@ -122,9 +122,9 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     table.writeheader()
     table.writerows(rows)
     stem = config.of_classes("attack")
-    (directory / f"{stem}.csv").write_text(text.getvalue())
+    atomic.write(directory / f"{stem}.csv", text.getvalue().encode())
     made = dict(seed=config.seed, **about(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run)
-    (directory / f"{stem}.json").write_text(json.dumps({"rows": rows, **made}, indent=1) + "\n")
+    atomic.write(directory / f"{stem}.json", (json.dumps({"rows": rows, **made}, indent=1) + "\n").encode())
     model = robustness.Attacked(config.method, "", rows)
     paper = published.robustness(config.dataset, config.way, config.shot)
     robustness.draw(directory / f"{stem}.png", [model], config, paper)
@@ -133,7 +133,7 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
         print(f"{row['norm']:5s} {row['epsilon']:<6g} accuracy : {accuracy}")
     print(f"wrote {directory}/{stem}.csv, .json and .png")
     tracker = Trackers(directory, config, config.mode)
-    tracker.log({f"attack-{row['norm']}-{row['epsilon']:g}-acc": row["accuracy_percent"] for row in rows})
-    tracker.table("attack", rows)
-    tracker.figures({"figures/attack": directory / f"{stem}.png"})
+    tracker.log({f"{stem}-{row['norm']}-{row['epsilon']:g}-acc": row["accuracy_percent"] for row in rows})
+    tracker.table(stem, rows)
+    tracker.figures({f"figures/{stem}": directory / f"{stem}.png"})
     tracker.finish()

@@ -20,7 +20,7 @@ from tf_metadrop.nn import rng
 from tf_metadrop.runs import tf1_checkpoint
 from tf_metadrop.runs.loading import load_run, test_images
 from tf_metadrop.runs.trackers import Trackers
-from tf_metadrop.util import lock, signals
+from tf_metadrop.util import atomic, lock, signals
 from tf_metadrop.util.interval import interval, plus_minus
 from tf_metadrop.util.progress import progress as shown
 from tf_metadrop.util.provenance import about
@@ -103,9 +103,9 @@ def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batche
     log, data, tasks = (directory / f"{stem}{suffix}" for suffix in (".log", ".json", ".csv"))
     tf1_checkpoint.keep_theirs(log, ours=data)
     rows = zip(*metrics.values(), strict=True)
-    tasks.write_text(",".join(metrics) + "\n" + "".join(",".join(f"{v:.6f}" for v in row) + "\n" for row in rows))
-    data.write_text(json.dumps(result, indent=1) + "\n")
-    log.write_text(text)
+    table = ",".join(metrics) + "\n" + "".join(",".join(f"{v:.6f}" for v in row) + "\n" for row in rows)
+    for path, content in ((tasks, table), (data, json.dumps(result, indent=1) + "\n"), (log, text)):
+        atomic.write(path, content.encode())
     print(text + tested_otherwise(config, run))
     if len(accuracies) != config.n_test_iters:
         print(

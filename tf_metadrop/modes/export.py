@@ -66,7 +66,8 @@ def export_features(config: Config, given: set[str] | None = None) -> list[dict[
         exported = features_of_pairs(config, narrow(params, 2), images)
         path, about = (config.directory / f"{config.of_classes('export')}{suffix}" for suffix in (".pkl", ".json"))
         tf1_checkpoint.keep_theirs(path, ours=about)
-        about.write_text(json.dumps(dict(commit=commit(), config=config.as_dict(), trained_with=run), indent=1) + "\n")
+        made = dict(commit=commit(), config=config.as_dict(), trained_with=run)
+        atomic.write(about, (json.dumps(made, indent=1) + "\n").encode())
         write_pickle(path, exported)
     print(f"wrote {len(exported)} tasks to {path}")
     return exported

@@ -11,7 +11,7 @@ from tf_metadrop.config.setting import Role
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.runs import checkpoint, tf1_checkpoint
+from tf_metadrop.runs import checkpoint, record, tf1_checkpoint
 from tf_metadrop.runs.checkpoint import Saved
 from tf_metadrop.runs.train_log import TrainLog, header
 
@@ -74,7 +74,8 @@ def is_started(directory: pathlib.Path, config: Config, weights: bool) -> bool:
     """
     path = directory / TrainLog.FILES[0]
     text = path.read_text(errors="replace") if path.exists() else None
-    if text is None or re.search(r"^Iter [1-9]", text, re.MULTILINE):
+    further = record.read(directory).get("iterations", 0) > 1
+    if text is None or further or re.search(r"^Iter [1-9]|^meta_\w+ *: episode [1-9]", text, re.MULTILINE):
         return False
     if "\n\n" not in text:
         return not weights and header(config).decode().startswith(text)

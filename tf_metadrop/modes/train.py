@@ -179,21 +179,23 @@ class Training:
     def iterate(self) -> None:
         """Runs the training steps; a GPU may still compute some of them while the next ones are handed to it."""
         behind, left = [], range(int(self.state.iteration), self.config.n_train_iters + 1)
+        far_behind = FAR_BEHIND if tf.config.list_logical_devices("GPU") else 1  # a CPU has done the step by then
         with contextlib.closing(self.images.stream(self.episodes)) as stream:
             for iteration, (indices, drawn) in zip(left, stream, strict=False):
                 signals.check()
                 before = self.state
                 self.state, loss, accs = self.step(before, *self.images.batch(*indices), self.key)
                 behind.append(Done(iteration, before, self.state, loss, accs, indices, drawn))
-                if len(behind) == FAR_BEHIND or self.due(iteration):
+                if len(behind) == far_behind or self.due(iteration):
                     for done in behind:
                         self.account(done)
                     behind.clear()
 
     def due(self, iteration: int) -> bool:
-        """Whether this iteration is followed by an evaluation or a checkpoint."""
+        """Whether this iteration is followed by a line of the log, an evaluation or a checkpoint."""
         c = self.config
-        return not (iteration % c.eval_freq and iteration % c.save_freq) or iteration == c.n_train_iters
+        often = iteration % c.log_freq and iteration % c.eval_freq and iteration % c.save_freq
+        return not often or iteration == c.n_train_iters
 
     def account(self, done: Done) -> None:
         """Logs a step; evaluates and saves when due. Only the chief does so; other workers wait at the next step."""

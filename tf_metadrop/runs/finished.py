@@ -29,6 +29,7 @@ class Run:
     test: dict[str, Any] | None  # content of meta_test.json
     attack: list[dict[str, Any]]  # rows of attack.json, if it is of test classes
     attacked: Config | None = None  # settings of the attack, as `config` has them of the test
+    attacked_weights: int | str = ""  # the last iteration before the attacked weights were saved; "" if unknown
 
     @property
     def attack_task(self) -> tuple[str, int, int]:
@@ -110,4 +111,6 @@ def load(directory: pathlib.Path) -> Run:
             raise UsageError(f"{path} is not what --mode={name} writes ({error}): run that again.") from error
     attacked = configs.get("attack")
     rows = found["attack"]["rows"] if attacked and attacked.eval_split == "test" else []
-    return Run(directory, config, trained_with, found.get("meta_test"), rows, attacked)
+    of_attack = found["attack"]["trained_with"].get("iteration", "") if attacked else ""
+    run = Run(directory, config, trained_with, found.get("meta_test"), rows, attacked, of_attack)
+    return run if of_attack != "" else dataclasses.replace(run, attacked_weights=run.iterations)

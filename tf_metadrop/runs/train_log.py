@@ -45,7 +45,10 @@ class TrainLog:
         progress = progress or dict(sizes=dict.fromkeys(self.FILES, 0), elapsed=0.0, sums=[0.0, 0.0, 0], done=0)
         for name, path in self._paths.items():
             with open(path, "ab") as file:
-                file.truncate(min(file.tell(), progress["sizes"][name]))
+                written, kept = file.tell(), progress["sizes"][name]
+                file.truncate(min(written, kept))
+            if written < kept:
+                print(f"warning: {path} is shorter than at the checkpoint: lines of it are lost.", file=sys.stderr)
         self._sums, self._began, self._before = progress["sums"], time.monotonic(), progress["elapsed"]
         self._first = self._done = progress["done"]
         if self._first == 0:

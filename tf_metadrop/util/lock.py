@@ -10,6 +10,7 @@ import filelock
 
 from tf_metadrop.errors import UsageError
 
+PATIENCE = 60  # seconds
 NO_LOCKS = errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS
 
 
@@ -46,3 +47,13 @@ def held(directory: pathlib.Path, work: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def waited_for(directory: pathlib.Path, name: str) -> Iterator[None]:
+    """Locks a folder for a moment, and waits while another process does; without effect where there are no locks."""
+    lock = filelock.FileLock(directory / f".{name}.lock", timeout=PATIENCE)
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, NotImplementedError):
+            stack.enter_context(lock)
+        yield
