@@ -10,7 +10,7 @@ from tests.helpers.pictures import curves_of, pixels, recorded_figures
 from tests.helpers.runs import ROOT
 from tests.helpers.savedirs import LOG, attacked, finished
 from tf_metadrop import Config
-from tf_metadrop.analysis import published, seeds, table_figures, tables
+from tf_metadrop.analysis import published, seeds, table_figures, tables, usual
 from tf_metadrop.config import identity
 from tf_metadrop.figures import dots, layout, style
 from tf_metadrop.runs.finished import find
@@ -63,7 +63,7 @@ def drawn(folder):
 def apart(folder):
     """What sets those runs apart, by the folder's name."""
     found = drawn(folder)
-    return {run.directory.name: other for (run, _), other in zip(found, table_figures.deviations(found), strict=True)}
+    return {run.directory.name: other for (run, _), other in zip(found, usual.deviations(found), strict=True)}
 
 
 def lines(rows):
@@ -99,7 +99,7 @@ def test_runs_on_other_images_have_figures_of_their_own(tmp_path):
     """Their validation classes are others."""
     for name, seed, settings in (("a", 0, {}), ("b", 1, {}), ("c", 2, {"data_dir": "else/where"})):
         finished(tmp_path / name, np.full(4, 0.5), seed=seed, **settings)
-    groups = table_figures.of_images(find([tmp_path]))
+    groups = usual.of_images(find([tmp_path]))
     assert {key: [run.directory.name for run in runs] for key, runs in groups.items()} == {
         "": ["a", "b"], "else/where": ["c"],
     }  # fmt: skip
@@ -154,7 +154,7 @@ def test_a_run_that_does_not_say_its_images_or_episodes_is_one_of_the_others(key
     del test["trained_with"][key]
     path.write_text(json.dumps(test))
     runs = find([tmp_path])
-    assert not any(apart(tmp_path).values()) and len(table_figures.of_images(runs)) == 1
+    assert not any(apart(tmp_path).values()) and len(usual.of_images(runs)) == 1
     assert identity.comparable(runs[0].trained_with, runs[2].trained_with)
 
 
@@ -218,7 +218,7 @@ def test_runs_of_another_length_or_test_are_no_seeds_of_a_setting(tmp_path):
     test = json.loads(path.read_text())
     path.write_text(json.dumps(test | dict(trained_with=test["trained_with"] | dict(iteration=7))))
     runs = find([tmp_path])
-    (dot,) = table_figures.final(table_figures.as_usual(runs), seeds.of_settings(runs))["metadrop"]
+    (dot,) = table_figures.final(usual.as_usual(runs), seeds.of_settings(runs))["metadrop"]
     assert sorted(dot.seeds) == [50, 60]
     assert sorted(map(sorted, seeds.of_settings(runs))) == [[10], [50, 60], [70]]
 

@@ -120,3 +120,35 @@ def test_what_cannot_be_classified(trained, pictures, capsys):
     (pictures / "classifier" / "classifier.npz").write_bytes(b"cut")
     assert predict.main(["metadrop predict", "classifier", "query/key"]) == 2
     assert "holds no readable classifier" in capsys.readouterr().err
+
+
+def test_files_of_a_folder_that_are_no_pictures_are_skipped_and_said(trained, pictures, capsys):
+    assert adapted(trained) == 0
+    (pictures / "query" / "house" / "notes.txt").write_text("x")
+    (pictures / "query" / "house" / "more").mkdir()
+    capsys.readouterr()
+    assert predict.main(["metadrop predict", "classifier", "query/house", "--csv=table.csv"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 5
+    assert "skipped 1 files, the first: query/house/notes.txt is not a readable image" in err
+    assert "left out 1 folders in query/house" in err
+    before = (pictures / "table.csv").read_bytes()
+    assert predict.main(["metadrop predict", "classifier", "query/house/notes.txt", "--csv=table.csv"]) == 2
+    assert "notes.txt is not a readable image" in capsys.readouterr().err
+    assert (pictures / "table.csv").read_bytes() == before
+
+
+def test_names_that_are_no_text_are_written_as_their_bytes(trained, pictures, capsys):
+    """As of an archive from a Windows disk."""
+    name = "K\udce4se"
+    try:
+        (pictures / "support" / "house").rename(pictures / "support" / name)
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    assert adapted(trained) == 0
+    (pictures / "query" / "key" / "3.bmp").rename(pictures / "query" / "key" / f"{name}.bmp")
+    capsys.readouterr()
+    files = ["query/key", "--csv=table.csv", "--html=sheet.html"]
+    assert predict.main(["metadrop predict", "classifier", *files]) == 0
+    for written in "table.csv", "sheet.html":
+        assert "K\\udce4se.bmp" in (pictures / written).read_text()

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.helpers.pickles import Call
 from tests.helpers.pictures import assert_shows, colours_shown, pixels, recorded_figures
-from tf_metadrop import Config, export_features, meta_train
+from tf_metadrop import Config, backbones, export_features, meta_train
 from tf_metadrop.cli import plot
 from tf_metadrop.figures import curves, style
 from tf_metadrop.figures.noise_maps import SIDE
@@ -118,3 +118,19 @@ def test_plot_says_what_is_missing(arguments, sentence, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     assert plot.main(["plot.py", *arguments]) == 2
     assert sentence in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_network_without_maps_has_no_figures_of_noise(tmp_path, capsys):
+    keras = pytest.importorskip("keras")
+    x = keras.Input((28, 28, 1))
+    h = keras.layers.Flatten()(x)
+    for _ in range(2):
+        h = keras.layers.Dense(8, activation="relu")(h)
+    backbones.register("flat", backbones.from_keras(keras.Model(x, keras.layers.Dense(2)(h))))
+    try:
+        small = dict(way=2, query=2, metabatch=1, n_steps=1, n_train_iters=0, n_eval_batches=1, wandb="disabled")
+        meta_train(Config(dataset="strokes", backbone="flat", savedir=str(tmp_path / "run"), **small))
+        assert plot.main(["plot.py", f"--savedir={tmp_path / 'run'}", "--figure=noise"]) == 2
+        assert "has a network without a layer of maps, so there is nothing to draw" in capsys.readouterr().err
+    finally:
+        backbones.unregister("flat")

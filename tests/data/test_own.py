@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -342,3 +343,73 @@ def test_copies_in_a_class_and_folders_of_folders_are_said(source, capsys):
     out = capsys.readouterr().out
     assert re.search(r"note: 1 images are copies of one in the same class: \w+/bee \(1\)\. A task may have", out)
     assert re.search(r"left out 1 folders whose images are in folders below them: source/yak\.", out)
+
+
+TURNED = struct.pack(">HHI4s", 274, 3, 1, b"\0\x06\0\0")  # orientation 6: the left side is up
+ODD = {  # tags of a type that is not theirs, as some cameras write them
+    "ResolutionUnit as text": struct.pack(">HHI4s", 296, 2, 2, b"2\0\0\0"),
+    "XResolution as text": struct.pack(">HHI4s", 282, 2, 3, b"72\0\0"),
+    "ImageWidth as bytes": struct.pack(">HHI4s", 256, 7, 4, b"\0\0\0<"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_turned_photo_with_odd_exif_data_is_read(odd, tmp_path):
+    head = b"Exif\0\0MM\0*\0\0\0\x08\0\x02"
+    image = Image.new("RGB", (40, 20))
+    image.paste("white", (0, 0, 20, 20))
+    image.save(tmp_path / "photo.jpg", exif=head + b"".join(sorted([TURNED, ODD[odd]])) + b"\0" * 4)
+    found = pictures.read(tmp_path / "photo.jpg", SPEC)
+    assert found[2].mean() > 250 and found[-2].mean() < 5
+
+
+def test_any_error_of_a_decoder_names_the_file(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", 1, 1)
+
+    def broken(*_):
+        raise NotImplementedError("a new kind of picture")
+
+    monkeypatch.setattr(Image.Image, "convert", broken)
+    with pytest.raises(UsageError, match=r"a\.png is not a readable image \(a new kind of picture\)"):
+        pictures.read(tmp_path / "a.png", SPEC)
+
+
+def test_16_bit_grey_with_a_transparent_colour_is_not_white(tmp_path):
+    values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    Image.fromarray(values).save(tmp_path / "plain.png")
+    with_colour = Image.fromarray(values)
+    with_colour.info["transparency"] = 7
+    with_colour.save(tmp_path / "colour.png")
+    assert Image.open(tmp_path / "colour.png").has_transparency_data
+    plain, colour = (pictures.read(tmp_path / f"{name}.png", SPEC) for name in ("plain", "colour"))
+    np.testing.assert_array_equal(colour, plain)
+
+
+def test_folders_beside_the_pictures_are_no_classes(source, capsys):
+    """As of data sets that have attributes and parts beside images/."""
+    source.rename(source.parent / "images")
+    source.mkdir()
+    (source.parent / "images").rename(source / "images")
+    for name in "attributes", "parts":
+        (source / name).mkdir()
+        (source / name / "list.txt").write_text("1 2 3")
+    (source / "images" / "ant" / "more").mkdir()
+    (source / "images" / "notes").mkdir()
+    (source / "images" / "notes" / "a.txt").write_text("x")
+    assert build("--source=source", "--data_dir=else where") == 0
+    out = capsys.readouterr().out
+    assert "--source=source: using source/images" in out
+    assert "left out 1 folders without a picture: source/images/notes." in out
+    assert "left out 1 folders inside those of the classes: source/images/ant/more." in out
+    assert "--dataset=zoo --data_dir='else where' --way=" in out
+
+
+def test_a_split_is_refused_where_the_source_has_one(source, capsys):
+    for split, names in FOLDERS.items():
+        for name in names:
+            shutil.copytree(source / name, f"halves/{split}/{name}")
+    for flag in "--split=0.5,0.25,0.25", "--split_seed=3":
+        assert build("--source=halves", flag) == 2
+        assert "halves has a split of its own: leave --split and --split_seed out." in capsys.readouterr().err
+    assert build("--source=source", "--split=nan,nan,nan") == 2
+    assert "are not fractions for train, val and test" in capsys.readouterr().err

@@ -136,3 +136,20 @@ def test_only_theta_is_adapted(learner, drawings):
     for name, w in learner.params.items():
         changed = not np.array_equal(w, learner._adapted[name])
         assert changed == (name in of_theta(learner.params)), name
+
+
+def test_an_adaptation_that_diverges_is_an_error_and_changes_nothing(learner, drawings):
+    support, labels = drawings[:2, :2].reshape(-1, 28, 28, 1), [0, 0, 1, 1]
+    before = learner.adapt(support, labels).predict_proba(drawings[0, 3:5])
+    config = learner.config
+    learner.config = dataclasses.replace(config, inner_lr=1e30)
+    with pytest.raises(UsageError, match="diverged to non-finite values .* at inner_lr=1e\\+30: give a lower one"):
+        learner.adapt(support, labels)
+    learner.config = config
+    np.testing.assert_array_equal(learner.predict_proba(drawings[0, 3:5]), before)
+
+
+@pytest.mark.parametrize("change", [dict(precision="float64"), dict(inner="metasgd"), dict(way=7), dict(maml=True)])
+def test_what_the_weights_are_not_made_for_is_refused(change, learner):
+    with pytest.raises(UsageError, match=f"learner.config cannot have another {[*change][0]}, for which"):
+        learner.config = dataclasses.replace(learner.config, **change)

@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -339,3 +340,25 @@ def test_a_moved_run_knows_its_network(tmp_path, registered):
     (tmp_path / "run").rename(tmp_path / "moved")
     (run,) = finished.find([tmp_path])
     assert run.config.method == "metadrop_mine"
+
+
+def test_what_would_be_another_network_is_refused_or_said():
+    of = keras.layers
+    x = keras.Input((SIZE, SIZE, 1))
+    h = of.Conv2D(3, 3)(x)
+    model = keras.Model(x, of.Dense(2)(of.Flatten(data_format="channels_first")(h)))
+    with pytest.raises(UsageError, match="has channels first: leave that out"):
+        backbones.from_keras(model)
+    model = copy_of_conv4()
+    model.layers[0].trainable = False
+    with pytest.raises(UsageError, match="is frozen, but every layer is meta-learned: set trainable=True"):
+        backbones.from_keras(model)
+    with pytest.raises(UsageError, match="the model has named outputs: build it with one"):
+        backbones.from_keras(keras.Model(x, {"a": of.Dense(2)(of.Flatten()(h))}))
+    model = copy_of_conv4()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        backbones.from_keras(model, keep_weights=True)
+    model.layers[1].gamma.assign([2.0] * 3)
+    with pytest.warns(UserWarning, match=f"gamma and beta of {model.layers[1].name} are not kept"):
+        backbones.from_keras(model, keep_weights=True)

@@ -1,6 +1,5 @@
 """The figures beside the tables: how runs learned, how accurate they are, and how they withstand attacks."""
 
-import dataclasses
 import pathlib
 import re
 from collections.abc import Iterable
@@ -8,16 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tf_metadrop.analysis import paired, seeds, set_apart
+from tf_metadrop.analysis import paired, seeds, usual
 from tf_metadrop.analysis.published import robustness as accuracies_under_attack
-from tf_metadrop.analysis.set_apart import most
-from tf_metadrop.config import identity
 from tf_metadrop.figures import curves, dots, learning, robustness, style
 from tf_metadrop.runs.finished import Run
 
 HELD_OUT = {"meta_val": "Accuracy on validation classes (%)", "meta_test": "Accuracy on test classes (%)"}
-SETTINGS = {"inner_lr": "inner learning rate", "meta_lr": "outer learning rate", "normalization": "normalisation"}
-OF_CURVES = tuple(dict.fromkeys([*paired.SAME_RATE, *identity.of_training()]))  # settings that set curves apart
 COLUMNS = 5  # of small panels
 
 
@@ -32,30 +27,17 @@ def draw(runs: list[Run], published: dict, output: pathlib.Path) -> dict[str, pa
     for task in sorted({run.task for run in runs}):
         title, name = style.task(*task), "{}_{}way{}shot".format(*task)
         same = [run for run in runs if run.task == task]
-        by_images = of_images(same)
+        by_images = usual.of_images(same)
         for folder, some in by_images.items():
             heading = f"{title}, images in {folder}" if folder else title
             stem = re.sub(r"\W+", "_", f"learning_{name}_{folder}").strip("_")
             written |= draw_learning(some, published, task, heading, output / stem, over_time=not folder)
-        accuracies[title] = final(as_usual(by_images[""]), seeds.of_settings(same))
+        accuracies[title] = final(usual.as_usual(by_images[""]), seeds.of_settings(same))
         if accuracies[title].keys() - set(style.COMPARED):
             heading = f"{title}: accuracy of the methods"
             panel = dots.Panel(title, accuracies[title])
             written[heading] = dots.draw(output / f"accuracy_{name}_methods.png", [panel], heading)
     return written | draw_gradients(accuracies, output) | draw_attacks(runs, output)
-
-
-def of_images(runs: list[Run]) -> dict[str, list[Run]]:
-    """The runs of a task by the folder of their images, because the held-out classes of another folder are others.
-
-    "" stands for the folder of most runs, and has those that do not say theirs.
-    """
-    folders = [identity.value(run.trained_with, "data_dir") for run in runs]
-    usual = min(most(folders), default=None)
-    found: dict[str, list[Run]] = {"": []}
-    for run, folder in zip(runs, folders, strict=True):
-        found.setdefault("" if folder in (None, usual) else folder, []).append(run)
-    return found
 
 
 def draw_learning(
@@ -104,95 +86,33 @@ def draw_gradients(accuracies: dict[str, Accuracies], output: pathlib.Path) -> d
     return {heading: dots.draw(output / "accuracy_gradients.png", panels, heading)} if panels else {}
 
 
-Drawn = tuple[Run, dict]  # a run, and its curve on some classes
-
-
-def with_curves(runs: list[Run], split: str) -> list[Drawn]:
+def with_curves(runs: list[Run], split: str) -> list[usual.Drawn]:
     """The runs that were evaluated on this split while they trained, in a fixed order."""
     found = [(run, curve) for run in runs if (curve := curves.load_any(run.directory).get(split))]
-    return sorted(found, key=lambda each: (each[0].config.method, place(each[0].gradient), str(each[0].seed)))
+    return sorted(found, key=lambda each: (each[0].config.method, usual.place(each[0].gradient), str(each[0].seed)))
 
 
-def place(gradient: str) -> int:
-    """The place of a meta-gradient among all of them."""
-    known = list(style.GRADIENTS)
-    return known.index(gradient) if gradient in known else len(known)
-
-
-def family(run: Run) -> str:
-    """The run's method, whatever its normalisation."""
-    return dataclasses.replace(run.config, normalization="batch").method
-
-
-def deviations(drawn: list[Drawn], tested: bool = False) -> list[dict[str, Any]]:
-    """For each of these runs the settings in which it differs from most runs of its method: {setting: value}.
-
-    The inner learning rate is compared with that of most runs of the same method and meta-gradient.
-
-    Args:
-      tested: compare the number of iterations and the settings of the test too.
-    """
-    told = [{name: identity.value(run.trained_with, name) for name in OF_CURVES} for run, _ in drawn]
-    if tested:
-        told = [each | of_test(run) for each, (run, _) in zip(told, drawn, strict=True)]
-    names = list(dict.fromkeys(name for each in told for name in each))
-    groups: dict[str, list[int]] = {}
-    for number, (run, _) in enumerate(drawn):
-        groups.setdefault(family(run), []).append(number)
-    found: list[dict[str, Any]] = [{} for _ in drawn]
-    for group in groups.values():
-        for name in names:
-            values = {i: told[i].get(name) for i in group}
-            usual = most(values.values())
-            for i, value in values.items():
-                if value is not None and usual != {value}:
-                    found[i][name] = value
-    rates: dict[tuple, list[float]] = {}
-    for number, (run, _) in enumerate(drawn):
-        if not found[number]:
-            rates.setdefault((family(run), run.gradient), []).append(run.config.inner_lr)
-    for number, (run, _) in enumerate(drawn):
-        known = rates.get((family(run), run.gradient), [run.config.inner_lr])
-        if most(known) != {run.config.inner_lr}:
-            found[number]["inner_lr"] = run.config.inner_lr
-    return found
-
-
-def of_test(run: Run) -> dict[str, Any]:
-    """The weights that a run was tested with, by their iteration, and the settings of the test."""
-    config = run.test["config"] if run.test else {}
-    otherwise = identity.adapted_otherwise(run.trained_with, config)
-    names = [*set_apart.OF_TEST, *otherwise]
-    return {"iterations": run.iterations} | {f"tested with {name}": identity.value(config, name) for name in names}
-
-
-def as_usual(runs: list[Run]) -> list[Run]:
-    """The tested runs without `deviations`."""
-    tested: list[Drawn] = [(run, {}) for run in runs if run.test]
-    return [run for (run, _), other in zip(tested, deviations(tested, tested=True), strict=True) if not other]
-
-
-def curve_of(drawn: Drawn, label: str, look: dict[str, Any]) -> learning.Curve:
+def curve_of(drawn: usual.Drawn, label: str, look: dict[str, Any]) -> learning.Curve:
     """A run's curve, as it is drawn."""
     _, curve = drawn
     return learning.Curve(label, look, curve["iter"], curve["hours"], curve["acc"])
 
 
-def gradient_curve(drawn: Drawn) -> learning.Curve:
+def gradient_curve(drawn: usual.Drawn) -> learning.Curve:
     """A run's curve with the colour of its method and the line of its meta-gradient."""
     run, _ = drawn
     look = dict(color=style.colour(run.config.method), linestyle=style.dashes(run.gradient))
     return curve_of(drawn, style.GRADIENTS.get(run.gradient, run.gradient), look)
 
 
-def gradients(drawn: list[Drawn], published: dict, task: tuple) -> list[list[learning.Panel | None]]:
+def gradients(drawn: list[usual.Drawn], published: dict, task: tuple) -> list[list[learning.Panel | None]]:
     """MAML and Meta-dropout side by side, a line for each meta-gradient."""
-    every = list(zip(drawn, deviations(drawn), strict=True))
+    every = list(zip(drawn, usual.deviations(drawn), strict=True))
     row: list[learning.Panel | None] = []
     for method in style.COMPARED:
         mine = [(each, other) for each, other in every if each[0].config.method == method]
-        usual = [each for each, other in mine if not other]
-        found, note = (usual, "") if usual else by_gradient_alone([each for each, _ in mine])
+        plain = [each for each, other in mine if not other]
+        found, note = (plain, "") if plain else usual.by_gradient_alone([each for each, _ in mine])
         if found:
             row.append(
                 learning.Panel(method, note, [gradient_curve(each) for each in found], numbers(published, task, method))
@@ -200,33 +120,15 @@ def gradients(drawn: list[Drawn], published: dict, task: tuple) -> list[list[lea
     return [row] if row else []
 
 
-def by_gradient_alone(drawn: list[Drawn]) -> tuple[list[Drawn], str]:
-    """Runs of a method of which no settings are the usual ones, and a note of what they differ in.
-
-    None of them, where runs of the same meta-gradient differ: their line would be a mean of different things.
-    """
-    told = [{name: identity.value(run.trained_with, name) for name in OF_CURVES} for run, _ in drawn]
-    of_gradient = {(run.gradient, *settings.values()) for (run, _), settings in zip(drawn, told, strict=True)}
-    if len(of_gradient) > len({run.gradient for run, _ in drawn}):
-        return [], ""
-    differ = [name for name in OF_CURVES if len({settings[name] for settings in told}) > 1]
-    return drawn, "also differ in " + ", ".join(map(in_words, differ))
-
-
-def in_words(setting: str) -> str:
-    """A setting's name in a figure."""
-    return SETTINGS.get(setting, setting.replace("_", " "))
-
-
-def methods(drawn: list[Drawn]) -> list[list[learning.Panel | None]]:
+def methods(drawn: list[usual.Drawn]) -> list[list[learning.Panel | None]]:
     """A small panel for each method by the exact gradient, with MAML beside it; none where there is no other method.
 
     Variants of a noise type, and radii of adversarial training, share a panel.
     """
-    usual = [each for each, other in zip(drawn, deviations(drawn), strict=True)
+    exact = [each for each, other in zip(drawn, usual.deviations(drawn), strict=True)
              if not other and each[0].gradient == "exact"]  # fmt: skip
-    bases: dict[str, list[Drawn]] = {}
-    for each in usual:
+    bases: dict[str, list[usual.Drawn]] = {}
+    for each in exact:
         bases.setdefault(style.base(each[0].config.method), []).append(each)
     if not bases.keys() - set(style.COMPARED):
         return []
@@ -240,7 +142,7 @@ def methods(drawn: list[Drawn]) -> list[list[learning.Panel | None]]:
     return in_rows(panels, COLUMNS)
 
 
-def variant_curve(drawn: Drawn, variants: list[str]) -> learning.Curve:
+def variant_curve(drawn: usual.Drawn, variants: list[str]) -> learning.Curve:
     """A run's curve with the colour of its method and the line of its variant."""
     run, _ = drawn
     look = dict(color=style.colour(run.config.method), linestyle=style.DASHES[variants.index(run.config.method)])
@@ -248,19 +150,19 @@ def variant_curve(drawn: Drawn, variants: list[str]) -> learning.Curve:
     return curve_of(drawn, label, look)
 
 
-def settings(drawn: list[Drawn]) -> list[list[learning.Panel | None]]:
+def settings(drawn: list[usual.Drawn]) -> list[list[learning.Panel | None]]:
     """A row for each setting in which runs of MAML or Meta-dropout differ from most, beside the runs that do not."""
     found: dict[str, dict[str, list[learning.Curve]]] = {}
-    every = list(zip(drawn, deviations(drawn), strict=True))
+    every = list(zip(drawn, usual.deviations(drawn), strict=True))
     for method in style.COMPARED:
-        mine = [(each, other) for each, other in every if family(each[0]) == method]
-        if all(other for _, other in mine) and by_gradient_alone([each for each, _ in mine])[0]:
+        mine = [(each, other) for each, other in every if usual.family(each[0]) == method]
+        if all(other for _, other in mine) and usual.by_gradient_alone([each for each, _ in mine])[0]:
             continue  # they are drawn by meta-gradient
         for names in dict.fromkeys(tuple(other) for _, other in mine if other):
             apart = [(each, other) for each, other in mine if tuple(other) == names]
             known = {run.gradient for (run, _), _ in apart}
             base = [(each, other) for each, other in mine if not other and each[0].gradient in known]
-            words = ", ".join(map(in_words, names))
+            words = ", ".join(map(usual.in_words, names))
             values = list(dict.fromkeys(tuple(other.values()) for _, other in apart))
             lines = [setting_curve(each, other, names, values) for each, other in [*base, *apart]]
             found.setdefault(words, {})[method] = lines
@@ -274,7 +176,7 @@ def in_rows(panels: list[learning.Panel], columns: int) -> list[list[learning.Pa
     return [filled[start : start + columns] for start in range(0, len(filled), columns)]
 
 
-def setting_curve(drawn: Drawn, other: dict, names: Iterable[str], values: list[tuple]) -> learning.Curve:
+def setting_curve(drawn: usual.Drawn, other: dict, names: Iterable[str], values: list[tuple]) -> learning.Curve:
     """A run's curve with the line of its meta-gradient, and a marker for its values of these settings."""
     curve, (run, _) = gradient_curve(drawn), drawn
     told = [other.get(name, getattr(run.config, name, "")) for name in names]
@@ -303,7 +205,7 @@ def final(runs: list[Run], settings: list[np.ndarray]) -> Accuracies:
     for run in runs:
         groups.setdefault((run.config.method, run.gradient), {}).setdefault(run.seed, run)
     found: dict[str, list[dots.Dot]] = {}
-    for (method, gradient), by_seed in sorted(groups.items(), key=lambda item: place(item[0][1])):
+    for (method, gradient), by_seed in sorted(groups.items(), key=lambda item: usual.place(item[0][1])):
         some = [*by_seed.values()]
         each = [run.test["accuracy"] for run in some if run.test]
         width = half(some, seeds.spread(settings, np.array(each)))

@@ -73,6 +73,9 @@ def adapt(args: argparse.Namespace) -> None:
         print(f"{args.savedir}: its training is at iteration {reached} of {wanted}; its command resumes it.")
     files = [file for of_class in classes.values() for file in of_class]
     labels = [name for name, of_class in classes.items() for _ in of_class]
+    below = [folder for name in classes for folder in layouts.folders(args.support / name)]
+    if below:
+        print(f"left out {len(below)} folders inside those of the classes, the first: {below[0]}.")
     learner.adapt(files, labels, invert=inversion(args.invert, learner.config.spec))
     written = learner.save(args.out, args.overwrite, args.format, args.quantize)
     counts = ", ".join(f"{name} {len(of_class)}" for name, of_class in classes.items())

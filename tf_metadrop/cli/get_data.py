@@ -118,8 +118,9 @@ def build_own(values: flags.FlagValues) -> list[str]:
             given = [float(part) for part in values.split.split(",")]
         if len(given) != 3:
             raise UsageError(f"--split={values.split} is not three fractions: give those of train, val and test.")
-    parts = {"parts": (given[0], given[1], given[2])} if given else {}
-    wish = own.Wish(values.name, values.size, int(values.channels), seed=values.split_seed, fit=values.fit, **parts)
+    parts = (given[0], given[1], given[2]) if given else own.Wish._field_defaults["parts"]
+    divided = values["split"].present or values["split_seed"].present
+    wish = own.Wish(values.name, values.size, int(values.channels), parts, values.split_seed, values.fit, bool(divided))
     return own.build(paths.path(values.data_dir) / values.name, values.source, wish)
 
 

@@ -10,12 +10,13 @@ import base64
 import csv
 import io
 import pathlib
+import sys
 
 from tf_metadrop.cli import program
 from tf_metadrop.cli.adapt import INVERT, INVERT_HELP, inversion
 from tf_metadrop.data import layouts
 from tf_metadrop.errors import UsageError
-from tf_metadrop.util import environment, paths
+from tf_metadrop.util import atomic, environment, paths
 from tf_metadrop.util.progress import progress
 from tf_metadrop.util.quiet import importing_tensorflow
 
@@ -43,6 +44,8 @@ def files_of(given: list[pathlib.Path]) -> list[pathlib.Path]:
         if not path.exists():
             raise UsageError(f"{path} does not exist: give images, or folders of them.")
         found += layouts.files(path) if path.is_dir() else [path]
+        if path.is_dir() and (below := layouts.folders(path)):
+            print(f"left out {len(below)} folders in {path}: give them too if they hold images.", file=sys.stderr)
     if not found:
         raise UsageError(f"{given[0]} holds no images: give images, or folders of them.")
     return found
@@ -62,10 +65,21 @@ def predict(args: argparse.Namespace) -> None:
     if learner.classes is None:
         raise UsageError(f"{args.classifier} was not adapted to any classes: give what `metadrop adapt` wrote.")
     invert, rows = inversion(args.invert, learner.config.spec), []
+    skipped: list[str] = []  # unusable files of folders; those that were named are errors
     for file in progress(files, "image"):
-        probabilities = learner.predict_proba(file, invert=invert)[0]
+        try:
+            probabilities = learner.predict_proba(file, invert=invert)[0]
+        except UsageError as error:
+            if file in args.images:
+                raise
+            skipped.append(str(error))
+            continue
         likely = learner.classes[probabilities.argmax()] if probabilities.max() >= args.reject_below else NONE
         rows.append(dict(zip(COLUMNS, (str(file), str(likely), float(probabilities.max())), strict=True)))
+    if not rows:
+        raise UsageError(skipped[0])
+    if skipped:
+        print(f"skipped {len(skipped)} files, the first: {skipped[0]}", file=sys.stderr)
     for row in rows:
         print(f"{row['file']}  {row['class']}  {row['probability']:.3f}")
     if args.csv:
@@ -73,9 +87,9 @@ def predict(args: argparse.Namespace) -> None:
         table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         table.writeheader()
         table.writerows({**row, "probability": f"{row['probability']:.6f}"} for row in rows)
-        args.csv.write_text(text.getvalue(), encoding="utf-8")
+        atomic.write(args.csv, text.getvalue().encode(errors="backslashreplace"))
     if args.html:
-        args.html.write_text(page(args.classifier, rows), encoding="utf-8")
+        atomic.write(args.html, page(args.classifier, rows).encode(errors="backslashreplace"))
 
 
 def page(classifier: pathlib.Path, rows: list[dict]) -> str:
@@ -92,13 +106,15 @@ def page(classifier: pathlib.Path, rows: list[dict]) -> str:
 
 def thumbnail(file: str) -> str:
     """A small PNG of a file, in base64."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     from tf_metadrop.data import pictures
 
     with Image.open(file) as image:
-        turned = ImageOps.exif_transpose(image)
-        small = turned.convert("RGBA") if turned.has_transparency_data else pictures.converted(turned, "RGB", file)
+        turned = pictures.turned(image)
+        deep = turned.mode.startswith(("I", "F"))
+        shown = turned.has_transparency_data and not deep
+        small = turned.convert("RGBA") if shown else pictures.converted(turned, "RGB", file)
     small.thumbnail((SIDE, SIDE))
     content = io.BytesIO()
     small.save(content, "PNG")

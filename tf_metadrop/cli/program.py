@@ -1,6 +1,7 @@
 """What all programs share: they parse flags, and report unusable input in one sentence with exit code 2."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -68,6 +69,9 @@ def run(
 
 def guard(program: str, act: Callable[[], None]) -> int:
     """Calls `act` and returns the exit code; an error that a user can cause becomes one sentence on stderr."""
+    for stream in sys.stdout, sys.stderr:  # names of files may have bytes that are no text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with signals.watched():
             act()

@@ -35,7 +35,7 @@ def read_list(path: pathlib.Path) -> dict[str, list[str]]:
         name, label = row.get("filename"), row.get("label")
         if not name or not label:
             raise UsageError(
-                f"{path}, line {number}: no filename and label; download Ravi and Larochelle's list again."
+                f"{path}, line {number}: no filename and label: correct the list, whose columns have these names."
             )
         if "/" in name or "\\" in name or name.startswith(".") or "/" in label or label.startswith("."):
             raise UsageError(f"{path}, line {number}: {name!r} is not a plain file name: correct the list.")

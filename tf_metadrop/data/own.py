@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import collections
-import contextlib
-import hashlib
 import pathlib
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeAlias
+import shlex
+from typing import NamedTuple
 
 import numpy as np
-import tqdm
+from PIL import Image
 
-from tf_metadrop.data import arrays, description, layouts, mimgnet_csv, outputs, pictures
+from tf_metadrop.data import description, layouts, mimgnet_csv, outputs, own_writer
+from tf_metadrop.data.own_writer import Classes
 from tf_metadrop.data.spec import DATASETS, SPLITS, DatasetSpec
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import paths
@@ -21,15 +18,11 @@ from tf_metadrop.util import paths
 FOLDERS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 SMALLEST, LARGEST = 16, 1024  # pixels: conv4 halves an image four times
 WIDE_UP_TO = 32  # pixels: conv4 has 64 filters up to this size and 32 above it, as for the paper's two data sets
-TOGETHER = 64  # images that are read at a time
-NAMED = 3  # largest number of files or classes that a message names
 RESIZED = {
     "crop": "the shorter side made to fit, the middle taken",
     "pad": "the longer side made to fit, black beside it",
     "stretch": "both sides made to fit, proportions lost",
 }
-
-Classes: TypeAlias = dict[str, list[pathlib.Path]]
 
 
 class Wish(NamedTuple):
@@ -41,6 +34,7 @@ class Wish(NamedTuple):
       channels: 1 (grey) or 3 (RGB).
       parts: fractions of the classes for train, val and test, used if the source has no such folders.
       seed: seed of that split.
+      divided: whether parts or seed were asked for; a source with its own split is then refused.
       fit: see `DatasetSpec`.
     """
 
@@ -50,6 +44,7 @@ class Wish(NamedTuple):
     parts: tuple[float, float, float] = (0.64, 0.16, 0.2)
     seed: int = 0
     fit: str = "crop"
+    divided: bool = False
 
     def spec(self) -> DatasetSpec:
         """The description of the data set; raises UsageError if its name or size cannot be used."""
@@ -91,7 +86,7 @@ def build(folder: pathlib.Path, source: str | None, wish: Wish) -> list[str]:
     splits = find(place, wish)
     check_names(splits)
     with outputs.staged(folder) as stage:
-        writer = Writer(stage, spec)
+        writer = own_writer.Writer(stage, spec)
         written = {split: writer.split(split, classes) for split, classes in splits.items()}
         few = [split for split, of in written.items() if len(of["classes"]) < 2]
         if few:
@@ -101,13 +96,16 @@ def build(folder: pathlib.Path, source: str | None, wish: Wish) -> list[str]:
             )
         how = dict(source=str(place.resolve()), resized=RESIZED[wish.fit] + "; Lanczos", skipped=sorted(writer.skipped))
         description.write(stage, spec, **how, splits=written)
-    return [*lines(folder, written, spec), *passed_over(splits), *writer.notes(), next_command(spec, written)]
+    return [*lines(folder, written, spec), *passed_over(splits), *writer.notes(), next_command(folder, spec, written)]
 
 
 def find(source: pathlib.Path, wish: Wish) -> dict[str, Classes]:
     """Finds the image files of every class of every split, in the folder or in one of its folders."""
     for place in (source, *layouts.folders(source)):
-        found = from_lists(place) or from_split_folders(place) or from_class_folders(place, wish)
+        given = from_lists(place) or from_split_folders(place)
+        if given and wish.divided:
+            raise UsageError(f"{place} has a split of its own: leave --split and --split_seed out.")
+        found = given or from_class_folders(place, wish)
         if found:
             if place != source:
                 print(f"--source={source}: using {place}")
@@ -147,24 +145,32 @@ def from_lists(place: pathlib.Path) -> dict[str, Classes] | None:
 
 
 def files_of(place: pathlib.Path) -> Classes:
-    """The files of each folder in `place` that has files, by the name of the folder."""
-    return {name: files for name, files in layouts.files_by_folder(place).items() if files}
+    """The files of each folder in `place` that has a picture, by its suffix; by the name of the folder."""
+    known = Image.registered_extensions()
+    has_picture = lambda files: any(file.suffix.lower() in known for file in files)
+    return {name: files for name, files in layouts.files_by_folder(place).items() if has_picture(files)}
 
 
 def passed_over(splits: dict[str, Classes]) -> list[str]:
-    """A line that names the folders beside those of the classes that have folders, but no files of their own."""
+    """Lines that name folders which were not used: beside those of the classes, and inside them."""
     used = {file.parent for classes in splits.values() for files in classes.values() for file in files}
     beside = sorted({each for place in {folder.parent for folder in used} for each in layouts.folders(place)} - used)
-    left = [str(each) for each in beside if layouts.folders(each) and not layouts.files(each)]
-    if not left:
-        return []
-    return [f"left out {len(left)} folders whose images are in folders below them: {some(left)}."]
+    below = [str(each) for each in beside if layouts.folders(each) and not layouts.files(each)]
+    without = [str(each) for each in beside if str(each) not in below]
+    inside = [str(each) for folder in sorted(used) for each in layouts.folders(folder)]
+    found = []
+    for folders, which in (
+        (below, "whose images are in folders below them"), (without, "without a picture"),
+        (inside, "inside those of the classes"),
+    ):  # fmt: skip
+        found += [f"left out {len(folders)} folders {which}: {own_writer.some(folders)}."] if folders else []
+    return found
 
 
 def divided(classes: Classes, wish: Wish) -> dict[str, Classes]:
     """Splits the classes at random, by the parts and the seed of the wish."""
     train, val, test = wish.parts
-    if min(wish.parts) < 0 or abs(sum(wish.parts) - 1) > 1e-6 or not (train and test):
+    if not (min(wish.parts) >= 0 and abs(sum(wish.parts) - 1) <= 1e-6 and train and test):  # also NaN
         raise UsageError(
             f"--split={train:g},{val:g},{test:g} are not fractions for train, val and test: give three that add up to "
             "1, as 0.64,0.16,0.2; val may be 0."
@@ -193,84 +199,6 @@ def check_names(splits: dict[str, Classes]) -> None:
             seen[name.casefold()] = split, name
 
 
-class Writer:
-    """Writes splits, and counts the files and classes that it leaves out."""
-
-    def __init__(self, stage: pathlib.Path, spec: DatasetSpec):
-        self._stage, self._spec = stage, spec
-        self.skipped: list[str] = []  # files that are not usable images
-        self.empty: list[str] = []  # classes without a usable image
-        self._where: dict[bytes, tuple[str, str]] = {}  # digest of an image -> its first split and class
-        self._twins: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._copies: collections.Counter[str] = collections.Counter()  # in each class
-
-    def split(self, split: str, classes: Classes) -> dict:
-        """Writes <split>.npy; returns {"classes": {name: number of images}, "digest": ...}."""
-        counts: dict[str, int] = {}
-        total = sum(map(len, classes.values()))
-        with (
-            arrays.FlatWriter(self._stage / f"{split}.npy", self._spec.image_shape) as file,
-            ThreadPoolExecutor() as pool,
-            tqdm.tqdm(total=total, desc=split, unit="image", disable=None) as bar,
-        ):
-            for name, paths_of in classes.items():
-                before = file.written
-                for image in self._images(paths_of, pool):
-                    bar.update()
-                    if image is not None:
-                        self._look_for_twins(image, split, name)
-                        file.write(image)
-                if file.written > before:
-                    counts[name] = file.written - before
-                else:
-                    self.empty.append(f"{split}/{name}")
-            return dict(classes=counts, digest=file.digest())
-
-    def _images(self, files: list[pathlib.Path], pool: ThreadPoolExecutor) -> Iterator[np.ndarray | None]:
-        """The images of these files in order; None for one that cannot be read."""
-        for first in range(0, len(files), TOGETHER):
-            yield from pool.map(self._read, files[first : first + TOGETHER])
-
-    def _read(self, file: pathlib.Path) -> np.ndarray | None:
-        with contextlib.suppress(UsageError):
-            return pictures.read(file, self._spec)
-        self.skipped.append(str(file))
-        return None
-
-    def _look_for_twins(self, image: np.ndarray, split: str, name: str) -> None:
-        digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-        if digest not in self._where:
-            self._where[digest] = split, name
-        elif (first := self._where[digest]) != (split, name):
-            self._twins["/".join(first), f"{split}/{name}"] += 1
-        else:
-            self._copies[f"{split}/{name}"] += 1
-
-    def notes(self) -> list[str]:
-        """Notes on the source: skipped files, empty classes, images that are in two classes, and copies."""
-        found = []
-        if self.skipped:
-            found.append(f"skipped {len(self.skipped)} files that are not usable images: {some(sorted(self.skipped))}.")
-        if self.empty:
-            found.append(f"left out {len(self.empty)} classes without a usable image: {some(self.empty)}.")
-        if self._twins:
-            pairs = [f"{one} and {other} ({count})" for (one, other), count in self._twins.items()]
-            number = sum(self._twins.values())
-            found.append(f"note: {number} images are in two classes, with identical pixels: {some(pairs)}.")
-        if self._copies:
-            copies = [f"{name} ({count})" for name, count in self._copies.items()]
-            found.append(
-                f"note: {sum(self._copies.values())} images are copies of one in the same class: {some(copies)}. A "
-                "task may have a picture among its support and its query images: remove the copies."
-            )
-        return found
-
-
-def some(names: list[str]) -> str:
-    """The first few names, separated by commas."""
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
-
-
 def lines(folder: pathlib.Path, written: dict[str, dict], spec: DatasetSpec) -> list[str]:
     """A line for each file that was written."""
     size = "x".join(map(str, spec.image_shape))
@@ -284,14 +212,15 @@ def lines(folder: pathlib.Path, written: dict[str, dict], spec: DatasetSpec) -> 
     return found
 
 
-def next_command(spec: DatasetSpec, written: dict[str, dict]) -> str:
+def next_command(folder: pathlib.Path, spec: DatasetSpec, written: dict[str, dict]) -> str:
     """The command that trains on the data set: a way of at most 5 and a shot that every split has, a suitable rate."""
     rate = 0.01 if spec.height > WIDE_UP_TO else 0.05
     way = min(5, *(len(of["classes"]) for of in written.values()))
     least = min(count for of in written.values() for count in of["classes"].values())
     sizes = "--shot=5 --query=2" if least >= 7 else f"--shot=1 --query={max(1, min(2, least - 1))}"
     split = " --eval_split=val" if "val" in written else ""
+    where = "" if folder.parent == pathlib.Path("data") else f" --data_dir={shlex.quote(str(folder.parent))}"
     return (
-        f"Next: metadrop train --dataset={spec.name} --way={way} {sizes} --metabatch=4 --inner_lr={rate} "
+        f"Next: metadrop train --dataset={spec.name}{where} --way={way} {sizes} --metabatch=4 --inner_lr={rate} "
         f"--n_train_iters=1200{split} --savedir=model"
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import paths
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from tf_metadrop.data.spec import DatasetSpec
 
 WHITE_16 = 65535
+TURNS = {  # by EXIF's orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 LEAST = 8  # pixels of a side: a smaller image is most likely a mistake
 FITS: dict[str, Callable[..., Image.Image]] = {
     "stretch": Image.Image.resize,
@@ -56,9 +61,9 @@ def read(source: str | os.PathLike, spec: DatasetSpec) -> np.ndarray:
             return fitted(image, spec, str(path))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: give the path of an image.") from None
-    except UsageError:
+    except (UsageError, MemoryError):
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # any exception of Pillow's decoders, some of which have kinds of their own
         raise UsageError(f"{path} is not a readable image ({error}): remove it, or give another image.") from error
 
 
@@ -75,7 +80,10 @@ def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
         raise UsageError(
             f"{name} has only {image.width}x{image.height} pixels: give an image of at least {LEAST}x{LEAST}."
         )
-    image = ImageOps.exif_transpose(image)
+    image = turned(image)
+    if image.mode.startswith(("I", "F")):  # before the transparency, because `convert` would clip 16 bits
+        image = converted(image, "L", name)
+        image.info.pop("transparency", None)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -83,6 +91,18 @@ def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
     if image.size != (spec.width, spec.height):
         image = FITS[spec.fit](image, (spec.width, spec.height), Image.Resampling.LANCZOS)
     return np.asarray(image).reshape(spec.image_shape)
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """The image as its EXIF data says that it is to be seen.
+
+    `ImageOps.exif_transpose` writes all EXIF data again, and fails where a tag has a type that is not its own.
+    """
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # broken EXIF data, beside pixels that are well
+        orientation = None
+    return image.transpose(TURNS[orientation]) if orientation in TURNS else image
 
 
 def is_path(x: object) -> bool:

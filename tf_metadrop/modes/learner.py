@@ -76,7 +76,15 @@ class MetaLearner:
 
     @config.setter
     def config(self, config: Config) -> None:
-        self._config, self._method = config, load_method(config)
+        before: Config | None = self.__dict__.get("_config")
+        fixed = [*identity.of_weights(), "precision"] if before else []
+        if different := [name for name in fixed if getattr(config, name) != getattr(before, name)]:
+            raise UsageError(
+                f"learner.config cannot have another {different[0]}, for which the weights are not made: make another "
+                "learner, MetaLearner(config, params)."
+            )
+        self._config: Config = config
+        self._method = load_method(config)
         for name in COMPILED:  # these were compiled for the previous config
             self.__dict__.pop(name, None)
 
@@ -174,6 +182,7 @@ class MetaLearner:
     def _kept(self) -> AdaptedModel:
         here = identity.names(Role.LOCAL)  # as paths, which mean nothing on another machine
         config = {name: value for name, value in dataclasses.asdict(self.config).items() if name not in here}
+        config |= dict(normalization=self.config.normalization_name, eval_normalization=None)  # `mode` is not kept
         return AdaptedModel(config, self.params, self._adapted, self._statistics, self.classes)
 
     def _restore(self, kept: AdaptedModel) -> None:
@@ -209,7 +218,7 @@ class MetaLearner:
           support_y: n labels, at most `way` distinct ones: numbers, texts or any other hashable values.
           invert: True inverts the images, for ink 0 on paper 1; "auto" inverts each image that looks like that.
         Raises:
-          UsageError: images or labels do not fit the model.
+          UsageError: images or labels do not fit the model, or the adaptation diverged.
         """
         x = user_images.batch(support_x, self._spec, "support_x", invert)
         classes, indices = user_images.numbered(support_y)
@@ -221,9 +230,14 @@ class MetaLearner:
         support = tf.constant(x[places], self.config.dtype)
         labels = tf.one_hot(indices[places], len(classes), dtype=self.config.dtype)
         key = rng.key(self.config.seed, rng.ADAPT)
-        self._adapted = self._inner_loop(narrow(self.params, len(classes)), support, labels, key)
-        self._statistics = self._support_statistics(self._adapted, support)
-        self.classes, self._support = classes, x
+        adapted = self._inner_loop(narrow(self.params, len(classes)), support, labels, key)
+        statistics = self._support_statistics(adapted, support)
+        if not all(np.isfinite(tensor.numpy()).all() for tensor in tf.nest.flatten([adapted, statistics])):
+            raise UsageError(
+                f"the adaptation diverged to non-finite values (NaN or Inf) at inner_lr={self.config.inner_lr:g}: give "
+                "a lower one."
+            )
+        self._adapted, self._statistics, self.classes, self._support = adapted, statistics, classes, x
         return self
 
     @functools.cached_property

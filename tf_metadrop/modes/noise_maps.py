@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.site import Site
     from tf_metadrop.nn.types import Normal
 
-LAYERS, CHANNELS, SAMPLES, IMAGES = (1, 2), 8, 30, 3
+LAYERS, CHANNELS, SAMPLES, IMAGES = 2, 8, 30, 3
 
 
 def sampled_maps(config: Config, given: set[str] | None = None) -> tuple[np.ndarray, dict[int, np.ndarray]]:
@@ -32,7 +32,8 @@ def sampled_maps(config: Config, given: set[str] | None = None) -> tuple[np.ndar
       config, given: as for `meta_test`.
     Returns:
       (images [IMAGES, height, width, channels] in [0, 1], {layer: [SAMPLES, IMAGES, height, width, CHANNELS]}): the
-      inputs of each block's normalisation, for the channels whose relative deviation under noise is largest, in order.
+      inputs of the first LAYERS normalisations of maps, for the channels with the largest relative deviation under
+      noise, in order.
     """
     config, params, _ = load_run(config, given)
     if not noise.sampled(config.noise_name):
@@ -46,13 +47,16 @@ def sampled_maps(config: Config, given: set[str] | None = None) -> tuple[np.ndar
     draw = rng.StandardNormal(rng.fold(rng.key(config.seed, rng.EXPORT), len(split)), x.dtype)
 
     @tf.function(autograph=False)
-    def sampled(sample: tf.Tensor) -> list[tf.Tensor]:
+    def sampled(sample: tf.Tensor) -> dict[int, tf.Tensor]:
         recorder: Any = Recorder(method.noise)
         network.hidden(params, x, method._replace(noise=recorder), partial(draw, 0, sample))
-        return [recorder.maps[layer] for layer in LAYERS]
+        return {number: maps for number, maps in sorted(recorder.maps.items()) if maps.shape.rank == 4}
 
-    every = [[maps.numpy() for maps in sampled(tf.constant(sample))] for sample in range(SAMPLES)]
-    return x.numpy(), {layer: liveliest(np.stack([maps[i] for maps in every])) for i, layer in enumerate(LAYERS)}
+    every = [sampled(tf.constant(sample)) for sample in range(SAMPLES)]
+    if not every[0]:
+        raise UsageError(f"{config.directory} has a network without a layer of maps, so there is nothing to draw.")
+    first = list(every[0])[:LAYERS]
+    return x.numpy(), {layer: liveliest(np.stack([maps[layer].numpy() for maps in every])) for layer in first}
 
 
 class Recorder:

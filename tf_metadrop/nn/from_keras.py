@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -124,6 +125,8 @@ class Walk:
         extras = [option for option, value in layer["config"].items() if option.endswith(EXTRAS) and value is not None]
         if extras:
             raise refusal(layer, f"has a {extras[0]}, which meta-learning does not apply: leave it out")
+        if not layer["config"].get("trainable", True):
+            raise refusal(layer, "is frozen, but every layer is meta-learned: set trainable=True")
         inputs = tuple(self._places[source] for source in sources(layer))
         self._places[name] = taken(self, layer, layer["config"], inputs)
 
@@ -134,6 +137,8 @@ class Walk:
             raise UsageError("the model has a softmax before its end: leave it out.")
         self.nodes = self.nodes[: len(self.nodes) - len(softmax)]
         ends = config.get("output_layers")
+        if isinstance(ends, Mapping):
+            raise UsageError("the model has named outputs: build it with one, the last Dense.")
         if ends is not None and (len(ends) != 3 or not isinstance(ends[0], str)) and len(ends) != 1:
             raise UsageError(f"the model has {len(ends)} outputs: build it with one, the last Dense.")
         if not self.nodes or self.nodes[-1].kind != "dense" or not self.nodes[-1].options["bias"]:
@@ -165,7 +170,7 @@ class Walk:
 
     def _activated(self, layer: Layer, activation: Any, place: int, slope: float = DEFAULT_SLOPE) -> int:
         """Adds the activation of result `place`."""
-        name = activation["config"] if isinstance(activation, Mapping) else activation
+        name = activation.get("config", activation) if isinstance(activation, Mapping) else activation
         name = SAME_NAME.get(name, name) if isinstance(name, str) else name
         if name in ("linear", None):
             return place
@@ -238,6 +243,8 @@ class Walk:
         return self._over_all("max", layer, inputs)
 
     def _flatten(self, layer: Layer, config: Layer, inputs: tuple[int, ...]) -> int:
+        if config.get("data_format", "channels_last") != "channels_last":
+            raise refusal(layer, "has channels first: leave that out")
         flat = len(network.shapes(self.nodes, self.image)[inputs[0]]) == 1
         return inputs[0] if flat else self._put("flatten", inputs)
 
@@ -268,4 +275,16 @@ def weights_of(model: Any, walk: Walk) -> dict[str, Any]:
     for name, layer in walk.layer_of.items():
         kernel, *bias = model.get_layer(layer).get_weights()
         found |= {f"theta/{name}_w": kernel} | ({f"theta/{name}_b": bias[0]} if bias else {})
+    trained = [name for name in walk.replaced if is_trained(model.get_layer(name))]
+    if trained:
+        warnings.warn(
+            f"gamma and beta of {', '.join(trained)} are not kept, so the network does not begin as the Keras model.",
+            stacklevel=3,
+        )
     return found
+
+
+def is_trained(normalization: Any) -> bool:
+    """Whether a BatchNormalization has another gamma than 1 or another beta than 0."""
+    gamma, beta = (getattr(normalization, name, None) for name in ("gamma", "beta"))
+    return any(w is not None and bool((w.numpy() != start).any()) for w, start in ((gamma, 1), (beta, 0)))
