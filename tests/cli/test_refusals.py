@@ -12,7 +12,7 @@ from tf_metadrop.algorithm import outer_loop
 from tf_metadrop.cli import main
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.modes import compare, going_on
+from tf_metadrop.modes import compare, resume
 from tf_metadrop.nn import rng
 from tf_metadrop.runs import checkpoint, tf1_checkpoint, train_log
 
@@ -126,10 +126,10 @@ def test_a_start_that_was_killed_before_its_first_checkpoint_is_made_anew(shown,
     config = Config(dataset="strokes", way=5, query=2, metabatch=2, n_steps=1, n_train_iters=7, savedir="elsewhere/run")
     text = train_log.header(config).decode()[:shown]
     (tmp_path / "run" / "meta_train.log").write_text(text if shown is not None else f"{text}\nIter 0 start\n")
-    assert going_on.find_run(tmp_path / "run", config) is None
+    assert resume.find_run(tmp_path / "run", config) is None
     if shown is None:
         with pytest.raises(UsageError, match="holds logs of another run"):
-            going_on.find_run(tmp_path / "run", dataclasses.replace(config, shot=2))
+            resume.find_run(tmp_path / "run", dataclasses.replace(config, shot=2))
 
 
 def test_meta_test_and_export_without_a_fitting_model(refused, tmp_path):

@@ -56,7 +56,7 @@ def keep(
     params = {name: w.numpy() for name, w in done.before.params.items()}
     tasks = tuple(tf.gather(batch[0], indices).numpy() for indices in batch[1:])
     step = Step(config, done.iteration, key.numpy(), params, tasks)
-    found = [name for look in looks(step, config.dtype) for name in look.none]
+    found = [name for look in looks(step, config.dtype) for name in look.non_finite]
     names = list(dict.fromkeys(found)) or ["the weights after the step"]
     path = directory / f"fault_{done.iteration}.npz"
     text = json.dumps({"config": config.as_dict(), "iteration": done.iteration, "none": names})
@@ -97,7 +97,7 @@ class Look(NamedTuple):
     inner_losses: np.ndarray  # [n_steps]
     query_loss: float
     gradient_norm: float  # of the task's meta-gradient
-    none: list[str]  # names of the tensors that hold a non-finite value, in the order of the computation
+    non_finite: list[str]  # names of the tensors that hold a non-finite value, in the order of the computation
 
 
 def looks(step: Step, dtype: str) -> list[Look]:
@@ -137,11 +137,11 @@ def replay(path: pathlib.Path) -> list[dict[str, Any]]:
     prepare(step.config)
     for dtype in dict.fromkeys((step.config.dtype, "float64")):
         for number, look in enumerate(looks(step, dtype)):
-            after = f" and {len(look.none) - 1} after it" if look.none[1:] else ""
+            after = f" and {len(look.non_finite) - 1} after it" if look.non_finite[1:] else ""
             row = {"precision": dtype, "task": number}
             row["inner losses"] = " ".join(f"{loss:.4g}" for loss in look.inner_losses)
             row |= {"query loss": look.query_loss, "gradient norm": look.gradient_norm}
-            rows.append(row | {"first non-finite": f"{look.none[0]}{after}" if look.none else ""})
+            rows.append(row | {"first non-finite": f"{look.non_finite[0]}{after}" if look.non_finite else ""})
     print(f"{path}: iteration {step.iteration}, {step.config.method}, second_order {step.config.second_order}")
     print(tabulate(rows, headers="keys", floatfmt=".4g"))
     return rows

@@ -24,8 +24,8 @@ from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.modes import replay
 from tf_metadrop.modes.evaluate import Evaluation
-from tf_metadrop.modes.going_on import changes, find_run
 from tf_metadrop.modes.learner import MetaLearner
+from tf_metadrop.modes.resume import changes, find_run
 from tf_metadrop.nn import backbones, rng
 from tf_metadrop.nn.params import cast
 from tf_metadrop.runs import checkpoint
