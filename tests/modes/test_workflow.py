@@ -65,7 +65,7 @@ def test_no_operation_of_a_training_is_without_a_deterministic_form(trained, tmp
 
 def test_run_killed_within_its_first_checkpoint_starts_again(trained, tmp_path, capsys):
     savedir = pathlib.Path(shutil.copytree(trained, tmp_path / "first"))
-    for name in ("state.npz", "state.previous.npz"):  # the TF1 copy is written before them
+    for name in ("state.npz", "state.previous.npz", "run.json"):  # the TF1 copy is written before them
         (savedir / name).unlink()
     log = savedir / "meta_train.log"
     log.write_text(log.read_text().split("\nIter 3 ")[0].replace(str(trained), str(savedir)))

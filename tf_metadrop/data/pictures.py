@@ -96,7 +96,7 @@ def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
 def turned(image: Image.Image) -> Image.Image:
     """The image as its EXIF data says that it is to be seen.
 
-    `ImageOps.exif_transpose` writes all EXIF data again, and fails where a tag has a type that is not its own.
+    Pillow's `exif_transpose` writes all EXIF data again, and fails where a tag has a type that is not its own.
     """
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
