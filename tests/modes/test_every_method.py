@@ -124,5 +124,8 @@ def test_learned_rates_take_no_other_one(tmp_path, capsys):
     assert sentence in capsys.readouterr().err
     with pytest.raises(UsageError, match=sentence):
         MetaLearner.load(tmp_path / "run", inner_lr=50.0)
+    MetaLearner.load(tmp_path / "run").save(tmp_path / "classifier")
+    with pytest.raises(UsageError, match=sentence):
+        MetaLearner.load(tmp_path / "classifier", inner_lr=50.0)
     with pytest.raises(UsageError, match="eval_normalization=support is for meta_test: leave it out"):
         MetaLearner.load(tmp_path / "run", eval_normalization="support")

@@ -92,12 +92,14 @@ def settings(runs: Iterable[Run]) -> dict[str, np.ndarray]:
 def of_settings(runs: Iterable[Run]) -> list[np.ndarray]:
     """The accuracies of the seeds of each setting, whatever the names of the folders; of a copied run one counts."""
     found: dict[str, dict[Any, float]] = {}
-    for run in (run for run in runs if run.test):
-        test = run.test["config"] if run.test else {}
+    for run in runs:
+        if run.test is None:
+            continue
+        test = run.test["config"]
         trained = [identity.value(run.trained_with, name) for name in ("data_dir", *identity.of_settings())]
         tested = [identity.value(test, name) for name in (*identity.names(Role.EVALUATION), *identity.of_test_tasks())]
         key = str([run.config.method, run.iterations, run.config.inner_lr, trained, tested])
-        found.setdefault(key, {}).setdefault(run.seed, run.test["accuracy"] if run.test else 0.0)
+        found.setdefault(key, {}).setdefault(run.seed, run.test["accuracy"])
     return [np.array([*by_seed.values()]) for by_seed in found.values()]
 
 

@@ -111,10 +111,8 @@ def thumbnail(file: str) -> str:
     from tf_metadrop.data import pictures
 
     with Image.open(file) as image:
-        turned = pictures.turned(image)
-        deep = turned.mode.startswith(("I", "F"))
-        shown = turned.has_transparency_data and not deep
-        small = turned.convert("RGBA") if shown else pictures.converted(turned, "RGB", file)
+        shown = pictures.upright(image, file)
+        small = shown.convert("RGBA" if shown.has_transparency_data else "RGB")
     small.thumbnail((SIDE, SIDE))
     content = io.BytesIO()
     small.save(content, "PNG")

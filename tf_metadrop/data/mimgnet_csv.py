@@ -63,7 +63,7 @@ def read_image(path: pathlib.Path) -> np.ndarray:
             return np.asarray(
                 pictures.converted(image, "RGB", str(path)).resize((SIZE, SIZE), Image.Resampling.LANCZOS), np.uint8
             )
-    except UsageError:
+    except (UsageError, MemoryError):
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # as in pictures.read
         raise UsageError(f"{path} is not a readable image ({error}): download it again.") from error

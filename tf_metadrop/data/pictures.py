@@ -80,10 +80,7 @@ def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
         raise UsageError(
             f"{name} has only {image.width}x{image.height} pixels: give an image of at least {LEAST}x{LEAST}."
         )
-    image = turned(image)
-    if image.mode.startswith(("I", "F")):  # before the transparency, because `convert` would clip 16 bits
-        image = converted(image, "L", name)
-        image.info.pop("transparency", None)
+    image = upright(image, name)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -93,8 +90,8 @@ def fitted(image: Image.Image, spec: DatasetSpec, name: str) -> np.ndarray:
     return np.asarray(image).reshape(spec.image_shape)
 
 
-def turned(image: Image.Image) -> Image.Image:
-    """The image as its EXIF data says that it is to be seen.
+def upright(image: Image.Image, name: str) -> Image.Image:
+    """The image as its EXIF data says that it is to be seen, with 8 bits; of deeper grey no colour is transparent.
 
     Pillow's `exif_transpose` writes all EXIF data again, and fails where a tag has a type that is not its own.
     """
@@ -102,7 +99,11 @@ def turned(image: Image.Image) -> Image.Image:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # broken EXIF data, beside pixels that are well
         orientation = None
-    return image.transpose(TURNS[orientation]) if orientation in TURNS else image
+    image = image.transpose(TURNS[orientation]) if orientation in TURNS else image
+    if image.mode.startswith(("I", "F")):
+        image = converted(image, "L", name)
+        image.info.pop("transparency", None)
+    return image
 
 
 def is_path(x: object) -> bool:

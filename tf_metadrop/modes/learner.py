@@ -113,7 +113,9 @@ class MetaLearner:
                     "that wrote it."
                 )
             config = Config(**found.config, savedir=str(directory))  # this folder describes its data set
-            learner = cls(dataclasses.replace(config, **settings), found.params)
+            config = dataclasses.replace(config, **settings)
+            check_rate(found.config, config)
+            learner = cls(config, found.params)
             learner._restore(found)
             return learner
         params, run = checkpoint.load_params(directory, settings.get("weights", "last"))
