@@ -3,53 +3,22 @@
 import json
 import re
 import shutil
-import struct
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.helpers.own_images import COUNTS, FOLDERS, SPEC, build, fill, opened, save
 from tests.helpers.runs import snapshot
-from tf_metadrop import Config, MetaLearner, meta_test, meta_train
+from tf_metadrop import Config, meta_test, meta_train
 from tf_metadrop.algorithm.episodes import Images
-from tf_metadrop.cli import get_data
-from tf_metadrop.data import description, draw, load_split, own, pictures, sources
+from tf_metadrop.data import description, draw, load_split, sources
 from tf_metadrop.errors import UsageError
-
-COUNTS = {"ant": 3, "bee": 9, "cow": 5, "dog": 4, "eel": 8, "fox": 4, "gnu": 3, "hen": 6, "ibex": 7, "jay": 4}
-FOLDERS = {"train": ["ant", "bee", "cow", "dog"], "val": ["eel", "fox"], "test": ["gnu", "hen", "ibex"]}
-
-
-def save(path, label, number, size=(40, 30), mode="RGB"):
-    """An image that says what it is: red its class, green its number."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, (20 * label + 5, 25 * number + 5, 100)).convert(mode).save(path)
-
-
-def fill(source, names=COUNTS):
-    """A folder of PNGs for each class."""
-    for label, name in enumerate(COUNTS):
-        for number in range(COUNTS[name] if name in names else 0):
-            save(source / name / f"{number}.png", label, number)
-    return source
-
-
-def build(*flags, name="zoo", size=16):
-    return get_data.main(["metadrop data", f"--name={name}", f"--size={size}", *flags])
 
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return fill(tmp_path / "source")
-
-
-def spec_of(name="zoo"):
-    return description.find_spec(name, description.pathlib.Path("data") / name)
-
-
-def opened(split, **more):
-    return sources.open_split(spec_of(), "data", split, **more)
 
 
 def test_classes_of_every_size_are_kept_whole(source, capsys):
@@ -98,64 +67,6 @@ def test_the_split_is_the_sources_own_where_it_has_one(source):
             found = sources.open_split(SPEC, f"{place}_data", split)
             assert list(found.names) == names and found.counts.tolist() == [COUNTS[name] for name in names]
             assert (found.flat[found.starts, 0, 0, 0] == [20 * [*COUNTS].index(name) + 5 for name in names]).all()
-
-
-SPEC = own.Wish("zoo", 16).spec()
-
-
-def test_any_format_and_mode(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    modes = {"L": "png", "P": "gif", "RGBA": "png", "CMYK": "jpg", "I;16": "tif", "1": "bmp", "LA": "webp"}
-    for split in ("train", "test"):
-        for label, (mode, kind) in enumerate(modes.items()):
-            path = tmp_path / "source" / split / f"{split}_{label}" / f"x.{kind}"
-            path.parent.mkdir(parents=True)
-            if mode == "I;16":
-                Image.fromarray(np.full([30, 30], 200 * 257, np.uint16)).save(path)
-            else:
-                grey = 255 if mode == "1" else 200
-                Image.new("RGB", (30, 30), (grey,) * 3).convert(mode if mode != "P" else "P").save(path)
-    turned = Image.new("L", (32, 16), 0)
-    turned.paste(255, (0, 0, 16, 16))  # the left half; by its EXIF the upper one
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    turned.save(tmp_path / "source/train/train_0/turned.png", exif=exif)
-    for name in (".hidden.png", "Thumbs.db", "broken.png", "text.png"):
-        (tmp_path / "source/train/train_1" / name).write_bytes(b"no image")
-    Image.new("L", (30, 4)).save(tmp_path / "source/train/train_1/tiny.png")
-    with pytest.raises(UsageError, match="tiny.png has only 30x4 pixels: give an image of at least 8x8"):
-        pictures.read(tmp_path / "source/train/train_1/tiny.png", SPEC)
-    shutil.copytree(tmp_path / "source/train/train_1", tmp_path / "source/train/__MACOSX")
-    for channels in (1, 3):
-        assert build("--source=source", f"--channels={channels}", f"--data_dir=d{channels}", "--fit=stretch") == 0
-        out = capsys.readouterr().out
-        assert "skipped 3 files that are not usable images" in out and "broken.png" in out
-        found = sources.open_split(own.Wish("zoo", 16, channels).spec(), f"d{channels}", "train")
-        assert found.n_classes == 7 and found.counts.tolist() == [2, 1, 1, 1, 1, 1, 1]
-        upright = found.flat[0]
-        assert upright[2].mean() > 250 and upright[-2].mean() < 5
-        means = found.flat[[1, *range(2, 8)]].mean((1, 2, 3))
-        np.testing.assert_allclose(means, [200, 200, 200, 200, 200, 255, 200], atol=2)
-    listed = description.content(tmp_path / "d1/zoo/dataset.json")
-    assert listed["resized"].startswith("both sides made to fit") and len(listed["skipped"]) == 3
-
-
-@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
-def test_proportions(source, fit):
-    """White with black ends: cropped away, kept and shrunk, or only shrunk."""
-    for split in FOLDERS:
-        for label in ("a", "b"):
-            wide = Image.new("RGB", (64, 32), "white")
-            wide.paste(0, (0, 0, 16, 32))
-            path = source.parent / "wide" / split / f"{split}{label}" / "x.png"
-            path.parent.mkdir(parents=True)
-            wide.save(path)
-    assert build("--source=wide", f"--fit={fit}") == 0
-    image = opened("train").flat[0, ..., 0]
-    assert image[8, 12] > 250 and (image[8, 0] > 200) == (fit == "crop")
-    assert (image[0] == 0).all() == (fit == "pad")
-    read = MetaLearner(Config(dataset="zoo", way=2))._spec  # new pictures are made to fit in the same way
-    assert read.fit == fit
 
 
 def test_equal_classes_are_drawn_as_before():
@@ -343,46 +254,6 @@ def test_copies_in_a_class_and_folders_of_folders_are_said(source, capsys):
     out = capsys.readouterr().out
     assert re.search(r"note: 1 images are copies of one in the same class: \w+/bee \(1\)\. A task may have", out)
     assert re.search(r"left out 1 folders whose images are in folders below them: source/yak\.", out)
-
-
-TURNED = struct.pack(">HHI4s", 274, 3, 1, b"\0\x06\0\0")  # orientation 6: the left side is up
-ODD = {  # tags of a type that is not theirs, as some cameras write them
-    "ResolutionUnit as text": struct.pack(">HHI4s", 296, 2, 2, b"2\0\0\0"),
-    "XResolution as text": struct.pack(">HHI4s", 282, 2, 3, b"72\0\0"),
-    "ImageWidth as bytes": struct.pack(">HHI4s", 256, 7, 4, b"\0\0\0<"),
-}
-
-
-@pytest.mark.parametrize("odd", ODD)
-def test_a_turned_photo_with_odd_exif_data_is_read(odd, tmp_path):
-    head = b"Exif\0\0MM\0*\0\0\0\x08\0\x02"
-    image = Image.new("RGB", (40, 20))
-    image.paste("white", (0, 0, 20, 20))
-    image.save(tmp_path / "photo.jpg", exif=head + b"".join(sorted([TURNED, ODD[odd]])) + b"\0" * 4)
-    found = pictures.read(tmp_path / "photo.jpg", SPEC)
-    assert found[2].mean() > 250 and found[-2].mean() < 5
-
-
-def test_any_error_of_a_decoder_names_the_file(tmp_path, monkeypatch):
-    save(tmp_path / "a.png", 1, 1)
-
-    def broken(*_):
-        raise NotImplementedError("a new kind of picture")
-
-    monkeypatch.setattr(Image.Image, "convert", broken)
-    with pytest.raises(UsageError, match=r"a\.png is not a readable image \(a new kind of picture\)"):
-        pictures.read(tmp_path / "a.png", SPEC)
-
-
-def test_16_bit_grey_with_a_transparent_colour_is_not_white(tmp_path):
-    values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
-    Image.fromarray(values).save(tmp_path / "plain.png")
-    with_colour = Image.fromarray(values)
-    with_colour.info["transparency"] = 7
-    with_colour.save(tmp_path / "colour.png")
-    assert Image.open(tmp_path / "colour.png").has_transparency_data
-    plain, colour = (pictures.read(tmp_path / f"{name}.png", SPEC) for name in ("plain", "colour"))
-    np.testing.assert_array_equal(colour, plain)
 
 
 def test_folders_beside_the_pictures_are_no_classes(source, capsys):

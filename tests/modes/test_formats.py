@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.keras_models import branched
 from tests.helpers.often import often
-from tests.nn.test_from_keras import branched
 from tf_metadrop import Config, MetaLearner, UsageError, backbones, noise
 from tf_metadrop.cli import adapt
 from tf_metadrop.data import load_split
