@@ -1,6 +1,7 @@
 """Every method from the command line: trained, resumed, tested, exported, attacked."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -124,7 +125,10 @@ def test_learned_rates_take_no_other_one(tmp_path, capsys):
     assert sentence in capsys.readouterr().err
     with pytest.raises(UsageError, match=sentence):
         MetaLearner.load(tmp_path / "run", inner_lr=50.0)
-    MetaLearner.load(tmp_path / "run").save(tmp_path / "classifier")
+    learner = MetaLearner.load(tmp_path / "run")
+    with pytest.raises(UsageError, match=sentence):
+        learner.config = dataclasses.replace(learner.config, inner_lr=50.0)
+    learner.save(tmp_path / "classifier")
     with pytest.raises(UsageError, match=sentence):
         MetaLearner.load(tmp_path / "classifier", inner_lr=50.0)
     with pytest.raises(UsageError, match="eval_normalization=support is for meta_test: leave it out"):

@@ -83,6 +83,8 @@ class MetaLearner:
                 f"learner.config cannot have another {different[0]}, for which the weights are not made: make another "
                 "learner, MetaLearner(config, params)."
             )
+        if before:
+            check_rate({"inner_lr": before.inner_lr}, config)
         self._config: Config = config
         self._method = load_method(config)
         for name in COMPILED:  # these were compiled for the previous config
