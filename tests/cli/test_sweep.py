@@ -182,8 +182,9 @@ def test_a_broken_study_is_named_and_kept(swept, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["random", "bayes"])
-def test_processes_that_share_a_sweep_draw_other_trials(method, swept, tmp_path):
+def test_processes_that_share_a_sweep_draw_other_trials(method, swept, tmp_path, monkeypatch):
     """A trial is drawn by its own number, also where another process has just begun one."""
+    monkeypatch.setattr(sweep, "STALE", 2)
     _, first, _ = swept(nothing, method, "--n_trials=1")
     found = sweep_definition.load(tmp_path / "sweep.yaml")
     study = sweep.open_study(found, tmp_path / "out", None, False, 0)
