@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.often import often
 from tf_metadrop import Config, UsageError, check_repeatable, meta_train, noise, regularizer
 from tf_metadrop.methods.regularizer.none import Regularizer
 from tf_metadrop.nn import rng
@@ -52,7 +53,7 @@ def toy(request):
     noise.unregister("toy")
 
 
-@pytest.mark.parametrize("toy", DRAWN_FOR_ITSELF, indirect=True)
+@pytest.mark.parametrize("toy", often(DRAWN_FOR_ITSELF, ["numpy", "in a branch"]), indirect=True)
 def test_a_noise_type_that_draws_for_itself_is_found(toy):
     with pytest.raises(UsageError, match="toy gives a different meta-gradient when it is computed again: draw from"):
         check_repeatable(Config(**SMALL, noise_type=toy))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.often import often
 from tf_metadrop import Config
 from tf_metadrop.algorithm.inner_loop import adapt
 from tf_metadrop.algorithm.tasks import gather_task
@@ -66,7 +67,7 @@ class Victim:
 
 
 @pytest.mark.slow
-@every_norm
+@pytest.mark.parametrize("norm", often(NORMS, ["l1", "linf"]))
 def test_as_strong_as_foolbox(norm, victim):
     """Same adapted network, radius, number and size of steps, no random start: at most a point less success."""
     steps, eps = 20, NORMS[norm]
@@ -99,7 +100,7 @@ def test_images_stay_in_ball_and_box(norm, victim):
 
 
 @pytest.mark.slow
-@every_norm
+@pytest.mark.parametrize("norm", often(NORMS, ["l1"]))
 def test_larger_radii_and_more_steps_hurt_more(norm, victim):
     after = lambda case, eps, steps: victim.accuracy(case, victim.attacked(case, norm, eps, steps, start=True))
     of = lambda eps, steps: np.mean([after(case, eps, steps) for case in victim.cases[:2]])

@@ -85,7 +85,7 @@ CASES = {
     "vib": dict(regularizer="vib"),
     "float64": dict(precision="float64"),
 }
-OFTEN = "maml", "metadrop", "report", "resnet12", "keras, layer", "support", "vib"
+OFTEN = "metadrop", "resnet12", "keras, layer", "vib"
 
 
 @pytest.mark.slow

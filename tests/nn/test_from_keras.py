@@ -1,6 +1,7 @@
 """Keras models as backbones: the same numbers, gradients and runs as a network of ours."""
 
 import dataclasses
+import itertools
 import pickle
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from tf_metadrop.nn.backbones import conv4, resnet12
 from tf_metadrop.runs import finished
 
 SPEC = dataclasses.replace(DATASETS["omniglot"], height=SIZE, width=SIZE, filters=3)
+ORDERS, SETTINGS = ("exact", "tf1", "first"), ({}, dict(noise_type="weight_gaussian"), dict(normalization="support"))
+EACH_ONCE = [str((order, SETTINGS[n])) for order, n in zip(ORDERS, (1, 0, 2), strict=True)]
 CASE = dict(dataset="strokes", way=2, shot=2, query=3, n_steps=2, inner_lr=0.02, precision="float64")
 
 
@@ -36,8 +39,7 @@ def keras_name(name):
     return name.replace("conv", "norm").replace("_bn", "") if name.endswith("beta") else name
 
 
-@pytest.mark.parametrize("order", ["exact", "tf1", "first"])
-@pytest.mark.parametrize("settings", [{}, dict(noise_type="weight_gaussian"), dict(normalization="support")])
+@pytest.mark.parametrize(("order", "settings"), often(itertools.product(ORDERS, SETTINGS), EACH_ONCE, str))
 def test_a_copy_of_conv4_in_keras_is_conv4_number_for_number(order, settings):
     ours = problem(conv4.make(SPEC), second_order=order, **settings)
     copy = problem(backbones.from_keras(copy_of_conv4()).make(SPEC), second_order=order, **settings)

@@ -1,6 +1,7 @@
 """Normalisations: their definitions, that they do not look at the neighbours, and their meta-gradients."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from tf_metadrop.nn.backbones import conv4
 
 EPSILON = 1e-3
 ALONE = "support", "tasknorm", "instance", "layer"  # which do not look at the neighbours
+CHANGES = {}, dict(maml=True), dict(inner="metasgd", maml=True)
+EACH_ONCE = [str((name, CHANGES[n])) for name, n in zip(ALONE, (2, 0, 0, 1), strict=True)]
 CASE = dict(dataset="omniglot", way=2, shot=2, query=3, n_steps=2, inner_lr=0.1, metabatch=2, precision="float64")
 SPEC = dataclasses.replace(DATASETS["omniglot"], filters=4)
 
@@ -114,8 +117,7 @@ def test_a_query_image_is_not_looked_at_by_its_neighbours(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, dict(maml=True), dict(inner="metasgd", maml=True)], ids=str)
-@pytest.mark.parametrize("name", ALONE)
+@pytest.mark.parametrize(("name", "changes"), often(itertools.product(ALONE, CHANGES), EACH_ONCE, str))
 def test_the_exact_meta_gradient_is_that_of_finite_differences(name, changes):
     """Along random directions in each parameter: right to second order, moments included."""
     gradient = small_problem.check_by_finite_differences(problem(name, **changes), 1e-6, 1e-7)
