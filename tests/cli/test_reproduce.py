@@ -13,7 +13,7 @@ from tf_metadrop.experiments import published_runs
 
 def test_the_queue_lists_hours_and_how_far_each_training_is(tmp_path, monkeypatch, capsys):
     run = published_runs.queue()[0]
-    monkeypatch.setattr(reproduce, "unfinished", lambda run: tmp_path / "none")
+    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     assert all(run.hours > 0 for run in published_runs.queue())
     assert reproduce.main(["metadrop reproduce", "--queue", "--list", f"--out={tmp_path}"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -58,6 +58,32 @@ def test_unfinished_runs_travel_in_the_repository(tmp_path, monkeypatch, capsys)
     assert {"state.npz", "metrics.jsonl", "run.json"} <= set(seen[0]) and not kept.exists()
     already = run.n_images_so_far(here / run.name) / run.n_images()
     assert f"\r{already:4.0%}|" in "\r" + capsys.readouterr().err  # the bar begins with what was kept
+
+
+def test_only_what_is_missing_in_results_is_run(tmp_path, monkeypatch, capsys):
+    """In a new clone, whose checkpoints/ has no savedir of the published runs."""
+    queued, attacked = (published_runs.Run("omniglot_5way1shot", n, ("--maml",), **o) for n, o in
+                        (("maml_seed3", dict(hours=1)), ("maml_seed4", dict(attacked=True))))  # fmt: skip
+    monkeypatch.setattr(published_runs, "queue", lambda: (queued, attacked))
+    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
+    monkeypatch.setattr(reproduce, "perform", lambda runs, *_: print("runs", *[run.label for run in runs]))
+    listed = ["metadrop reproduce", "--queue", "--list", f"--out={tmp_path / 'out'}"]
+    missing = ["metadrop reproduce", "--queue", "--missing"]
+
+    def printed(arguments):
+        assert reproduce.main(arguments) == 0
+        return capsys.readouterr().out
+
+    for run, files in ((queued, ["meta_test.json", "meta_test_best.json"]), (attacked, ["meta_test.json"])):
+        (tmp_path / "results" / run.name).mkdir(parents=True)
+        for file in files:
+            assert run is attacked or "maml_seed3 (1 h, waiting)" in printed(listed)
+            assert printed(missing) == f"runs {'maml_seed3 ' if run is queued else ''}maml_seed4\n"
+            (tmp_path / "results" / run.name / file).write_text("{}")
+        assert "maml_seed3 (1 h, published)" in printed(listed) and printed(missing) == "runs maml_seed4\n"
+    (tmp_path / "results" / attacked.name / "attack.json").write_text("{}")
+    for more in [], ["--list"]:
+        assert printed([*missing, *more]) == "nothing is missing: results/ has the results of all these runs\n"
 
 
 def test_reproduce_trains_tests_and_goes_on(tmp_path, monkeypatch, capsys):

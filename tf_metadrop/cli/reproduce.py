@@ -2,6 +2,7 @@
 
 metadrop reproduce [--workers N] [--out FOLDER] [--list] [PATTERN ...]     PATTERN: run names, as 'omniglot_5way1shot/*'
 metadrop reproduce --queue ...                     the long trainings of flags/results/queue.yaml instead
+metadrop reproduce --missing ...                   only runs whose results are not in results/ yet
 metadrop reproduce --queue --keep_unfinished       copies the states of unfinished runs to checkpoints/unfinished
 
 Every run is an ordinary savedir in --out (default checkpoints/results). When a run is finished, its small files are
@@ -123,6 +124,12 @@ def where_it_is(run: published_runs.Run, out: pathlib.Path) -> pathlib.Path:
     return left if left.exists() and not (savedir / "state.npz").exists() else savedir
 
 
+def published(run: published_runs.Run) -> bool:
+    """Whether all results of a run are in results/."""
+    made = [name for name, _ in [*run.steps(), *run.steps(attack=True)] if name]
+    return all((ROOT / "results" / run.name / name).exists() for name in made)
+
+
 def keep_unfinished(runs: list[published_runs.Run], out: pathlib.Path) -> None:
     """Copies the states of unfinished trainings to their `unfinished` folders, and replaces what is there."""
     for run in runs:
@@ -180,7 +187,9 @@ def perform(runs: list[published_runs.Run], out: pathlib.Path, workers: int) -> 
 
 def line(run: published_runs.Run, out: pathlib.Path) -> str:
     """The line of a run in --list: its name, the expected hours and the state of a long run, and its command."""
-    about = f" ({run.hours:g} h, {run.state(where_it_is(run, out))})" if run.hours else ""
+    state = run.state(where_it_is(run, out))
+    state = "published" if state == "waiting" and published(run) else state
+    about = f" ({run.hours:g} h, {state})" if run.hours else ""
     return f"{run.name}{about}: python main.py {' '.join(run.flags)}"
 
 
@@ -191,6 +200,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", default="checkpoints/results", type=paths.path, help="folder of the savedirs")
     parser.add_argument("--workers", default=1, type=int, help="number of runs at a time")
     parser.add_argument("--queue", action="store_true", help="the long trainings of flags/results/queue.yaml")
+    parser.add_argument("--missing", action="store_true", help="only runs whose results are not in results/ yet")
     parser.add_argument(
         "--keep_unfinished", action="store_true", help="copy states to checkpoints/unfinished, and do nothing else"
     )
@@ -204,7 +214,11 @@ def main(argv: list[str]) -> int:
             raise UsageError(f"--workers={args.workers} is too small: give at least 1.")
         if not runs:
             raise UsageError(f"{' '.join(args.patterns)} names no run: see --list.")
-        if args.list:
+        if args.missing:
+            runs = [run for run in runs if not published(run)]
+        if not runs:
+            print("nothing is missing: results/ has the results of all these runs")
+        elif args.list:
             print("\n".join(line(run, args.out) for run in runs))
         elif args.keep_unfinished:
             keep_unfinished(runs, args.out)
