@@ -74,14 +74,22 @@ def test_only_what_is_missing_in_results_is_run(tmp_path, monkeypatch, capsys):
         assert reproduce.main(arguments) == 0
         return capsys.readouterr().out
 
-    for run, files in ((queued, ["meta_test.json", "meta_test_best.json"]), (attacked, ["meta_test.json"])):
-        (tmp_path / "results" / run.name).mkdir(parents=True)
-        for file in files:
-            assert run is attacked or "maml_seed3 (1 h, waiting)" in printed(listed)
-            assert printed(missing) == f"runs {'maml_seed3 ' if run is queued else ''}maml_seed4\n"
-            (tmp_path / "results" / run.name / file).write_text("{}")
-        assert "maml_seed3 (1 h, published)" in printed(listed) and printed(missing) == "runs maml_seed4\n"
-    (tmp_path / "results" / attacked.name / "attack.json").write_text("{}")
+    def made(run, attack=False, **changes):
+        for name, flags in run.steps(attack)[0 if attack else 1 :]:
+            config = published_runs.settings(
+                [f"--flagfile={published_runs.FLAGS / run.task}.flags", *run.method, *flags]
+            )[0]
+            found = dict(config=config.as_dict() | changes, trained_with=dict(iteration=config.n_train_iters))
+            folder = tmp_path / "results" / run.name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(json.dumps(found))
+
+    assert "maml_seed3 (1 h, waiting)" in printed(listed) and printed(missing) == "runs maml_seed3 maml_seed4\n"
+    made(queued, precision="bfloat16")  # as before the settings of the run were changed
+    assert "maml_seed3 (1 h, waiting)" in printed(listed) and printed(missing) == "runs maml_seed3 maml_seed4\n"
+    made(queued), made(attacked)
+    assert "maml_seed3 (1 h, published)" in printed(listed) and printed(missing) == "runs maml_seed4\n"
+    made(attacked, attack=True)
     for more in [], ["--list"]:
         assert printed([*missing, *more]) == "nothing is missing: results/ has the results of all these runs\n"
 

@@ -26,7 +26,7 @@ from typing import Any
 from tf_metadrop.cli import program
 from tf_metadrop.errors import UsageError
 from tf_metadrop.experiments import published_runs
-from tf_metadrop.runs import tf1_checkpoint
+from tf_metadrop.runs import record, tf1_checkpoint
 from tf_metadrop.util import paths, subprocesses
 
 ROOT = pathlib.Path()  # the current folder, which must be a checkout
@@ -125,9 +125,12 @@ def where_it_is(run: published_runs.Run, out: pathlib.Path) -> pathlib.Path:
 
 
 def published(run: published_runs.Run) -> bool:
-    """Whether all results of a run are in results/."""
-    made = [name for name, _ in [*run.steps(), *run.steps(attack=True)] if name]
-    return all((ROOT / "results" / run.name / name).exists() for name in made)
+    """Whether results/ has all results of a run, made with its settings."""
+    folder = ROOT / "results" / run.name
+    common = [f"--flagfile={published_runs.FLAGS / run.task}.flags", *run.method]
+    made = [(name, flags) for name, flags in [*run.steps(), *run.steps(attack=True)] if name]
+    last = record.read(folder).get("iterations", 0) - 1
+    return all(published_runs.has_made(folder / name, [*common, *flags], last) for name, flags in made)
 
 
 def keep_unfinished(runs: list[published_runs.Run], out: pathlib.Path) -> None:
@@ -187,9 +190,10 @@ def perform(runs: list[published_runs.Run], out: pathlib.Path, workers: int) -> 
 
 def line(run: published_runs.Run, out: pathlib.Path) -> str:
     """The line of a run in --list: its name, the expected hours and the state of a long run, and its command."""
-    state = run.state(where_it_is(run, out))
-    state = "published" if state == "waiting" and published(run) else state
-    about = f" ({run.hours:g} h, {state})" if run.hours else ""
+    about = ""
+    if run.hours:
+        state = run.state(where_it_is(run, out))
+        about = f" ({run.hours:g} h, {'published' if state == 'waiting' and published(run) else state})"
     return f"{run.name}{about}: python main.py {' '.join(run.flags)}"
 
 

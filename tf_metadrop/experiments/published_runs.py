@@ -135,16 +135,19 @@ def settings(arguments: list[str]) -> tuple[Config, set[str]]:
     return from_flags(values), given_flags(values)
 
 
-def has_made(path: pathlib.Path, arguments: list[str]) -> bool:
+def has_made(path: pathlib.Path, arguments: list[str], iteration: int | None = None) -> bool:
     """Whether a step with these flags of main.py made this JSON file, with the weights of the last iteration.
 
     A test on other images than those of the run never counts. For --weights=best the iteration is not checked, because
     it can be any.
+
+    Args:
+      iteration: that of the weights, for files of older versions, which do not say it.
     """
     config, given = settings(arguments)
     try:
         found = json.loads(path.read_text())
-        last = config.weights == "best" or found["trained_with"]["iteration"] == config.n_train_iters
+        last = config.weights == "best" or found["trained_with"].get("iteration", iteration) == config.n_train_iters
         theirs, elsewhere = {**found["config"]}, found["trained_with"].get("tested_with_images")
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
