@@ -11,7 +11,10 @@ from tf_metadrop.cli import compare as compare_program
 from tf_metadrop.figures import style
 from tf_metadrop.runs import checkpoint
 
-TRAIN = dict(dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, n_train_iters=2, n_eval_batches=1, log_freq=1)
+TRAIN = dict(
+    dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, second_order="first", n_train_iters=2, n_eval_batches=1,
+    log_freq=1,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,10 @@ from tf_metadrop.figures.noise_maps import SIDE
 from tf_metadrop.modes import noise_maps
 from tf_metadrop.util import safe_pickle
 
-TRAIN = dict(dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, n_train_iters=2, n_eval_batches=1, log_freq=1)
+TRAIN = dict(
+    dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, second_order="first", n_train_iters=2, n_eval_batches=1,
+    log_freq=1,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ def test_in_every_mode(source, monkeypatch, capsys):
 
     assert build("--source=source", "--split=0.6,0,0.4") == 0
     run = dict(dataset="zoo", way=2, shot=1, query=2, metabatch=1, n_steps=1, wandb="disabled", savedir="run")
-    meta_train(Config(**run, n_train_iters=1, n_eval_batches=1, eval_split="test"))
+    meta_train(Config(**run, n_train_iters=1, n_eval_batches=1, eval_split="test", second_order="first"))
     tested = meta_test(Config(savedir="run", n_test_iters=3, metabatch=1, wandb="disabled"))
     assert 0 <= tested["accuracy"] <= 100
     attack = "--attack_norms=linf", "--attack_radii=0,0.1", "--attack_steps=1", "--n_test_iters=2", "--metabatch=1"

@@ -9,10 +9,13 @@ import subprocess
 
 import pytest
 
-from tests.helpers.runs import SMALL, arrays, assert_equal_arrays, call, run, save_run, start
+from tests.helpers.runs import SMALL as RUN
+from tests.helpers.runs import arrays, assert_equal_arrays, call, run, save_run, start
 from tf_metadrop import UsageError
 from tf_metadrop.cli import main
 from tf_metadrop.runs import checkpoint
+
+SMALL = [*RUN, "--second_order=first"]  # traced sooner
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from tf_metadrop.methods import attack
 
 SMALL = (
     "--dataset=strokes --way=2 --shot=1 --query=2 --metabatch=2 --n_steps=1 --n_train_iters=1 --save_freq=1 "
-    "--eval_freq=5 --n_eval_batches=1 --wandb=disabled"
+    "--eval_freq=5 --n_eval_batches=1 --second_order=first --wandb=disabled"
 ).split()
 ATTACK = "--mode=attack --n_test_iters=4 --attack_steps=2 --wandb=disabled".split()
 

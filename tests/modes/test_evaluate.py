@@ -16,7 +16,9 @@ from tf_metadrop.runs import checkpoint, finished, loading
 from tf_metadrop.runs.loading import need_images
 from tf_metadrop.util import lock
 
-TASK = dict(dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, wandb="disabled")
+TASK = dict(
+    dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, second_order="first", wandb="disabled"
+)  # fmt: skip
 MAML = TASK | dict(maml=True)  # the quicker to trace
 
 
@@ -182,7 +184,7 @@ def test_images_on_disk_train_and_test_as_those_in_memory(tmp_path, monkeypatch)
         np.save(tmp_path / "omniglot" / f"{name}.npy", rng.randint(0, 256, [10, 20, 784], np.uint8))
     for mapped in (1, 1 << 40):
         monkeypatch.setattr(sources, "MAPPED", mapped)
-        savedir, of = tmp_path / str(mapped), TASK | dict(dataset="omniglot", data_dir=str(tmp_path), metabatch=2)
+        savedir, of = tmp_path / str(mapped), MAML | dict(dataset="omniglot", data_dir=str(tmp_path), metabatch=2)
         config = Config(n_train_iters=2, n_eval_batches=2, log_freq=1, eval_freq=1, savedir=str(savedir), **of)
         assert isinstance(load_split("omniglot", str(tmp_path), "train"), np.memmap) == (mapped == 1)
         meta_train(config)

@@ -137,7 +137,9 @@ def test_options_that_cannot_be_used(settings, sentence):
     ],
 )
 def test_in_every_mode(settings, method, tmp_path):
-    small = dict(dataset="strokes", way=2, shot=1, query=2, metabatch=2, n_steps=1, wandb="disabled")
+    small = dict(
+        dataset="strokes", way=2, shot=1, query=2, metabatch=2, n_steps=1, second_order="first", wandb="disabled"
+    )  # fmt: skip
     config = Config(**small | settings, n_train_iters=1, n_eval_batches=1, savedir=str(tmp_path / "run"))
     assert config.method == method
     meta_train(config)
