@@ -9,7 +9,9 @@ import pytest
 
 from tests.helpers.runs import start
 
-TINY = "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=1 --n_steps=1 --second_order=first --n_eval_batches=2".split()
+TINY = (
+    "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=1 --n_steps=1 --second_order=first --n_eval_batches=2"
+).split()
 MB = 1 << 20
 
 
