@@ -85,7 +85,7 @@ CASES = {
     "vib": dict(regularizer="vib"),
     "float64": dict(precision="float64"),
 }
-OFTEN = "metadrop", "resnet12", "keras, layer", "vib"
+OFTEN = "metadrop", "resnet12", "keras, layer"
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ METHODS = {
     "layer": dict(normalization="layer"),
     "conv4, 3 blocks": dict(backbone="conv4", widths="64,160,320,640", filters=3, blocks=3),
 }
-OFTEN = "metadrop", "info_dropout", "support", "conv4, 3 blocks"
+OFTEN = "metadrop", "info_dropout", "conv4, 3 blocks"
 
 
 def problem(**settings):

@@ -184,7 +184,7 @@ METHODS = {
     "report": dict(noise_type="additive", noise_variant="report"),
     **{name: dict(maml=True, normalization=name) for name in ("support", "tasknorm", "instance", "layer")},
 }
-OFTEN = ("metadrop", "mixup", "tasknorm")
+OFTEN = ("metadrop", "tasknorm")
 
 
 def gradients(config):
