@@ -42,6 +42,7 @@ def test_the_count_is_the_sum_by_hand(maml, networks, order):
     assert in_millions(counted(config(maml=maml, second_order=order))) == pytest.approx(by_hand, rel=1e-3)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_known_case():
     """About 258 GFLOP an iteration were estimated for this case, elementwise work included."""

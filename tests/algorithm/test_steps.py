@@ -79,6 +79,7 @@ def test_test_step_is_the_same_on_every_path(at_once, monkeypatch):
         np.testing.assert_array_equal(metrics["accuracy"], results[0]["accuracy"])
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_samples_under_way_do_not_disturb_each_other():
     """In a process of its own, which sets the threads. Noise of all layers in one draw crashed here, or differed."""

@@ -36,6 +36,7 @@ def test_1000_iterations_take_no_more_than_200(tmp_path):
     assert max(files) <= files[0] + 1 and max(threads) == min(threads), (files, threads)
 
 
+@pytest.mark.nightly
 def test_one_and_two_threads_give_the_same_up_to_rounding(tmp_path):
     """Not the same bits: TensorFlow shares a sum out among its threads, and adds up in another order."""
     runs = []

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.helpers.often import often
 from tests.helpers.runs import ROOT
 from tf_metadrop.cli import main
 
@@ -75,9 +76,10 @@ def one(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one(one, tmp_path, capsys):
-    """As on GPUs: tasks at once, compiled by XLA. In sequence: the workers below."""
-    run = start(*SMALL, "--tasks=at_once", "--xla=on", "--devices=2", f"--savedir={tmp_path / 'run'}")
+@pytest.mark.parametrize("xla", often(["on", "off"], ["off"]))
+def test_two_devices_train_as_one(xla, one, tmp_path, capsys):
+    """As on GPUs: tasks at once, nightly also compiled by XLA. In sequence: the workers below."""
+    run = start(*SMALL, "--tasks=at_once", f"--xla={xla}", "--devices=2", f"--savedir={tmp_path / 'run'}")
     assert end(run, seconds=400)[1] == ""
     assert_same_run(tmp_path / "run", one)
     assert main.main(["main.py", *SMALL, f"--savedir={tmp_path / 'run'}"]) == 0  # the devices do not define a run
