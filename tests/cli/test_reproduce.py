@@ -76,9 +76,7 @@ def test_only_what_is_missing_in_results_is_run(tmp_path, monkeypatch, capsys):
 
     def made(run, attack=False, **changes):
         for name, flags in run.steps(attack)[0 if attack else 1 :]:
-            config = published_runs.settings(
-                [f"--flagfile={published_runs.FLAGS / run.task}.flags", *run.method, *flags]
-            )[0]
+            config = published_runs.settings([*run.arguments, *flags])[0]
             found = dict(config=config.as_dict() | changes, trained_with=dict(iteration=config.n_train_iters))
             folder = tmp_path / "results" / run.name
             folder.mkdir(parents=True, exist_ok=True)

@@ -127,10 +127,9 @@ def where_it_is(run: published_runs.Run, out: pathlib.Path) -> pathlib.Path:
 def published(run: published_runs.Run) -> bool:
     """Whether results/ has all results of a run, made with its settings."""
     folder = ROOT / "results" / run.name
-    common = [f"--flagfile={published_runs.FLAGS / run.task}.flags", *run.method]
     made = [(name, flags) for name, flags in [*run.steps(), *run.steps(attack=True)] if name]
     last = record.read(folder).get("iterations", 0) - 1
-    return all(published_runs.has_made(folder / name, [*common, *flags], last) for name, flags in made)
+    return all(published_runs.has_made(folder / name, [*run.arguments, *flags], last) for name, flags in made)
 
 
 def keep_unfinished(runs: list[published_runs.Run], out: pathlib.Path) -> None:

@@ -67,7 +67,12 @@ class Run:
     @property
     def config(self) -> Config:
         """The Config of the run."""
-        return settings([f"--flagfile={FLAGS / self.task}.flags", *self.method])[0]
+        return settings(self.arguments)[0]
+
+    @property
+    def arguments(self) -> list[str]:
+        """The same as `flags`, but for any current folder."""
+        return [f"--flagfile={FLAGS / self.task}.flags", *self.method]
 
     def flag_file(self) -> str:
         """The content of a single flag file with all flags of the run."""
