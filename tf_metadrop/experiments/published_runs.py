@@ -71,7 +71,7 @@ class Run:
 
     @property
     def arguments(self) -> list[str]:
-        """The same as `flags`, but for any current folder."""
+        """The same as `flags`, with a path that any current folder can be used with."""
         return [f"--flagfile={FLAGS / self.task}.flags", *self.method]
 
     def flag_file(self) -> str:
