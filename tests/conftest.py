@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+from tf_metadrop.util import environment
+
+environment.prefer_onednn()  # as the programs do
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["WANDB_MODE"] = "disabled"
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the tests are of a CPU; two processes would share a GPU's memory

@@ -26,6 +26,8 @@ The package consists of rooms. Each room imports only from the rooms below it:
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tf_metadrop.util import environment
+
 if TYPE_CHECKING:  # so that type checkers and editors know the names
     from tf_metadrop.algorithm.repeatable import check_repeatable as check_repeatable
     from tf_metadrop.config.config import Config as Config
@@ -71,8 +73,9 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    environment.prefer_onednn()
     if name in _REGISTRIES:
         return importlib.import_module(_REGISTRIES[name])
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

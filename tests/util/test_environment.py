@@ -2,6 +2,9 @@
 
 import errno
 import os
+import platform
+import subprocess
+import sys
 
 import filelock
 import pytest
@@ -25,6 +28,24 @@ def test_the_log_level_is_the_user_s(monkeypatch):
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
     environment.before_tensorflow(-1)
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="elsewhere TensorFlow decides")
+@pytest.mark.parametrize(
+    "imported", ["tf_metadrop.Config", "tf_metadrop.noise", "quiet.importing_tensorflow().__enter__()"]
+)
+@pytest.mark.parametrize("given", [None, "0"])
+def test_tensorflow_convolves_by_onednn_unless_told_otherwise(imported, given):
+    code = (
+        f"import tf_metadrop; from tf_metadrop.util import quiet; {imported}\n"
+        "from tensorflow.python.util import _pywrap_util_port; print(_pywrap_util_port.IsMklEnabled())"
+    )
+    variables = {name: value for name, value in os.environ.items() if name != environment.ONEDNN}
+    variables |= {environment.ONEDNN: given} if given else {}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=variables, check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
+    assert answer == f"{given is None}\n"
 
 
 @pytest.mark.parametrize(

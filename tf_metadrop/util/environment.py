@@ -2,10 +2,12 @@
 
 import os
 import pathlib
+import platform
 
 from tf_metadrop.errors import UsageError
 
 GPUS, LOG_LEVEL, OPENMP = "CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL", "OMP_NUM_THREADS"
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 
 def before_tensorflow(gpu_id: int, devices: int = 1) -> None:
@@ -19,6 +21,17 @@ def before_tensorflow(gpu_id: int, devices: int = 1) -> None:
     """
     os.environ[GPUS] = visible_gpus(gpu_id, devices)
     os.environ.setdefault(LOG_LEVEL, "3")
+
+
+def prefer_onednn() -> None:
+    """Lets TensorFlow convolve by oneDNN on every x86 processor, unless the environment decides.
+
+    Call it before TensorFlow's first import. By itself, TensorFlow does so only where there are instructions for neural
+    networks, as AVX512-VNNI. Elsewhere its own convolutions are slower (docs/explanations/performance.md, "Without
+    AVX512").
+    """
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        os.environ.setdefault(ONEDNN, "1")
 
 
 def visible_gpus(gpu_id: int, devices: int) -> str:
