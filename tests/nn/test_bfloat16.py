@@ -1,6 +1,8 @@
 """--precision=bfloat16: what is rounded and what is not."""
 
 import dataclasses
+import functools
+import re
 
 import numpy as np
 import pytest
@@ -10,12 +12,13 @@ from tests.helpers.decisions import with_decisions
 from tests.helpers.often import often
 from tests.helpers.runs import assert_equal_arrays
 from tf_metadrop import Config, UsageError, meta_test, meta_train
-from tf_metadrop.algorithm import execution
+from tf_metadrop.algorithm import execution, flops
 from tf_metadrop.algorithm.outer_loop import task_gradient
+from tf_metadrop.algorithm.steps import make_train_step
 from tf_metadrop.algorithm.tasks import Task
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.nn import fused, layers, moments, normalization, rng
+from tf_metadrop.nn import fused, layers, low_products, moments, normalization, rng
 from tf_metadrop.nn.normalization import batch
 from tf_metadrop.nn.params import cast
 from tf_metadrop.nn.rounded import Rounded
@@ -97,6 +100,14 @@ def test_every_fast_block_rounds_only_its_maps(name, given):
         assert np.linalg.norm(tf.cast(ours, tf.float32) - theirs) < 0.01 * np.linalg.norm(theirs)
 
 
+@pytest.fixture(params=["natively", "in float32"])
+def products(request, monkeypatch):
+    """Once as on this processor, and once as where TensorFlow sums products of bfloat16 in bfloat16."""
+    if request.param == "in float32":
+        monkeypatch.setattr(low_products, "sums_in_float32", lambda: False)
+
+
+@pytest.mark.usefixtures("products")
 @pytest.mark.parametrize("shape", [[2, 6, 6, 3], [20, 14, 14, 8], [8, 28, 28, 1]])  # kernels' gradients both ways
 def test_convolutions_and_all_their_derivatives(shape):
     """Beside float32's of the same rounded numbers."""
@@ -246,6 +257,7 @@ def test_a_run_in_bfloat16(tmp_path):
     assert abs(low["cent"] - full["cent"]) < 0.1 * full["cent"]
 
 
+@pytest.mark.usefixtures("products")
 def test_convolutions_of_several_tasks_at_once_are_those_of_each():
     """Where tasks run at once each has its own kernels."""
     h, upstream = random([2, 3, 6, 6, 4]), tf.cast(random([2, 3, 6, 6, 5], 3), tf.float32)
@@ -264,6 +276,35 @@ def test_convolutions_of_several_tasks_at_once_are_those_of_each():
         alone = result_and_gradients(h[task], kernel[task], bias[task], upstream[task])
         for ours, theirs in zip(at_once, alone, strict=True):
             close(ours[task], theirs, 4 * STEP)
+
+
+def test_sums_in_bfloat16_are_found():
+    convolve, by_input, by_kernel, multiply = low_products.products()
+    h, d = multiply[1:]
+    in_parts = lambda h, d: functools.reduce(tf.add, [tf.matmul(h[i::98], d[i::98], True) for i in range(98)])
+    assert low_products.error(in_parts, h, d) > low_products.TOLERANCE
+    for product, *tensors in (convolve, by_input, by_kernel, multiply):
+        error = low_products.error(functools.partial(low_products.low_product, product), *tensors)
+        assert 0 < error < low_products.TOLERANCE
+
+
+@pytest.mark.parametrize("more", [{}, dict(tasks="at_once"), dict(backbone="resnet12", widths="4,4,4,4")])
+def test_every_product_is_in_float32_where_sums_would_not_be(more, monkeypatch):
+    """Those of a whole step, with all derivatives."""
+    config = Config(**SMALL | dict(precision="bfloat16", n_steps=1) | more)
+
+    def of_bfloat16():
+        method, *arguments = flops.arguments(config)
+        graph = make_train_step(config, method).get_concrete_function(*arguments).graph.as_graph_def()
+        nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+        products = [node for node in nodes if re.search("Conv|MatMul|Einsum", node.op)]
+        return [node.name for node in products if node.attr["T"].type == LOW.as_datatype_enum]
+
+    if not more:
+        monkeypatch.setattr(low_products, "sums_in_float32", lambda: True)
+        assert of_bfloat16()
+    monkeypatch.setattr(low_products, "sums_in_float32", lambda: False)
+    assert not of_bfloat16()
 
 
 def test_a_processor_that_emulates_it_is_told(monkeypatch, capsys):

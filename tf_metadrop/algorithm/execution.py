@@ -21,7 +21,7 @@ MOST_IN_FLIGHT = 4  # each needs memory
 IDLE_PASSES = ("constant_folding",)
 EMULATED = (
     "--precision=bfloat16: this processor has no instructions for it (AVX512-BF16 or AMX) and emulates them. In our "
-    "measurements that took twice as long as float32."
+    "measurements that took 1.0 to 2.0 times as long as float32."
 )
 SAMPLES_AT_ONCE = 64  # tasks times noise samples that are vectorised, if the tasks are vectorised
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from tf_metadrop.nn import fused
+from tf_metadrop.nn.low_products import low_product
 
 LONG = 512  # rows of a part: see `long_product`
 # Time of the gradient of a bfloat16 convolution with respect to its kernel, in milliseconds, on an AMD EPYC with 2
@@ -48,7 +49,7 @@ def convs(h: tf.Tensor, *weights: Weights) -> list[tf.Tensor]:
 
 def conv2d(h: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """TensorFlow's convolution with padding SAME and stride 1."""
-    return tf.nn.conv2d(h, kernel, strides=1, padding="SAME")
+    return low_product(lambda h, kernel: tf.nn.conv2d(h, kernel, strides=1, padding="SAME"), h, kernel)
 
 
 @tf.custom_gradient
@@ -63,8 +64,8 @@ def conv_by_input(d: tf.Tensor, kernel: tf.Tensor, shape: tf.TensorShape) -> tf.
 
     @tf.custom_gradient
     def run(d: tf.Tensor, kernel: tf.Tensor) -> Differentiated:
-        low = tf.cast(kernel, d.dtype)
-        h = tf.compat.v1.nn.conv2d_backprop_input(shape, low, d, [1, 1, 1, 1], "SAME")
+        by_input = lambda kernel, d: tf.compat.v1.nn.conv2d_backprop_input(shape, kernel, d, [1, 1, 1, 1], "SAME")
+        h = low_product(by_input, tf.cast(kernel, d.dtype), d)
         return h, lambda u: (conv_bfloat16(u, kernel), conv_by_kernel(u, d, kernel.shape))
 
     return run(d, kernel)
@@ -76,10 +77,11 @@ def conv_by_kernel(h: tf.Tensor, d: tf.Tensor, shape: tf.TensorShape) -> tf.Tens
     @tf.custom_gradient
     def run(h: tf.Tensor, d: tf.Tensor) -> Differentiated:
         if math.prod(h.shape[1:3]) <= PATCHES_UP_TO:
-            g = tf.matmul(tf.reshape(patches(h), [-1, 9 * h.shape[-1]]), tf.reshape(d, [-1, d.shape[-1]]), True)
+            g = matmul(tf.reshape(patches(h), [-1, 9 * h.shape[-1]]), tf.reshape(d, [-1, d.shape[-1]]), True)
             g = tf.reshape(g, shape)
         else:
-            g = tf.compat.v1.nn.conv2d_backprop_filter(h, shape, d, [1, 1, 1, 1], "SAME")
+            by_kernel = lambda h, d: tf.compat.v1.nn.conv2d_backprop_filter(h, shape, d, [1, 1, 1, 1], "SAME")
+            g = low_product(by_kernel, h, d)
         return tf.cast(g, tf.float32), lambda w: (conv_by_input(d, w, h.shape), conv_bfloat16(h, w))
 
     return run(h, d)
@@ -109,8 +111,13 @@ def pointwise(h: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """
     rows = tf.reshape(h, [*h.shape[:-4], math.prod(h.shape[-4:-1]), h.shape[-1]])
     outer = [*kernel.shape[:-4], *[1] * (rows.shape.rank - 3)] if kernel.shape.rank == 5 else []
-    x = tf.matmul(rows, tf.reshape(tf.cast(kernel, h.dtype), [*outer, *kernel.shape[-2:]]))
+    x = matmul(rows, tf.reshape(tf.cast(kernel, h.dtype), [*outer, *kernel.shape[-2:]]))
     return tf.reshape(x, [*h.shape[:-1], kernel.shape[-1]])
+
+
+def matmul(a: tf.Tensor, b: tf.Tensor, transpose_a: bool = False) -> tf.Tensor:
+    """Matrix products a @ b, with a transposed or not."""
+    return low_product(lambda a, b: tf.matmul(a, b, transpose_a), a, b)
 
 
 def patches(h: tf.Tensor) -> tf.Tensor:
@@ -130,7 +137,7 @@ def as_map(bias: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
 @tf.custom_gradient
 def product(a: tf.Tensor, b: tf.Tensor) -> Differentiated:
     """Matrix products [groups, n, k] @ [groups, k, m], where n is by far the largest."""
-    return tf.matmul(a, b), lambda d: (product(d, tf.linalg.matrix_transpose(b)), long_product(a, d))
+    return matmul(a, b), lambda d: (product(d, tf.linalg.matrix_transpose(b)), long_product(a, d))
 
 
 @tf.custom_gradient
@@ -142,7 +149,7 @@ def long_product(a: tf.Tensor, d: tf.Tensor) -> Differentiated:
     groups, n, k = a.shape
     parts = next(parts for parts in range(max(n // LONG, 1), 0, -1) if n % parts == 0)
     cut = lambda t: tf.reshape(t, [groups, parts, n // parts, t.shape[-1]])
-    total = tf.reduce_sum(tf.matmul(cut(a), cut(d), transpose_a=True), 1)
+    total = tf.reduce_sum(matmul(cut(a), cut(d), True), 1)
     return total, lambda u: (product(d, tf.linalg.matrix_transpose(u)), product(a, u))
 
 
