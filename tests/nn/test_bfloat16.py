@@ -288,7 +288,14 @@ def test_sums_in_bfloat16_are_found():
         assert 0 < error < low_products.TOLERANCE
 
 
-@pytest.mark.parametrize("more", [{}, dict(tasks="at_once"), dict(backbone="resnet12", widths="4,4,4,4")])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        dict(tasks="at_once"),
+        pytest.param(dict(backbone="resnet12", widths="4,4,4,4"), marks=pytest.mark.nightly),
+    ],
+)
 def test_every_product_is_in_float32_where_sums_would_not_be(more, monkeypatch):
     """Those of a whole step, with all derivatives."""
     config = Config(**SMALL | dict(precision="bfloat16", n_steps=1) | more)
