@@ -111,6 +111,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--output", type=paths.path, required=True, help="file to write")
     args = parser.parse_args(argv[1:])
     environment.before_tensorflow(-1)
+    environment.prefer_onednn()
     return program.guard(argv[0], lambda: measure(args))
 
 

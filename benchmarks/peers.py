@@ -219,6 +219,7 @@ def act(values, arguments: Sequence[str]) -> None:
     machine.require("benchmarks.peers", ["torch"])
     os.environ["CUDA_VISIBLE_DEVICES"] = environment.visible_gpus(settings.gpu_id, 1)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment.prefer_onednn()  # for plain TensorFlow too
     if values.only:
         if values.only.startswith("ours"):
             step.import_quietly()
