@@ -31,8 +31,8 @@ def low_product(function: Callable[..., tf.Tensor], *tensors: tf.Tensor) -> tf.T
 def sums_in_float32() -> bool:
     """Whether TensorFlow sums products of bfloat16 in float32 on this machine: measured once, by four small products.
 
-    oneDNN and cuDNN do. TensorFlow's own convolutions do not: it uses them on a processor without AVX512, and where
-    TF_ENABLE_ONEDNN_OPTS is 0. The gradients by kernel are then wrong by several per cent.
+    Those of oneDNN do, on processors with AVX512. TensorFlow's own, which it takes without AVX512, do not: there, the
+    gradients by kernel were wrong by 1 to 4 % (docs/explanations/performance.md, "bfloat16 on a CPU").
     """
     with tf.init_scope():  # not in the graph of a step
         return all(error(*product) < TOLERANCE for product in products())
