@@ -67,9 +67,15 @@ def prepare(config: Config) -> None:
         add_xla_flags("--xla_gpu_deterministic_ops=true")
     add_xla_flags(XLA_FLAGS)
     if config.precision == "bfloat16" and not gpus and not environment.computes_bfloat16():
-        print(EMULATED, file=sys.stderr)
+        say_emulated()
     set_precision(config)
     compile_first()
+
+
+@functools.cache
+def say_emulated() -> None:
+    """Warns once in a process, although a training and its MetaLearner both call `prepare`."""
+    print(EMULATED, file=sys.stderr)
 
 
 def set_precision(config: Config) -> None:
