@@ -17,6 +17,7 @@ from tf_metadrop.methods.method import Method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.layers import cross_entropy
 from tf_metadrop.nn.params import dtype_of
+from tf_metadrop.nn.traced import Step
 
 if TYPE_CHECKING:
     from tf_metadrop.nn.types import Params, Shape, TaskNoise
@@ -31,9 +32,7 @@ class Target(NamedTuple):
     noise: TaskNoise
 
 
-def make_attack_step(
-    config: Config, method: Method, grid: Mapping[str, Sequence[float]]
-) -> tf.types.experimental.PolymorphicFunction:
+def make_attack_step(config: Config, method: Method, grid: Mapping[str, Sequence[float]]) -> Step[..., tf.Tensor]:
     """The compiled attack: (params, images, support, query, key, first) -> accuracies [metabatch, norms and radii].
 
     The arguments are those of `steps.make_test_step`. If the tasks are vectorised, the radii are vectorised too; if the
@@ -51,7 +50,6 @@ def make_attack_step(
         target = Target(adapted, network.for_queries(adapted, task.support_x, method), task, noise)
         return tf.concat([at_radii(target, config, norm, radii, how.at_once) for norm, radii in grid.items()], -1)
 
-    @tf.function(autograph=False, jit_compile=how.xla)
     def step(
         params: Params, images: tf.Tensor, support: tf.Tensor, query: tf.Tensor, key: tf.Tensor, first: tf.Tensor
     ) -> tf.Tensor:
@@ -64,7 +62,7 @@ def make_attack_step(
         one = lambda index: accuracies(params, get_task(index), get_noise(index))
         return tf.map_fn(one, tf.range(config.metabatch), fn_output_signature=dtype, parallel_iterations=1)
 
-    return step
+    return Step(step, how.xla)
 
 
 def at_radii(target: Target, config: Config, norm: str, radii: Sequence[float], at_once: bool) -> tf.Tensor:

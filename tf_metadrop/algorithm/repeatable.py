@@ -17,6 +17,7 @@ from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
+from tf_metadrop.nn.traced import traced
 
 ADVICE = "draw from `normal(shape)` or `normal.uniform(shape)`, which depend on the seed only"
 
@@ -42,7 +43,7 @@ def check_repeatable(config: Config) -> None:
             noise = rng.StandardNormal(rng.key(seed, rng.TRAIN), config.dtype)
             return task_gradient(params, task, config, method, noise)[0]
 
-        return [g.numpy() for g in tf.function(compute, autograph=False)().values()]
+        return [g.numpy() for g in traced(compute)().values()]
 
     same = lambda one, other: all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     first = gradient(0)

@@ -23,6 +23,7 @@ from tf_metadrop.methods import metric
 from tf_metadrop.nn import fused
 from tf_metadrop.nn.params import dtype_of
 from tf_metadrop.nn.rng import StandardNormal, fold
+from tf_metadrop.nn.traced import Step
 
 if TYPE_CHECKING:
     from tf_metadrop.methods.method import Method
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def make_train_step(
     config: Config, method: Method, shared_gradient: Callable[..., Gradient] | None = None
-) -> tf.types.experimental.PolymorphicFunction:
+) -> Step[..., tuple[State, tf.Tensor, tf.Tensor]]:
     """Makes the compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
 
     If the loss, the gradient or the new weights have a non-finite value, the returned loss is NaN and the state is
@@ -49,7 +50,6 @@ def make_train_step(
     how = execution(config)
     gradient_of = shared_gradient or (vectorised_gradient if how.at_once else meta_gradient)
 
-    @tf.function(autograph=False, jit_compile=how.xla and not shared_gradient)
     def train_step(
         state: State, images: tf.Tensor, support: tf.Tensor, query: tf.Tensor, key: tf.Tensor
     ) -> tuple[State, tf.Tensor, tf.Tensor]:
@@ -64,7 +64,7 @@ def make_train_step(
         kept = tf.nest.map_structure(lambda new, old: tf.where(sound, new, old), after, state)
         return kept._replace(iteration=after.iteration), tf.where(sound, loss, float("nan")), accs
 
-    return train_step
+    return Step(train_step, how.xla and not shared_gradient)
 
 
 def are_numbers(tensors: Iterable[tf.Tensor]) -> tf.Tensor:
@@ -72,7 +72,7 @@ def are_numbers(tensors: Iterable[tf.Tensor]) -> tf.Tensor:
     return tf.reduce_all(tf.math.is_finite(tf.concat([tf.reshape(t, [-1]) for t in tensors], 0)))
 
 
-def make_test_step(config: Config, method: Method) -> tf.types.experimental.PolymorphicFunction:
+def make_test_step(config: Config, method: Method) -> Step[..., dict[str, tf.Tensor]]:
     """Makes the compiled evaluation step: (params, images, support, query, key, first) -> {metric: [metabatch]}.
 
     It uses n_test_mc_samp noise samples per inner step and builds no second-order graph. The task's number, counted
@@ -102,9 +102,8 @@ def make_test_step(config: Config, method: Method) -> tf.types.experimental.Poly
         numbers = dict.fromkeys(metric.names(), dtype)
         return tf.map_fn(one, tf.range(c.metabatch), fn_output_signature=numbers, parallel_iterations=tasks_in_flight)
 
-    @tf.function(autograph=False, jit_compile=how.xla)
     def test_step(*args: Any) -> dict[str, tf.Tensor]:
         with fused.BackgroundCompilation(not how.xla):
             return every_metric(*args)
 
-    return test_step
+    return Step(test_step, how.xla)

@@ -18,6 +18,7 @@ from tf_metadrop.modes.evaluate import count_batches
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
 from tf_metadrop.nn.rng import StandardNormal, fold
+from tf_metadrop.nn.traced import traced
 from tf_metadrop.runs import checkpoint
 from tf_metadrop.runs.loading import check_images, fitted, load_run, test_images
 from tf_metadrop.util.interval import interval
@@ -71,7 +72,7 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
     images, n_batches = test_images(config), count_batches(config)
     key, generator = rng.key(config.seed, rng.META_TEST), np.random.RandomState(config.seed)
 
-    @tf.function(autograph=False)
+    @traced
     def test(
         params: Params, pictures: tf.Tensor, support: tf.Tensor, query: tf.Tensor, number: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -83,9 +84,9 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
     for batch in progress(range(n_batches), "batch"):
         support, query = images.episodes(generator)
         for task in range(len(support)):
-            number = tf.constant(batch * config.metabatch + task)
-            episode = [tf.constant(part) for part in images.batch(support[task : task + 1], query[task : task + 1])]
-            (cent_1, acc_1, logits_1), (cent_2, acc_2, logits_2) = (test(p, *episode, number) for p in (one, other))
+            parts = images.batch(support[task : task + 1], query[task : task + 1])
+            episode = *map(tf.constant, parts), tf.constant(batch * config.metabatch + task)
+            (cent_1, acc_1, logits_1), (cent_2, acc_2, logits_2) = (test(p, *episode) for p in (one, other))
             found["acc"].append([acc_1, acc_2])
             found["cent"].append([cent_1, cent_2])
             found["difference"].append(np.mean(np.abs(logits_1 - logits_2)))

@@ -24,6 +24,7 @@ from tf_metadrop.methods import network
 from tf_metadrop.methods.method import Method, load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import dtype_of, narrow
+from tf_metadrop.nn.traced import traced
 from tf_metadrop.runs import tf1_checkpoint
 from tf_metadrop.runs.loading import load_run, test_split
 from tf_metadrop.util import atomic, lock
@@ -77,7 +78,7 @@ def features_of_pairs(config: Config, params: Params, images: Split) -> list[dic
     """The list that `export_features` writes."""
     generator = np.random.RandomState(config.seed)
     method = load_method(config)
-    features = tf.function(lambda params, task, key: task_features(params, task, config, method, key), autograph=False)
+    features = traced(lambda params, task, key: task_features(params, task, config, method, key))
     exported = []
     for pair in tqdm(range(N_PAIRS), unit="task", disable=not has_terminal()):
         support, query = [], []

@@ -15,6 +15,7 @@ from tf_metadrop.figures import noise_maps, style
 from tf_metadrop.methods import network, noise
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
+from tf_metadrop.nn.traced import traced
 from tf_metadrop.runs.loading import load_run, test_split
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def sampled_maps(config: Config, given: set[str] | None = None) -> tuple[np.ndar
     method = load_method(config)
     draw = rng.StandardNormal(rng.fold(rng.key(config.seed, rng.EXPORT), len(split)), x.dtype)
 
-    @tf.function(autograph=False)
+    @traced
     def sampled(sample: tf.Tensor) -> dict[int, tf.Tensor]:
         recorder: Any = Recorder(method.noise)
         network.hidden(params, x, method._replace(noise=recorder), partial(draw, 0, sample))

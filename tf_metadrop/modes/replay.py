@@ -23,6 +23,7 @@ from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
+from tf_metadrop.nn.traced import traced
 
 if TYPE_CHECKING:
     from tf_metadrop.modes.train import Done
@@ -106,7 +107,7 @@ def looks(step: Step, dtype: str) -> list[Look]:
     method, params = load_method(config), cast(step.params, dtype)
     key = rng.fold(tf.constant(step.key), tf.constant(step.iteration, tf.int64))
 
-    @tf.function(autograph=False)
+    @traced
     def again(
         params: Params, support: tf.Tensor, query: tf.Tensor, number: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, Params]:
@@ -119,8 +120,8 @@ def looks(step: Step, dtype: str) -> list[Look]:
         return adapted.inner_losses[:, 0], loss, gradient
 
     found = []
-    for number, images in enumerate(zip(*step.tasks, strict=True)):
-        inner, loss, gradient = again(params, *map(tf.constant, images), tf.constant(number))
+    for number, (support, query) in enumerate(zip(*step.tasks, strict=True)):
+        inner, loss, gradient = again(params, tf.constant(support), tf.constant(query), tf.constant(number))
         norm = float(tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradient.values()])))
         named = {f"the loss of inner step {k}": value for k, value in enumerate(inner.numpy(), 1)}
         named |= {"the query loss": loss} | {f"the gradient of {name}": g for name, g in gradient.items()}
