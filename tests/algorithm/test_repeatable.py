@@ -13,7 +13,7 @@ from tf_metadrop.nn import rng
 
 SMALL = dict(
     dataset="strokes", way=2, shot=1, query=1, metabatch=1, n_steps=1, n_train_iters=2, n_eval_batches=1, log_freq=1,
-    second_order="first", wandb="disabled",
+    blocks=2, second_order="first", wandb="disabled",
 )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def toy(request):
 
 @pytest.mark.parametrize("toy", often(DRAWN_FOR_ITSELF, ["numpy", "in a branch"]), indirect=True)
 def test_a_noise_type_that_draws_for_itself_is_found(toy):
-    with pytest.raises(UsageError, match="toy gives a different meta-gradient when it is computed again: draw from"):
+    with pytest.raises(UsageError, match="toy_blocks2 gives a different meta-gradient when it is computed again: draw"):
         check_repeatable(Config(**SMALL, noise_type=toy))
 
 
@@ -68,7 +68,7 @@ def test_noise_that_knows_no_seed_is_found():
     noise.register("toy", noise_type(lambda normal, shape: tf.ones(shape)))
     noise.load("toy").logits = staticmethod(noise.load("maml").logits)
     try:
-        with pytest.raises(UsageError, match="toy gives the same meta-gradient for every seed"):
+        with pytest.raises(UsageError, match="toy_blocks2 gives the same meta-gradient for every seed"):
             check_repeatable(Config(**SMALL, noise_type="toy"))
     finally:
         noise.unregister("toy")
@@ -87,10 +87,10 @@ def test_other_methods_that_draw_for_themselves_are_found_too(tmp_path):
 
     regularizer.register("shaken", module)
     try:
-        with pytest.raises(UsageError, match="maml_shaken gives a different meta-gradient"):
+        with pytest.raises(UsageError, match="maml_shaken_blocks2 gives a different meta-gradient"):
             check_repeatable(Config(**SMALL, maml=True, regularizer="shaken"))
         with pytest.raises(
-            UsageError, match=r"maml_shaken draws random numbers from TensorFlow \(RandomStandardNormal\)"
+            UsageError, match=r"maml_shaken_blocks2 draws random numbers from TensorFlow \(RandomStandardNormal\)"
         ):
             meta_train(Config(**SMALL, maml=True, regularizer="shaken", savedir=str(tmp_path / "run")))
     finally:
@@ -104,7 +104,7 @@ def test_other_methods_that_draw_for_themselves_are_found_too(tmp_path):
 )
 def test_training_refuses_what_tensorflow_draws(toy, tasks, tmp_path):
     with pytest.raises(
-        UsageError, match=r"toy draws random numbers from TensorFlow \(RandomUniform\), so two runs with one"
+        UsageError, match=r"toy_blocks2 draws random numbers from TensorFlow \(RandomUniform\), so two runs with one"
     ):
         meta_train(Config(**SMALL, noise_type=toy, tasks=tasks, savedir=str(tmp_path / "run")))
 

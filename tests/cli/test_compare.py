@@ -13,7 +13,7 @@ from tf_metadrop.runs import checkpoint
 
 TRAIN = dict(
     dataset="strokes", way=3, query=2, metabatch=1, n_steps=1, second_order="first", n_train_iters=2, n_eval_batches=1,
-    log_freq=1,
+    blocks=2, log_freq=1,
 )  # fmt: skip
 
 

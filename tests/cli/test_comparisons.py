@@ -8,7 +8,7 @@ from tf_metadrop.cli import main, quickstart, short_runs
 from tf_metadrop.util import signals
 
 TINY = (
-    "--n_train_iters=1 --way=3 --query=2 --metabatch=1 --n_steps=1 --n_eval_batches=1 --n_test_iters=2 "
+    "--n_train_iters=1 --way=3 --query=2 --metabatch=1 --n_steps=1 --blocks=2 --n_eval_batches=1 --n_test_iters=2 "
     "--n_test_mc_samp=1 --second_order=first --wandb=disabled"
 ).split()
 

@@ -14,7 +14,7 @@ from tf_metadrop import Config, meta_test, meta_train
 
 TEXT = (ROOT / "docs" / "guides" / "noise_type.md").read_text()
 SMALL = dict(
-    noise_type="laplace", dataset="strokes", way=2, metabatch=1, n_steps=1, query=2, n_eval_batches=1,
+    noise_type="laplace", dataset="strokes", way=2, metabatch=1, n_steps=1, blocks=2, query=2, n_eval_batches=1,
     second_order="first", wandb="disabled",
 )  # fmt: skip
 

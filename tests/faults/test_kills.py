@@ -14,7 +14,7 @@ from tests.helpers.runs import arrays, assert_equal_runs, call, run, start
 
 SMALL = (
     "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=2 --n_steps=1 --n_train_iters=60 --save_freq=3 "
-    "--log_freq=2 --eval_freq=20 --n_eval_batches=2 --second_order=first --wandb=disabled"
+    "--blocks=2 --log_freq=2 --eval_freq=20 --n_eval_batches=2 --second_order=first --wandb=disabled"
 ).split()
 
 

@@ -11,7 +11,7 @@ from tf_metadrop.cli import main
 from tf_metadrop.modes import replay
 from tf_metadrop.runs import checkpoint
 
-TASK = [*FIVE_WAY, "--second_order=first"]  # traced sooner
+TASK = [*FIVE_WAY, "--second_order=first", "--blocks=2"]  # traced sooner
 WILD = [*TASK, "--inner_lr=1e36", "--n_eval_batches=1", "--save_freq=1", "--log_freq=1"]
 
 
@@ -47,7 +47,7 @@ def test_skipped_steps_are_kept_and_replayed(tmp_path, capsys):
     assert "meta_train:" not in (savedir / "meta_train.log").read_text()
     assert main.main(["main.py", f"--replay={savedir / 'fault_1.npz'}"]) == 0
     out = capsys.readouterr().out
-    assert "iteration 1, metadrop, second_order first" in out and " after it" in out
+    assert "iteration 1, metadrop_blocks2, second_order first" in out and " after it" in out
     rows = replay.replay(savedir / "fault_1.npz")
     assert [(row["precision"], row["task"]) for row in rows] == [
         ("float32", 0), ("float32", 1), ("float64", 0), ("float64", 1),

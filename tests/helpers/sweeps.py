@@ -2,7 +2,7 @@
 
 QUICK = (  # flags of a trial of seconds
     "dataset=strokes way=3 query=2 metabatch=1 n_steps=1 n_train_iters=6 eval_freq=2 n_eval_batches=1 log_freq=1 "
-    "n_test_iters=4 wandb=disabled maml=true second_order=first"
+    "blocks=2 n_test_iters=4 wandb=disabled maml=true second_order=first"
 )
 
 

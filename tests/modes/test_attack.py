@@ -13,7 +13,7 @@ from tf_metadrop.figures import layout, style
 from tf_metadrop.methods import attack
 
 SMALL = (
-    "--dataset=strokes --way=2 --shot=1 --query=2 --metabatch=2 --n_steps=1 --n_train_iters=1 --save_freq=1 "
+    "--dataset=strokes --way=2 --shot=1 --query=2 --metabatch=2 --n_steps=1 --blocks=2 --n_train_iters=1 --save_freq=1 "
     "--eval_freq=5 --n_eval_batches=1 --second_order=first --wandb=disabled"
 ).split()
 ATTACK = "--mode=attack --n_test_iters=4 --attack_steps=2 --wandb=disabled".split()
@@ -53,7 +53,7 @@ def check_figure(path, figure, rows):
     for (norm, name), axes in zip(norms.items(), figure.axes, strict=True):
         ((label, points),) = curves_of(axes).items()
         expected = [(row["epsilon"], row["accuracy_percent"]) for row in rows if row["norm"] == norm]
-        assert label == "Meta-dropout" and len(expected) == 6
+        assert label == "Meta-dropout (blocks 2)" and len(expected) == 6
         assert axes.get_xlabel() == f"Radius of the attack ({name})"
         np.testing.assert_allclose(points, expected)
     assert_shows(path, [style.VERMILLION], tuple(int(layout.DOTS * inches) for inches in figure.get_size_inches()))

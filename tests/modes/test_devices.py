@@ -18,7 +18,7 @@ from tf_metadrop.cli import main
 # In float64, so that rounding in another order stays rounding: in float32 a maximum or a ReLU on the edge now and then
 # goes the other way, and moves the loss of three queries by more than 1e-6. Small steps keep it so.
 SMALL = (
-    "--dataset=strokes --way=3 --shot=1 --query=2 --metabatch=4 --n_steps=1 --inner_lr=0.01 --meta_lr=1e-5 "
+    "--dataset=strokes --way=3 --shot=1 --query=2 --metabatch=4 --n_steps=1 --blocks=2 --inner_lr=0.01 --meta_lr=1e-5 "
     "--precision=float64 --second_order=first --n_train_iters=4 "
     "--log_freq=1 --eval_freq=3 --n_eval_batches=1 --save_freq=2 --wandb=disabled"
 ).split()

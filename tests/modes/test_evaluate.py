@@ -17,7 +17,7 @@ from tf_metadrop.runs.loading import need_images
 from tf_metadrop.util import lock
 
 TASK = dict(
-    dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, second_order="first", wandb="disabled"
+    dataset="strokes", way=2, shot=1, query=8, metabatch=1, n_steps=1, blocks=2, second_order="first", wandb="disabled"
 )  # fmt: skip
 MAML = TASK | dict(maml=True)  # the quicker to trace
 

@@ -15,7 +15,9 @@ from tf_metadrop.data import DATASETS
 from tf_metadrop.runs import checkpoint, tf1_checkpoint
 from tf_metadrop.util import safe_pickle
 
-TASK = "--way=2 --shot=2 --query=1 --metabatch=2 --n_steps=1 --save_freq=1 --eval_freq=9 --n_eval_batches=1".split()
+TASK = (
+    "--way=2 --shot=2 --query=1 --metabatch=2 --n_steps=1 --blocks=2 --save_freq=1 --eval_freq=9 --n_eval_batches=1"
+).split()
 METHODS = [  # name, second_order, tasks, the flags that make it
     ("deterministic", "exact", "in_sequence", "--noise_type=deterministic"),
     ("fixed_gaussian", "tf1", "in_sequence", "--noise_type=fixed_gaussian"),
@@ -41,7 +43,7 @@ def test_method_in_every_mode(name, second_order, tasks, method, tmp_path, monke
     method, tasks = method.split(), f"--tasks={tasks}"
     common = ["--dataset=strokes", *TASK, *method, f"--second_order={second_order}", tasks]
     call(*common, "--n_train_iters=1")
-    savedir = tmp_path / "checkpoints" / f"strokes_2way2shot_{name}"
+    savedir = tmp_path / "checkpoints" / f"strokes_2way2shot_{name}_blocks2"
     whole = checkpoint.load(savedir).state
     if name in RESUMED:
         check_resumed(whole, [*common, "--n_train_iters=1", "--savedir=cut"], tmp_path / "cut")
@@ -49,7 +51,7 @@ def test_method_in_every_mode(name, second_order, tasks, method, tmp_path, monke
     test = [f"--savedir={savedir}", "--n_test_iters=2", "--metabatch=2", "--n_test_mc_samp=2", tasks]
     call("--mode=meta_test", *test)
     result = json.loads((savedir / "meta_test.json").read_text())
-    assert Config(**{**result["config"], "mode": "meta_test"}).method == name
+    assert Config(**{**result["config"], "mode": "meta_test"}).method == f"{name}_blocks2"
     call("--mode=export", *test)
     call("--mode=attack", *test, "--attack_norms=linf", "--attack_radii=0,0.1", "--attack_steps=1")
     with open(savedir / "attack.csv", newline="") as file:

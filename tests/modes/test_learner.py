@@ -21,7 +21,7 @@ def drawings():
 
 @pytest.fixture
 def learner():
-    return MetaLearner(Config(dataset="strokes", way=5, n_steps=2))
+    return MetaLearner(Config(dataset="strokes", way=5, n_steps=2, blocks=2))
 
 
 def test_adapt_then_predict_in_the_users_labels(learner, drawings):
@@ -125,7 +125,7 @@ def test_registered_noise_type_is_a_value_of_the_flag(drawings):
         Config(noise_type="halved")
     noise.register("halved", Halved)
     try:
-        learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=1, noise_type="halved"))
+        learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=1, blocks=2, noise_type="halved"))
         assert learner.adapt(drawings[:5, 0], range(5)).predict(drawings[:5, 1]).shape == (5,)
     finally:
         noise.unregister("halved")

@@ -22,7 +22,7 @@ def drawings():
 
 
 def adapted(drawings, **settings):
-    learner = MetaLearner(Config(**dict(dataset="strokes", way=5, n_steps=2) | settings))
+    learner = MetaLearner(Config(**dict(dataset="strokes", way=5, n_steps=2, blocks=2, inner_lr=0.02) | settings))
     return learner.adapt(drawings[:5, 0], ["a", "b", "c", "d", "e"])
 
 
@@ -69,7 +69,7 @@ def test_classes_get_as_many_images_each(counts):
 
 
 def test_a_class_with_more_images_does_not_draw_the_answers_to_it(drawings):
-    learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=5, maml=True, precision="float64"))
+    learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=5, blocks=2, maml=True, precision="float64"))
     equal = learner.adapt(drawings[:5, 0], range(5)).predict_proba(drawings[:5, 6])
     again = learner.adapt([drawings[i, 0] for i in (0, 0, 0, 0, 0, 1, 2, 3, 4)], [0] * 5 + [1, 2, 3, 4])
     np.testing.assert_allclose(again.predict_proba(drawings[:5, 6]), equal, rtol=0, atol=1e-12)  # as often
@@ -171,7 +171,7 @@ def test_a_classifier_is_kept(drawings, settings, tmp_path):
 
 
 def test_a_learner_that_was_not_adapted_is_kept_too(tmp_path):
-    learner = MetaLearner(Config(dataset="strokes", way=3, n_steps=1))
+    learner = MetaLearner(Config(dataset="strokes", way=3, n_steps=1, blocks=2))
     learner.save(tmp_path / "c")
     loaded = MetaLearner.load(tmp_path / "c")
     assert_equal_arrays(loaded.params, learner.params)
@@ -192,7 +192,7 @@ def test_a_learner_that_was_not_adapted_is_kept_too(tmp_path):
     ],
 )
 def test_labels_are_kept(drawings, labels, tmp_path):
-    learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=1)).adapt(drawings[:5, 0], labels)
+    learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=1, blocks=2)).adapt(drawings[:5, 0], labels)
     learner.save(tmp_path / "c")
     loaded = MetaLearner.load(tmp_path / "c")
     assert loaded.classes.dtype == learner.classes.dtype and loaded.classes.tolist() == learner.classes.tolist()
@@ -238,7 +238,7 @@ def test_a_broken_or_foreign_classifier_is_refused(drawings, tmp_path):
 
 def test_tensorflow_does_not_warn_of_new_shapes(drawings, caplog):
     """It takes new shapes for a mistake, after the fifth."""
-    learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=1))
+    learner = MetaLearner(Config(dataset="strokes", way=5, n_steps=1, blocks=2))
     with caplog.at_level(logging.WARNING):
         for n in range(1, 7):
             learner.adapt(drawings[:2, :n].reshape(-1, 28, 28, 1), np.repeat([0, 1], n))

@@ -17,7 +17,7 @@ from tf_metadrop.runs import finished, record, tf1_checkpoint, train_log
 
 RUN = dict(
     dataset="strokes", way=3, shot=1, query=2, metabatch=1, n_steps=1, maml=True, wandb="disabled", n_eval_batches=1,
-    n_train_iters=4, eval_freq=3, log_freq=3, save_freq=100,
+    blocks=2, n_train_iters=4, eval_freq=3, log_freq=3, save_freq=100,
 )  # fmt: skip
 TEST = dict(n_test_iters=4, metabatch=2, wandb="disabled")
 

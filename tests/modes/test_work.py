@@ -14,7 +14,7 @@ from tf_metadrop.runs.finished import Run
 def tiny_run(savedir, tasks="in_sequence"):
     return Config(
         mode="meta_train", dataset="strokes", way=2, shot=1, query=1, metabatch=2, n_steps=1, n_train_iters=0,
-        n_eval_batches=1, maml=True, wandb="disabled", savedir=str(savedir), tasks=tasks,
+        n_eval_batches=1, blocks=2, maml=True, wandb="disabled", savedir=str(savedir), tasks=tasks,
     )  # fmt: skip
 
 

@@ -151,7 +151,7 @@ def test_instance_normalisation_of_one_pixel_is_refused():
 
 
 SMALL = dict(
-    dataset="strokes", way=2, shot=1, query=2, metabatch=2, n_steps=1, n_train_iters=1, n_eval_batches=1,
+    dataset="strokes", way=2, shot=1, query=2, metabatch=2, n_steps=1, blocks=2, n_train_iters=1, n_eval_batches=1,
     second_order="first", wandb="disabled",
 )  # fmt: skip
 TEST = dict(n_test_iters=2, metabatch=1, wandb="disabled")

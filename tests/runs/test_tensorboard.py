@@ -14,7 +14,7 @@ from tf_metadrop.runs import tensorboard
 
 RUN = dict(
     dataset="strokes", way=2, shot=1, query=2, metabatch=1, n_steps=1, maml=True, wandb="disabled", n_eval_batches=1,
-    n_train_iters=4, eval_freq=2, log_freq=2,
+    blocks=2, n_train_iters=4, eval_freq=2, log_freq=2,
 )  # fmt: skip
 
 

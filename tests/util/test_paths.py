@@ -16,8 +16,9 @@ from tf_metadrop.experiments.sweep_definition import Definition
 from tf_metadrop.runs import tf1_checkpoint
 
 TINY = dict(
-    dataset="strokes", way=2, query=1, metabatch=1, n_steps=1, n_train_iters=0, n_eval_batches=1, wandb="disabled"
-)
+    dataset="strokes", way=2, query=1, metabatch=1, n_steps=1, blocks=2, n_train_iters=0, n_eval_batches=1,
+    wandb="disabled",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_a_tilde_is_the_home_folder(home, capsys):
     for split in "train", "test":
         np.save(home / "data" / "omniglot" / f"{split}.npy", images)
     assert load_split("omniglot", "~/data", "test").shape == (3, 6, 28, 28, 1)
-    (home / "my.flags").write_text("\n".join(f"--{name}={value}" for name, value in TINY.items()))
+    (home / "my.flags").write_text("\n".join(f"--{name}={value}" for name, value in (TINY | dict(blocks=4)).items()))
     assert main.main(["main.py", "--flagfile=~/my.flags", "--savedir=~/runs/x"]) == 0
     assert (home / "runs" / "x" / "state.npz").exists()
     assert MetaLearner.load("~/runs/x").config.savedir == str(home / "runs" / "x")
