@@ -5,7 +5,7 @@
 # make docs         build the documentation site into site/; a broken link is an error (seconds)
 # make wheel        build sdist and wheel, install the wheel and use it from another folder (two minutes)
 # make nightly      lint and all tests, with fifty kills instead of the three of `make test` (about an hour)
-# The times were measured on two idle cores of an Intel Xeon; two of an AMD EPYC without AVX512 take twice as long.
+# The times were measured on two idle cores; on slower ones, `make test` took twice as long.
 # Each target first creates .venv if it is missing, which takes longer.
 # PYTHON=python3.12 chooses the version of Python (3.11 to 3.13), TF=2.20 that of TensorFlow.
 

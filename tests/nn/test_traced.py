@@ -6,30 +6,28 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.runs import ROOT
-from tf_metadrop.nn.traced import Step, traced
+from tf_metadrop.nn.traced import CompiledStep, traced
 
 PACKAGE = ROOT / "tf_metadrop"
-OTHERS = {  # traced within another graph, or once in a process
+OTHERS = {  # traced within another graph, saved, or traced once in a process or in a run on several machines
     "algorithm/execution.py", "algorithm/parallel.py", "algorithm/workers.py", "modes/formats.py", "nn/fused.py",
     "nn/low_products.py", "nn/rng.py", "nn/traced.py",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("make", "warns"), [(tf.function, True), (lambda f: Step(f, xla=False), False), (traced, False)]
+    ("make", "warns"), [(tf.function, True), (lambda f: CompiledStep(f, xla=False), False), (traced, False)]
 )
 def test_a_function_made_again_and_again_causes_no_warning(make, warns, caplog):
     with caplog.at_level(logging.WARNING):
         for shape in range(1, 7):
-            function = make(lambda x: x + 1)
-            for _ in range(2 if make is traced else 1):
-                assert function(tf.zeros([shape])).shape == [shape]
+            assert make(lambda x: x + 1)(tf.zeros([shape])).shape == [shape]
     assert bool([record for record in caplog.records if "retracing" in record.getMessage()]) == warns
 
 
 def test_a_step_is_traced_once_however_it_is_asked_for():
     traced_for = []
-    step = Step(lambda x: traced_for.append(x.shape) or x + 1, xla=False)
+    step = CompiledStep(lambda x: traced_for.append(x.shape) or x + 1, xla=False)
     for _ in range(3):
         assert step(tf.constant(1)) == 2
         assert step.get_concrete_function(tf.constant(5))(tf.constant(2)) == 3

@@ -17,7 +17,7 @@ from tf_metadrop.methods.method import Method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.layers import cross_entropy
 from tf_metadrop.nn.params import dtype_of
-from tf_metadrop.nn.traced import Step
+from tf_metadrop.nn.traced import CompiledStep
 
 if TYPE_CHECKING:
     from tf_metadrop.nn.types import Params, Shape, TaskNoise
@@ -32,7 +32,9 @@ class Target(NamedTuple):
     noise: TaskNoise
 
 
-def make_attack_step(config: Config, method: Method, grid: Mapping[str, Sequence[float]]) -> Step[..., tf.Tensor]:
+def make_attack_step(
+    config: Config, method: Method, grid: Mapping[str, Sequence[float]]
+) -> CompiledStep[..., tf.Tensor]:
     """The compiled attack: (params, images, support, query, key, first) -> accuracies [metabatch, norms and radii].
 
     The arguments are those of `steps.make_test_step`. If the tasks are vectorised, the radii are vectorised too; if the
@@ -62,7 +64,7 @@ def make_attack_step(config: Config, method: Method, grid: Mapping[str, Sequence
         one = lambda index: accuracies(params, get_task(index), get_noise(index))
         return tf.map_fn(one, tf.range(config.metabatch), fn_output_signature=dtype, parallel_iterations=1)
 
-    return Step(step, how.xla)
+    return CompiledStep(step, how.xla)
 
 
 def at_radii(target: Target, config: Config, norm: str, radii: Sequence[float], at_once: bool) -> tf.Tensor:

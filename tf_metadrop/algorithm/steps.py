@@ -23,7 +23,7 @@ from tf_metadrop.methods import metric
 from tf_metadrop.nn import fused
 from tf_metadrop.nn.params import dtype_of
 from tf_metadrop.nn.rng import StandardNormal, fold
-from tf_metadrop.nn.traced import Step
+from tf_metadrop.nn.traced import CompiledStep
 
 if TYPE_CHECKING:
     from tf_metadrop.methods.method import Method
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def make_train_step(
     config: Config, method: Method, shared_gradient: Callable[..., Gradient] | None = None
-) -> Step[..., tuple[State, tf.Tensor, tf.Tensor]]:
+) -> CompiledStep[..., tuple[State, tf.Tensor, tf.Tensor]]:
     """Makes the compiled meta-training step: (state, images, support, query, key) -> (state, mean loss, accuracies).
 
     If the loss, the gradient or the new weights have a non-finite value, the returned loss is NaN and the state is
@@ -64,7 +64,7 @@ def make_train_step(
         kept = tf.nest.map_structure(lambda new, old: tf.where(sound, new, old), after, state)
         return kept._replace(iteration=after.iteration), tf.where(sound, loss, float("nan")), accs
 
-    return Step(train_step, how.xla and not shared_gradient)
+    return CompiledStep(train_step, how.xla and not shared_gradient)
 
 
 def are_numbers(tensors: Iterable[tf.Tensor]) -> tf.Tensor:
@@ -72,7 +72,7 @@ def are_numbers(tensors: Iterable[tf.Tensor]) -> tf.Tensor:
     return tf.reduce_all(tf.math.is_finite(tf.concat([tf.reshape(t, [-1]) for t in tensors], 0)))
 
 
-def make_test_step(config: Config, method: Method) -> Step[..., dict[str, tf.Tensor]]:
+def make_test_step(config: Config, method: Method) -> CompiledStep[..., dict[str, tf.Tensor]]:
     """Makes the compiled evaluation step: (params, images, support, query, key, first) -> {metric: [metabatch]}.
 
     It uses n_test_mc_samp noise samples per inner step and builds no second-order graph. The task's number, counted
@@ -106,4 +106,4 @@ def make_test_step(config: Config, method: Method) -> Step[..., dict[str, tf.Ten
         with fused.BackgroundCompilation(not how.xla):
             return every_metric(*args)
 
-    return Step(test_step, how.xla)
+    return CompiledStep(test_step, how.xla)

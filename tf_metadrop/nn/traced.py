@@ -25,7 +25,7 @@ def traced(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-class Step(Generic[P, T]):
+class CompiledStep(Generic[P, T]):
     """A compiled function that is called very often, with arguments of the same shapes, and costs less per call."""
 
     def __init__(self, function: Callable[P, T], xla: bool):
