@@ -1,5 +1,6 @@
 """plot.py: what it draws from a savedir, and what it says is missing."""
 
+import logging
 import os
 import pickle
 
@@ -84,13 +85,16 @@ def test_noise_figures_are_of_the_runs_own_data(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_noise_figures(savedir):
+def test_noise_figures(savedir, caplog):
+    level = logging.getLogger("tensorflow").level
     images, maps = noise_maps.sampled_maps(Config(savedir=str(savedir), mode="export"), {"savedir"})
     assert (
         images.shape == (3, 28, 28, 1) and maps[1].shape == (30, 3, 28, 28, 8) and maps[2].shape == (30, 3, 14, 14, 8)
     )
     assert (maps[1].std(0).mean((0, 1, 2)) > 0).all()
     assert plot.main(["plot.py", f"--savedir={savedir}", "--figure=noise"]) == 0
+    assert not [record for record in caplog.records if "retracing" in record.getMessage()]
+    assert logging.getLogger("tensorflow").level == level  # a notebook keeps its other warnings
     with Image.open(savedir / "plot" / "noise" / "layer1.gif") as moving:
         assert moving.n_frames == 30 and moving.size == (9 * SIDE, 3 * SIDE)
         frames = []

@@ -19,7 +19,7 @@ OTHERS = {  # traced within another graph, saved, or traced once in a process or
     ("make", "warns"), [(tf.function, True), (lambda f: CompiledStep(f, xla=False), False), (traced, False)]
 )
 def test_a_function_made_again_and_again_causes_no_warning(make, warns, caplog):
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="tensorflow"):
         for shape in range(1, 7):
             assert make(lambda x: x + 1)(tf.zeros([shape])).shape == [shape]
     assert bool([record for record in caplog.records if "retracing" in record.getMessage()]) == warns

@@ -15,7 +15,6 @@ or TensorBoard tracked the training, the figures are logged there too (--wandb);
 the first run.
 """
 
-import logging
 import pathlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -143,7 +142,6 @@ def draw_noise(folder: pathlib.Path, values: flags.FlagValues) -> Drawn:
     environment.before_tensorflow(-1)  # a few small images
     with importing_tensorflow():
         from tf_metadrop.modes import noise_maps
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it takes the sizes of the maps for a mistake
     settings = config.Config(
         mode="export", savedir=str(folder), data_dir=values.data_dir, seed=values.seed, other_images=True
     )  # nothing is measured
