@@ -1,4 +1,4 @@
-# make quickstart   train MAML and Meta-dropout on generated strokes, test both and compare them (about four minutes)
+# make quickstart   train MAML and Meta-dropout on generated strokes, test both and compare them (4 to 13 minutes)
 # make lint         check style, types, imports between rooms, and the prose of the pages (half a minute)
 # make check        lint, and the tests that are not marked slow, fault, golden or nightly (about six minutes)
 # make test         lint, and all tests that are not marked nightly (about seventeen minutes); CI runs it
