@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from tf_metadrop import Config
 from tf_metadrop.algorithm import execution
+from tf_metadrop.errors import UsageError
+from tf_metadrop.util import environment
 
 SMALL = Config(dataset="strokes", way=3, shot=1, query=2, metabatch=2, n_steps=1, inner_lr=0.01)
 
@@ -30,6 +32,42 @@ def test_how_steps_run_on_a_gpu(monkeypatch):
     assert execution.execution(SMALL) == (True, True, 1)
     assert execution.execution(dataclasses.replace(SMALL, tasks="in_sequence", xla="off")) == (False, False, 1)
     assert execution.execution(dataclasses.replace(SMALL, mode="meta_test")) == (True, True, 1)
+
+
+@pytest.mark.parametrize(
+    ("by_program", "used", "gpu_id", "devices", "chosen"),
+    [
+        (False, False, 0, 1, None),  # TensorFlow takes the first one
+        (False, True, 0, 2, None),
+        (False, False, 1, 1, [1]),
+        (False, False, 1, 2, [1, 2]),
+        (False, False, -1, 1, []),
+        (True, True, 2, 1, None),  # the program has chosen before TensorFlow's import
+        (False, False, 3, 1, "gpu_id=3, but TensorFlow has 3 GPUs: give at most 2"),
+        (False, True, 1, 1, "gpu_id=1 and devices=1 come too late"),
+        (False, True, -1, 1, "gpu_id=-1 and devices=1 come too late"),
+    ],
+)  # fmt: skip
+def test_gpus_are_those_of_the_config(by_program, used, gpu_id, devices, chosen, monkeypatch):
+    """As in a notebook: TensorFlow is imported, and the config comes later."""
+    given = []
+
+    def choose(wanted, kind):
+        if used:
+            raise RuntimeError("Visible devices cannot be modified after being initialized")
+        given.append(wanted)
+
+    monkeypatch.setattr(environment, "_chosen", ["0"] if by_program else [])
+    for name in ("list_physical_devices", "get_visible_devices"):
+        monkeypatch.setattr(tf.config, name, lambda kind: [0, 1, 2])
+    monkeypatch.setattr(tf.config, "set_visible_devices", choose)
+    config = dataclasses.replace(SMALL, gpu_id=gpu_id, devices=devices)
+    if isinstance(chosen, str):
+        with pytest.raises(UsageError, match=chosen):
+            execution.choose_gpus(config)
+    else:
+        execution.choose_gpus(config)
+        assert given == ([] if chosen is None else [chosen])
 
 
 @pytest.mark.parametrize(

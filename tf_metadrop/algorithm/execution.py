@@ -9,6 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_metadrop.config.config import Config
+from tf_metadrop.errors import UsageError
 from tf_metadrop.util import environment
 from tf_metadrop.util.quiet import quiet
 
@@ -53,8 +54,32 @@ def cores() -> int:
     return min(found, environment.threads(environment.OPENMP) or found)
 
 
+def choose_gpus(config: Config) -> None:
+    """Lets TensorFlow compute on the GPUs of `gpu_id` and `devices`; the programs have done so before its import.
+
+    Raises:
+      UsageError: there is no such GPU, or TensorFlow already uses others.
+    """
+    found, first = tf.config.list_physical_devices("GPU"), config.gpu_id
+    if environment.gpus_are_chosen() or not found:
+        return
+    if first >= len(found):
+        raise UsageError(f"gpu_id={first}, but TensorFlow has {len(found)} GPUs: give at most {len(found) - 1}.")
+    wanted = found[first : first + config.devices] if first >= 0 else []
+    if wanted and tf.config.get_visible_devices("GPU")[: len(wanted)] == wanted:
+        return  # it takes the first ones
+    try:
+        tf.config.set_visible_devices(wanted, "GPU")
+    except RuntimeError as error:
+        raise UsageError(
+            f"gpu_id={first} and devices={config.devices} come too late, TensorFlow uses other GPUs already: restart "
+            "Python, and give them in the first call that trains, tests or loads."
+        ) from error
+
+
 def prepare(config: Config) -> None:
-    """Configures TensorFlow before its first operation: memory of GPUs, threads, determinism and --precision."""
+    """Configures TensorFlow before its first operation: GPUs, their memory, threads, determinism and --precision."""
+    choose_gpus(config)
     set_threads(execution(config).in_flight)
     gpus = tf.config.get_visible_devices("GPU")
     if not gpus:

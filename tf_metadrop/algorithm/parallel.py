@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from tf_metadrop.algorithm.execution import execution
+from tf_metadrop.algorithm.execution import choose_gpus, execution
 from tf_metadrop.algorithm.outer_loop import Gradient, meta_gradient, vectorised_gradient
 from tf_metadrop.algorithm.tasks import TaskGetter
 from tf_metadrop.algorithm.workers import Team, adder, cluster
@@ -36,6 +36,7 @@ def join(config: Config) -> Team:
         )
     if not workers and config.devices == 1:
         return Team(None, True, 1, None)
+    choose_gpus(config)
     names = local_devices(config.devices, bool(workers))
     chief = not workers or workers.number == 0
     if workers and chief:
@@ -51,7 +52,7 @@ def join(config: Config) -> Team:
 
 def local_devices(n: int, several_workers: bool) -> list[str]:
     """The names of n GPUs of this machine or, if it has none, of n logical CPU devices that are created."""
-    gpus, cpus = tf.config.list_physical_devices("GPU"), tf.config.list_physical_devices("CPU")
+    gpus, cpus = tf.config.get_visible_devices("GPU"), tf.config.list_physical_devices("CPU")
     if gpus and len(gpus) < n:
         raise UsageError(
             f"--devices={n} but this machine has {len(gpus)} GPUs from --gpu_id on: lower --devices, or give "

@@ -8,6 +8,7 @@ from tf_metadrop.errors import UsageError
 
 GPUS, LOG_LEVEL, OPENMP = "CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL", "OMP_NUM_THREADS"
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+_chosen: list[str] = []  # the GPUs that this process has chosen by the environment
 
 
 def before_tensorflow(gpu_id: int, devices: int = 1) -> None:
@@ -20,7 +21,13 @@ def before_tensorflow(gpu_id: int, devices: int = 1) -> None:
       UsageError: the environment shows GPUs, but not this one.
     """
     os.environ[GPUS] = visible_gpus(gpu_id, devices)
+    _chosen[:] = [os.environ[GPUS]]
     os.environ.setdefault(LOG_LEVEL, "3")
+
+
+def gpus_are_chosen() -> bool:
+    """Whether `before_tensorflow` was called, as the programs do, so that TensorFlow sees no other GPUs."""
+    return bool(_chosen)
 
 
 def prefer_onednn() -> None:
