@@ -77,6 +77,7 @@ def test_gpus_are_those_of_the_config(by_program, used, gpu_id, devices, chosen,
 def test_what_is_asked_of_tensorflow(settings, tf32, deterministic, monkeypatch):
     execution.compile_first()  # XLA reads its flags then, and ends a process whose flags it does not know
     asked = dict(deterministic=False)
+    monkeypatch.setattr(execution, "_deterministic", [])
     experimental = tf.config.experimental
     monkeypatch.setattr(experimental, "enable_tensor_float_32_execution", lambda value: asked.update(tf32=value))
     monkeypatch.setattr(experimental, "enable_op_determinism", lambda: asked.update(deterministic=True))
@@ -87,3 +88,11 @@ def test_what_is_asked_of_tensorflow(settings, tf32, deterministic, monkeypatch)
     flags = os.environ["XLA_FLAGS"].split()
     assert flags[-1] == "--xla_of_the_user=1" and flags.count("--xla_gpu_enable_triton_gemm=false") == 1
     assert ("--xla_gpu_deterministic_ops=true" in flags) == deterministic
+
+
+def test_determinism_that_lasts_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(execution, "_deterministic", [True])
+    execution.say_deterministic.cache_clear()
+    for mode in "meta_test", "meta_train", "meta_train":
+        execution.prepare(dataclasses.replace(SMALL, mode=mode))
+    assert capsys.readouterr().err.count("an earlier call of this Python asked for deterministic=True") == 1

@@ -7,8 +7,8 @@ import pytest
 
 from tests.helpers.runs import TASK as FIVE_WAY
 from tests.helpers.runs import stop_after_one
-from tf_metadrop.cli import main
-from tf_metadrop.modes import replay
+from tf_metadrop.cli import compare, main
+from tf_metadrop.modes import replay, train
 from tf_metadrop.runs import checkpoint
 
 TASK = [*FIVE_WAY, "--second_order=first", "--blocks=2"]  # traced sooner
@@ -62,3 +62,33 @@ def test_replay_of_something_else(tmp_path, capsys, content):
         path.write_bytes(content)
     assert main.main(["main.py", f"--replay={path}"]) == 2
     assert re.fullmatch(r"main\.py: --replay=\S+ (is not|does not) [^\n]+\.\n", capsys.readouterr().err)
+
+
+def test_a_test_that_diverges_has_no_result(tmp_path, capsys):
+    """argmax takes the first class where logits are NaN: an accuracy of 1/way, and no word of it."""
+    run = tmp_path / "run"
+    small = [*TASK, "--n_eval_batches=1", "--n_train_iters=0", f"--savedir={run}"]
+    assert main.main(["main.py", *small]) == 0
+    wild = ["--n_test_iters=2", "--metabatch=1", "--inner_lr=1e36", "--wandb=disabled", f"--savedir={run}"]
+    attack = ["--attack_norms=linf", "--attack_radii=0.1", "--attack_steps=1"]
+    for act in (
+        lambda: main.main(["main.py", "--mode=meta_test", *wild]),
+        lambda: main.main(["main.py", "--mode=attack", *wild, *attack]),
+        lambda: compare.main(["metadrop compare", f"--tf1_savedir={run}", *wild]),
+    ):
+        assert act() == 2
+        assert re.search(
+            r"run: the adaptation to a task of the test diverged to non-finite values \(NaN or Inf\) at "
+            r"--inner_lr=1e\+36: give a lower one\. No result was written\.\n",
+            capsys.readouterr().err,
+        )
+    assert not [*run.glob("meta_test*"), *run.glob("attack*"), *run.glob("plot/*")]
+
+
+def test_an_evaluation_that_diverges_is_never_the_best(tmp_path, monkeypatch):
+    found = iter([(0.2, 1.6), (0.9, float("nan")), (0.4, 1.5)])  # accuracy, cross-entropy
+    evaluated = lambda *_: dict(zip(("accuracy", "cent"), next(found), strict=True))
+    monkeypatch.setattr(train.Training, "evaluated", evaluated)
+    often = ["--eval_split=val", "--eval_freq=1", "--save_freq=1", "--n_train_iters=2"]
+    assert main.main(["main.py", *TASK, *often, f"--savedir={tmp_path / 'run'}"]) == 0
+    assert int(checkpoint.read(tmp_path / "run" / checkpoint.BEST).state.iteration) == 3  # done with iteration 2

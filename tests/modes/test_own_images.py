@@ -1,6 +1,7 @@
 """Classifying a user's own images: alone or in company, unequal classes, inverted, kept in a folder."""
 
 import copy
+import dataclasses
 import logging
 import pickle
 import warnings
@@ -12,7 +13,7 @@ from PIL import Image
 
 from tests.helpers.runs import assert_equal_arrays
 from tf_metadrop import Config, MetaLearner, UsageError
-from tf_metadrop.data import load_split, user_images
+from tf_metadrop.data import DATASETS, load_split, user_images
 
 
 @pytest.fixture(scope="module")
@@ -293,3 +294,15 @@ def test_what_is_none_of_these(drawings):
     assert all(one in (None, other) for one, other in zip(found, labels, strict=True))
     with pytest.raises(UsageError, match="reject_below=60 is not a probability"):
         learner.predict(query, reject_below=60)
+
+
+def test_bytes_are_scaled_image_by_image():
+    """Of drawings, ink may be 0 or 1; a photograph may be black but for noise."""
+    dark = np.random.RandomState(0).randint(0, 2, [1, 28, 28, 1]).astype(np.uint8)
+    bright = 255 * dark
+    drawn, photographed = DATASETS["omniglot"], dataclasses.replace(DATASETS["omniglot"], drawings=False)
+    for spec, of_dark in (drawn, dark), (photographed, dark / 255):
+        for x, wanted in (dark, of_dark), (bright, dark), (np.concatenate([dark, bright]), [of_dark[0], dark[0]]):
+            found = user_images.numbers(x, spec, "x")
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)

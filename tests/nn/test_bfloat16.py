@@ -13,6 +13,7 @@ from tests.helpers.often import often
 from tests.helpers.runs import assert_equal_arrays
 from tf_metadrop import Config, UsageError, meta_test, meta_train
 from tf_metadrop.algorithm import execution, flops
+from tf_metadrop.algorithm.inner_loop import mean_over_samples
 from tf_metadrop.algorithm.outer_loop import task_gradient
 from tf_metadrop.algorithm.steps import make_train_step
 from tf_metadrop.algorithm.tasks import Task
@@ -324,3 +325,19 @@ def test_a_processor_that_emulates_it_is_told(monkeypatch, capsys):
     execution.prepare(config)
     execution.prepare(config)  # a MetaLearner's
     assert capsys.readouterr().err.count("this processor has no instructions for it") == 1
+
+
+def test_the_mean_over_samples_is_in_float32():
+    """8 bits of a sum keep no sample after the 256th."""
+    ones = tf.ones([3]), tf.ones([3], LOW)
+    gradient = lambda sample: (ones, tf.zeros([]), None)
+    (full, low), _ = mean_over_samples(gradient, ones, 1000, 1, 1)
+    assert low.dtype == LOW and full.dtype == tf.float32
+    for found in low, full:
+        np.testing.assert_allclose(tf.cast(found, tf.float32), 1, rtol=1e-5)
+
+
+def test_the_parts_of_a_long_product_are_added_in_float32():
+    parts = 301
+    h, d = (tf.ones([1, parts * layers.LONG, 1], LOW) for _ in range(2))
+    close(layers.long_product(h, d), tf.fill([1, 1, 1], float(parts * layers.LONG)), STEP)

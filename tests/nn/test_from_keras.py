@@ -16,6 +16,7 @@ from tests.helpers.keras_models import SIZE, branched, copy_of_conv4
 from tests.helpers.often import often
 from tests.helpers.small_problem import gradient_of
 from tf_metadrop import Config, MetaLearner, UsageError, backbones, meta_test, meta_train
+from tf_metadrop.algorithm.outer_loop import task_loss
 from tf_metadrop.data import DATASETS
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import load_method
@@ -211,3 +212,32 @@ def test_a_moved_run_knows_its_network(tmp_path, registered):
     (tmp_path / "run").rename(tmp_path / "moved")
     (run,) = finished.find([tmp_path])
     assert run.config.method == "metadrop_mine"
+
+
+@pytest.mark.parametrize("noise_type", ["metadrop", "additive"])
+def test_noise_samples_at_once_are_as_one_after_the_other(noise_type):
+    """The first convolution, whose maps the samples share, changes the size of the maps."""
+    params, task, config, method, noise = problem(backbones.from_keras(branched()).make(SPEC), noise_type=noise_type)
+    logits = tf.function(lambda at_once: task_loss(params, task, config, method, noise, 4, at_once)[2], autograph=False)
+    wanted = logits(1)
+    for at_once in 2, 4:
+        np.testing.assert_allclose(logits(at_once), wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", nodes.ACTIVATIONS)
+def test_activations_have_a_second_derivative(name):
+    """The exact meta-gradient needs it; beside differences of the first, away from the kinks."""
+    x, step = tf.constant([-2.3, -0.7, 0.4, 1.9, 7.0], tf.float64), 1e-5
+
+    def first(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = graph.ACTIVATIONS[name](x)
+        return tape.gradient(y, x)
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        slope = first(x)
+    second = tape.gradient(slope, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    np.testing.assert_allclose(second, (first(x + step) - first(x - step)) / (2 * step), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(graph.ACTIVATIONS[name](x), keras.activations.get(name)(x), rtol=1e-6)

@@ -148,6 +148,8 @@ def test_tasks_at_once_are_as_in_sequence(name, second_order):
 def test_instance_normalisation_of_one_pixel_is_refused():
     with pytest.raises(UsageError, match="--normalization=instance has nothing to normalise in maps of 1x1 pixels"):
         normalization.load("instance").norm_relu(tf.ones([2, 1, 1, 3]), tf.zeros([3]))
+    for name in "tasknorm", "layer":
+        assert normalization.load(name).norm(tf.ones([2, 1, 1, 3]), tf.zeros([3])).shape == [2, 1, 1, 3]
 
 
 SMALL = dict(

@@ -80,15 +80,18 @@ def withstanding(target: Target, config: Config, norm: str, eps: tf.Tensor) -> t
 
     Args:
       eps: a radius, or several, [radii]; the result then has them as last axis.
+    Returns:
+      The fraction; NaN if logits are not finite.
     """
     task = target.task
     x, y = (spread(t, eps, axis) for t, axis in ((task.query_x, -4), (task.query_y, -2)))
-    correct = tf.ones(x.shape[:-3], tf.bool)
+    correct, sound = tf.ones(x.shape[:-3], tf.bool), tf.constant(True)
     for restart in range(max(config.attack_restarts, 1)):
         found = perturbed(target, config, norm, eps, (x, y), restart)
         logits = network.forward(target.params, found, target.method)
         correct &= tf.equal(tf.argmax(logits, -1), tf.argmax(y, -1))
-    return tf.reduce_mean(tf.cast(correct, x.dtype), -1)
+        sound &= tf.reduce_all(tf.math.is_finite(logits))
+    return tf.where(sound, tf.reduce_mean(tf.cast(correct, x.dtype), -1), float("nan"))
 
 
 def perturbed(

@@ -24,6 +24,7 @@ EMULATED = (
     "--precision=bfloat16: this processor has no instructions for it (AVX512-BF16 or AMX) and emulates them. In our "
     "measurements that took 1.0 to 2.0 times as long as float32."
 )
+_deterministic: list[bool] = []  # not empty: a call of this process has asked for it, which lasts
 SAMPLES_AT_ONCE = 64  # tasks times noise samples that are vectorised, if the tasks are vectorised
 
 
@@ -88,13 +89,26 @@ def prepare(config: Config) -> None:
         with contextlib.suppress(RuntimeError):  # TensorFlow has been used already
             tf.config.experimental.set_memory_growth(gpu, True)
     if config.deterministic:
+        _deterministic.append(True)
         tf.config.experimental.enable_op_determinism()
         add_xla_flags("--xla_gpu_deterministic_ops=true")
+    elif _deterministic and config.mode == "meta_train":
+        say_deterministic()
     add_xla_flags(XLA_FLAGS)
     if config.precision == "bfloat16" and not gpus and not environment.computes_bfloat16():
         say_emulated()
     set_precision(config)
     compile_first()
+
+
+@functools.cache
+def say_deterministic() -> None:
+    """Warns once in a process that a training has other bits than its settings give elsewhere."""
+    print(
+        "an earlier call of this Python asked for deterministic=True, which TensorFlow keeps until it ends: the bits "
+        "are those of deterministic=True. Restart Python for others.",
+        file=sys.stderr,
+    )
 
 
 @functools.cache

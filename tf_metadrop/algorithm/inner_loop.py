@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_metadrop.config.config import Config
 from tf_metadrop.methods import network
 from tf_metadrop.methods.method import Method
+from tf_metadrop.nn.layers import up
 from tf_metadrop.nn.params import of_theta
 
 if TYPE_CHECKING:
@@ -116,11 +117,13 @@ def mean_over_samples(
     def body(index: tf.Tensor, total: Any, losses: tf.TensorArray) -> tuple[tf.Tensor, Any, tf.TensorArray]:
         sample = index if at_once == 1 else index * at_once + tf.range(at_once)
         gradient, loss, _ = support_gradient(sample)
-        total = tf.nest.map_structure(lambda t, g: t + g / n_samples, total, gradient)
+        total = tf.nest.map_structure(lambda t, g: t + up(g) / n_samples, total, gradient)
         return index + 1, total, losses.write(index, loss[..., tf.newaxis] if at_once == 1 else loss)
 
-    start = 0, tf.nest.map_structure(tf.zeros_like, like), tf.TensorArray(dtype, rounds)
+    zeros = tf.nest.map_structure(lambda t: up(tf.zeros_like(t)), like)  # a sum in bfloat16 would lose most samples
+    start = 0, zeros, tf.TensorArray(dtype, rounds)
     _, total, losses = tf.while_loop(lambda index, *_: index < rounds, body, start, parallel_iterations=in_flight)
+    total = tf.nest.map_structure(lambda t, of: tf.cast(t, of.dtype), total, like)
     return total, tf.concat(tf.unstack(losses.stack(), rounds), -1)
 
 

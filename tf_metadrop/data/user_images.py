@@ -36,7 +36,7 @@ def batch(x: Any, spec: DatasetSpec, name: str, invert: Invert = False) -> np.nd
     if invert not in (True, False, "auto"):
         raise UsageError(f'invert={invert!r} is not known: give True, False or "auto".')
     invert = invert if invert == "auto" else bool(invert)  # NumPy's booleans too
-    images = numbers(stacked(x, spec, name), name)
+    images = numbers(stacked(x, spec, name), spec, name)
     if invert is True:
         return 1 - images
     if not spec.drawings:
@@ -98,10 +98,14 @@ def on_cpu(x: Any) -> Any:
     return x.detach().cpu() if hasattr(x, "detach") else x
 
 
-def numbers(x: np.ndarray, name: str) -> np.ndarray:
-    """Converts the values of x to float32 in [0, 1]."""
+def numbers(x: np.ndarray, spec: DatasetSpec, name: str) -> np.ndarray:
+    """Converts the values of x [n, height, width, channels] to float32 in [0, 1].
+
+    uint8 is in 0..255; a drawing without a value above 1 has ink 0 or 1. Each image counts for itself.
+    """
     if x.dtype == np.uint8:
-        x = x / np.float32(255 if x.max() > 1 else 1)  # 0/1 ink, as for files: see sources.load_split
+        inked = spec.drawings & (x.max((1, 2, 3), keepdims=True, initial=0) <= 1)
+        x = x / np.where(inked, np.float32(1), np.float32(255))
     try:
         x = x.astype(np.float32)
     except (TypeError, ValueError) as error:

@@ -22,7 +22,7 @@ from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import robustness
 from tf_metadrop.methods import attack, attack_variant
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.modes.evaluate import count_batches
+from tf_metadrop.modes.evaluate import count_batches, refuse_diverged
 from tf_metadrop.nn import rng
 from tf_metadrop.runs.loading import load_run, test_images
 from tf_metadrop.runs.trackers import Trackers
@@ -68,6 +68,7 @@ def attacked(config: Config, params: Params, grid: dict[str, tuple[float, ...]],
             signals.check()
             first = tf.constant(batch * config.metabatch)
             found.append(step(params, *images.batch(*images.episodes(generator)), key, first).numpy())
+            refuse_diverged(found[-1], config)
     accuracies = 100 * np.concatenate(found)  # [tasks, rows]
     half = [interval(of_radius) for of_radius in accuracies.T]
     kind = dict(variant=config.attack_variant, steps=config.attack_steps, restarts=config.attack_restarts)

@@ -14,7 +14,7 @@ from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
 from tf_metadrop.errors import UsageError
 from tf_metadrop.methods.method import load_method
-from tf_metadrop.modes.evaluate import count_batches
+from tf_metadrop.modes.evaluate import count_batches, refuse_diverged
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
 from tf_metadrop.nn.rng import StandardNormal, fold
@@ -87,6 +87,8 @@ def meta_test_both(first: pathlib.Path, config: Config, given: set[str]) -> tupl
             parts = images.batch(support[task : task + 1], query[task : task + 1])
             episode = *map(tf.constant, parts), tf.constant(batch * config.metabatch + task)
             (cent_1, acc_1, logits_1), (cent_2, acc_2, logits_2) = (test(p, *episode) for p in (one, other))
+            for cent, directory in (cent_1, first), (cent_2, config.directory):
+                refuse_diverged(cent, config, directory)
             found["acc"].append([acc_1, acc_2])
             found["cent"].append([cent_1, cent_2])
             found["difference"].append(np.mean(np.abs(logits_1 - logits_2)))

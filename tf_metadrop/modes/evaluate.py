@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pathlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -42,15 +43,23 @@ class Evaluation:
         self._step = make_test_step(config, method)
         self._key = rng.key(config.seed, stream)
 
-    def run(self, params: Params, n_batches: int, progress: bool = False) -> dict[str, np.ndarray]:
-        """Every metric of `tf_metadrop.methods.metric` for each task, arrays [n_batches * metabatch]."""
+    def run(self, params: Params, n_batches: int, test: bool = False) -> dict[str, np.ndarray]:
+        """Every metric of `tf_metadrop.methods.metric` for each task, arrays [n_batches * metabatch].
+
+        Args:
+          test: whether a progress bar is shown, and logits that are no numbers are an error.
+        Raises:
+          UsageError: in a test, a task has such logits.
+        """
         generator = np.random.RandomState(self._config.seed)
         found: dict[str, list] = {name: [] for name in metric.in_order()}
-        for batch in shown(range(n_batches), "batch") if progress else range(n_batches):
+        for batch in shown(range(n_batches), "batch") if test else range(n_batches):
             signals.check()
             first = batch * self._config.metabatch
             episodes = self._images.episodes(generator)
             metrics = self._step(params, *self._images.batch(*episodes), self._key, tf.constant(first))
+            if test:
+                refuse_diverged(metrics["cent"], self._config)
             for name, values in metrics.items():
                 found[name].append(values)
         return {name: np.concatenate(values) for name, values in found.items()}
@@ -89,7 +98,7 @@ def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batche
     began = time.monotonic()
     evaluation = Evaluation(config, load_method(config), images, rng.META_TEST)
     with signals.deferred():
-        metrics = evaluation.run(params, n_batches, progress=True)
+        metrics = evaluation.run(params, n_batches, test=True)
     accuracies = metrics["accuracy"]
     result = dict(
         accuracy=100 * float(accuracies.mean()), interval=interval(100 * accuracies),
@@ -118,6 +127,15 @@ def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batche
     tracker.table(config.of_weights(f"meta-{config.eval_split}"), [{name: result[name] for name in columns}])
     tracker.finish()
     return result
+
+
+def refuse_diverged(values: Any, config: Config, directory: pathlib.Path | None = None) -> None:
+    """Raises UsageError if a value of a task is no number: its adaptation diverged, and its accuracy means nothing."""
+    if not np.isfinite(values).all():
+        raise UsageError(
+            f"{directory or config.directory}: the adaptation to a task of the test diverged to non-finite values (NaN "
+            f"or Inf) at --inner_lr={config.inner_lr:g}: give a lower one. No result was written."
+        )
 
 
 def tested_otherwise(config: Config, run: dict[str, Any]) -> str:

@@ -211,7 +211,8 @@ class Training:
         if iteration % c.eval_freq == 0 or last:
             means = self.evaluated(done.state.params)
             self.log.evaluated(iteration, c.eval_split, means)
-            self.keep_best(done, means["accuracy"])
+            if np.isfinite(means["cent"]):  # else a task diverged, and the accuracy means nothing
+                self.keep_best(done, means["accuracy"])
         self.reached = self.saved(done)
         if iteration % c.save_freq == 0 or last:
             self.save()

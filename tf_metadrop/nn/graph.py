@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tf_metadrop.nn.nodes import Node
     from tf_metadrop.nn.types import Params
 
-ACTIVATIONS: dict[str, Callable[..., tf.Tensor]] = {name: getattr(tf.nn, name) for name in network.ACTIVATIONS}
+ACTIVATIONS: dict[str, Callable[..., tf.Tensor]] = {name: getattr(tf.nn, name) for name in network.ACTIVATIONS} | {
+    "softsign": lambda x: x / (1 + tf.abs(x))  # TensorFlow's has no second derivative
+}
 
 
 class Graph:

@@ -69,9 +69,9 @@ class Site(NamedTuple):
             mu, alpha = self.affine(self.h, self.theta, self.phi)
             return mu, alpha
         more = self.h.shape.rank - self.given[0].shape.rank  # 1 with an axis of samples, which is before the batch
-        shape = [*self.h.shape[:-1], self.given[0].shape[-1]]
-        before = -1 - self.phi.kernel.shape.rank
-        spread = lambda m: tf.broadcast_to(tf.expand_dims(m, before), shape) if more else m
+        rank = self.phi.kernel.shape.rank  # of h without tasks and samples; the map can have another size than h
+        outer = self.h.shape[:-rank]
+        spread = lambda m: tf.broadcast_to(tf.expand_dims(m, -1 - rank), [*outer, *m.shape[-rank:]]) if more else m
         mu, alpha = map(spread, self.given)
         return mu, alpha
 

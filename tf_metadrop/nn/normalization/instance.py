@@ -12,13 +12,7 @@ FROM_SUPPORT = False
 
 
 def moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and biased variance over rows and columns of each image and channel, [..., batch, 1, 1, channels].
-
-    Raises:
-      UsageError: the maps have one pixel, which has no variance.
-    """
-    if x.shape[-3] * x.shape[-2] == 1:
-        raise UsageError("--normalization=instance has nothing to normalise in maps of 1x1 pixels: choose another one.")
+    """Mean and biased variance over rows and columns of each image and channel, [..., batch, 1, 1, channels]."""
     mean = tf.reduce_mean(x, [-3, -2], keepdims=True)
     return mean, tf.reduce_mean((x - mean) ** 2, [-3, -2], keepdims=True)
 
@@ -40,6 +34,12 @@ def norm_relu_pool(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> t
 
 
 def norm(x: tf.Tensor, offset: tf.Tensor, statistics: Any = None) -> tf.Tensor:
-    """(x - mean) / sqrt(variance + epsilon) + offset."""
+    """(x - mean) / sqrt(variance + epsilon) + offset.
+
+    Raises:
+      UsageError: the maps have one pixel, which has no variance.
+    """
+    if x.shape[-3] * x.shape[-2] == 1:
+        raise UsageError("--normalization=instance has nothing to normalise in maps of 1x1 pixels: choose another one.")
     mean, variance = moments(x)
     return (x - mean) * tf.math.rsqrt(variance + EPSILON) + offset
