@@ -111,6 +111,11 @@ def test_what_cannot_be_classified(trained, pictures, capsys):
         (["classifier", "nothing"], "nothing holds no images"),
         (["classifier", "query/key", "--reject_below=60"], "--reject_below=60.0 is not a probability"),
         (["unadapted", "query/key"], "unadapted was not adapted to any classes"),
+        (
+            ["classifier", "query/key", "--csv=nothing"],
+            "--csv=nothing is a folder, or in none: give the name of a file",
+        ),
+        (["classifier", "query/key", "--html=no/sheet.html"], "--html=no/sheet.html is a folder, or in none"),
         (["support", "query/key"], "support"),
         (["missing", "query/key"], "missing is not a folder: give the folder that `metadrop adapt` wrote"),
     ]:

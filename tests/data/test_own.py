@@ -1,6 +1,8 @@
 """A user's folder of images as a data set: `metadrop data --source DIR --name NAME`, and --dataset=NAME."""
 
+import errno
 import json
+import os
 import re
 import shutil
 
@@ -196,6 +198,8 @@ def test_sources_that_cannot_be_used(case, tmp_path, monkeypatch, capsys):
         ([], "--source is missing"),
         (["--source=source", "--split=0.5,0.5"], "--split=0.5,0.5 is not three fractions"),
         (["--source=source", "--split=0.5,0.1,0.1"], "--split=0.5,0.1,0.1 are not fractions"),
+        (["--source="], "--source is empty: give a value"),
+        (["--source=source", "--data_dir="], "--data_dir is empty: give a value"),
         (["--source=source", "--size=8"], "--size=8 is out of range: give 16 to 1024"),
         (["--source=source", "--name=omniglot"], "--name=omniglot cannot be the name"),
         (["--source=source", "--name=my pets"], "--name=my pets cannot be the name"),
@@ -220,6 +224,13 @@ def test_classes_of_unreadable_images_and_twins_are_said(source, capsys):
     assert "already exists" in capsys.readouterr().err
 
 
+def with_splits(folder, splits):
+    """Writes other splits into the dataset.json of a folder; None: it has none, as in a savedir."""
+    found = json.loads((folder / "dataset.json").read_text())
+    found.pop("splits")
+    (folder / "dataset.json").write_text(json.dumps(found | ({} if splits is None else {"splits": splits})))
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -231,6 +242,15 @@ def test_classes_of_unreadable_images_and_twins_are_said(source, capsys):
             r"^\S* has format 9, but this version reads 1: [^:]*$",
         ),
         (lambda folder: (folder / "dataset.json").write_text('{"format": 1, "name": "zoo"}'), "no usable name, size"),
+        (lambda folder: with_splits(folder, None), "has no split train: make the data set again"),
+        (lambda folder: with_splits(folder, []), "has no usable splits, with classes and a digest"),
+        (lambda folder: with_splits(folder, {"train": {"digest": "a"}}), "has no usable splits"),
+        (lambda folder: with_splits(folder, {"train": {"classes": {"a": 2, "b": 2}}}), "has no usable splits"),
+        (lambda folder: with_splits(folder, {"train": {"classes": {"a": "2"}, "digest": "a"}}), "has no usable splits"),
+        (
+            lambda folder: with_splits(folder, {"train": {"classes": {"a": 7, "b": -1}, "digest": "a"}}),
+            "no usable splits",
+        ),
     ],
 )
 def test_data_sets_that_are_broken(change, sentence, source):
@@ -284,3 +304,44 @@ def test_a_split_is_refused_where_the_source_has_one(source, capsys):
         assert "halves has a split of its own: leave --split and --split_seed out." in capsys.readouterr().err
     assert build("--source=source", "--split=nan,nan,nan") == 2
     assert "are not fractions for train, val and test" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("train", "test"), [("Training", "Testing"), ("TRAIN", "Test")])
+def test_folders_of_splits_have_their_usual_names(train, test, source, capsys):
+    """As in downloads; taken for folders of classes, one of the two would be left out."""
+    for split, names in (train, FOLDERS["train"]), (test, FOLDERS["test"]):
+        for name in names:
+            shutil.copytree(source / name, f"halves/{split}/{name}")
+    assert build("--source=halves") == 0
+    found = description.content(source.parent / "data" / "zoo" / "dataset.json")["splits"]
+    assert {split: list(of["classes"]) for split, of in found.items()} == {
+        split: sorted(FOLDERS[split]) for split in ("train", "test")
+    }
+
+
+def test_of_several_folders_of_classes_none_is_taken_unseen(source, capsys):
+    for name in "animals", "plants":
+        shutil.copytree(source, f"both/{name}")
+    assert build("--source=both") == 2
+    assert re.search(
+        r"--source=both has several folders with classes \(both/animals, both/plants\): give one of them, or call them",
+        capsys.readouterr().err,
+    )
+    assert not (source.parent / "data").exists()
+    assert build("--source=both/plants") == 0
+
+
+def test_a_description_is_replaced_whole(source, monkeypatch):
+    """A training writes it into its savedir at every start."""
+    assert build("--source=source") == 0
+    folder = source.parent / "data" / "zoo"
+    before = (folder / "dataset.json").read_bytes()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        description.write(folder, description.read(folder / "dataset.json"))
+    assert (folder / "dataset.json").read_bytes() == before
+    assert not [path for path in folder.iterdir() if path.name.endswith(".tmp")]

@@ -3,6 +3,7 @@
 pytest tests/faults --kills=50     the long form; CI kills three times
 """
 
+import errno
 import random
 import re
 import signal
@@ -11,6 +12,9 @@ import time
 import pytest
 
 from tests.helpers.runs import arrays, assert_equal_runs, call, run, start
+from tf_metadrop.cli import main
+from tf_metadrop.runs import train_log
+from tf_metadrop.util import signals
 
 SMALL = (
     "--dataset=strokes --way=2 --shot=1 --query=1 --metabatch=2 --n_steps=1 --n_train_iters=60 --save_freq=3 "
@@ -61,11 +65,23 @@ def test_killed_at_random_instants(whole, tmp_path, request):
     assert_equal_runs(savedir, whole)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
+def heed():
+    """In a process that is started: it takes signals, also where the tests themselves ignore them."""
+    for number in signals.OF_SIGNAL:
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.nightly),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.nightly),
+    ],
+)
 def test_asked_to_end_it_saves_and_goes_on_later(whole, tmp_path, number):
     savedir = tmp_path / "run"
-    heeded = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background
-    process = start(*SMALL, "--save_freq=100", f"--savedir={savedir}", preexec_fn=heeded)
+    process = start(*SMALL, "--save_freq=100", f"--savedir={savedir}", preexec_fn=heed)
     while "Iter 6 " not in process.stdout.readline():
         assert process.poll() is None
     asked = time.monotonic()
@@ -81,12 +97,12 @@ def test_asked_to_end_it_saves_and_goes_on_later(whole, tmp_path, number):
 
 def test_asked_to_end_in_the_first_evaluation_it_says_that_nothing_is_saved(whole, tmp_path):
     savedir = tmp_path / "run"
-    process = start(*SMALL, f"--savedir={savedir}")
+    process = start(*SMALL, f"--savedir={savedir}", preexec_fn=heed)
     while "Iter 0 meta_train" not in process.stdout.readline():  # then it traces the evaluation: a second or more
         assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGHUP)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM and err.count("\n") == 1, err
+    assert process.returncode == 128 + signal.SIGHUP and err.count("\n") == 1, err
     assert "nothing is saved: " in out and not (savedir / "state.npz").exists()
     run(*SMALL, f"--savedir={savedir}")
     assert_equal_runs(savedir, whole)
@@ -109,3 +125,20 @@ def test_two_processes_on_one_savedir(tmp_path):
         assert line, third.stderr.read()
     third.kill()
     third.communicate()
+
+
+def test_a_reader_that_goes_away_costs_nothing(tmp_path, monkeypatch):
+    """`metadrop train ... | head`: the next line of the log cannot be printed, and the run saves."""
+    call = ["main.py", *SMALL, "--save_freq=100", "--n_train_iters=8", f"--savedir={tmp_path}"]
+
+    def write(text, *_, **__):
+        if "Iter 6 " in text:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(train_log.tqdm, "write", write)
+    assert main.main(call) == 141
+    assert arrays(tmp_path)["iteration"] == 6  # iteration 6 is computed again
+    monkeypatch.undo()
+    assert main.main(call) == 0
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert len([line for line in lines if '"iter": 6,' in line and '"acc"' in line]) == 1

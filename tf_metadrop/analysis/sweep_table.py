@@ -3,6 +3,7 @@
 import csv
 import pathlib
 
+from tf_metadrop.util import text
 from tf_metadrop.util.interval import plus_minus
 
 LEGEND = "chosen: the best trial on validation classes, among those that differ only in the last flag of the sweep."
@@ -13,8 +14,7 @@ def tables(folders: list[pathlib.Path]) -> dict[str, list[dict]]:
     """{title: rows} for every sweep in the folders and their subfolders."""
     found = {}
     for path in sorted({path for folder in folders for path in folder.rglob("results.csv")}):
-        with open(path, newline="") as file:
-            trials = list(csv.DictReader(file))
+        trials = list(csv.DictReader(text.read(path).splitlines()))
         if trials and set(MEASURED) <= trials[0].keys():
             found[f"Sweep {path.parent.name}, accuracy in per cent"] = rows(trials)
     return found

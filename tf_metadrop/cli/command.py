@@ -70,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return dispatch(list(sys.argv if argv is None else argv))
         finally:  # also after --help, which raises SystemExit
-            sys.stdout.flush()
+            if sys.stdout:  # None if it is closed
+                sys.stdout.flush()
     except BrokenPipeError:  # the reader of stdout has closed it, as in metadrop --help | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout once more when it exits
         return 128 + signal.SIGPIPE

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import pathlib
 import re
 from collections.abc import Sequence
 
 from absl import flags
+
+from tf_metadrop.util import paths
 
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 OTHERS = {  # names of our flags in other few-shot programs
@@ -73,7 +74,7 @@ def of_word(word: str, arguments: Sequence[str], values: flags.FlagValues) -> st
     for flag in "mode", "dataset":  # whose values are often typed without the flag
         if flag in values and word in choices_of(values[flag].help):
             return f"{word!r} is not a flag: give --{flag}={word} if you mean that."
-    if "savedir" in values and pathlib.Path(word).expanduser().is_dir():
+    if "savedir" in values and paths.path(word).is_dir():
         return f"{word!r} is not a flag: give --savedir={word} if you mean that."
     return f"{word!r} is not a flag: give every value as --flag=value (see --help)."
 

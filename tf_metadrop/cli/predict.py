@@ -56,6 +56,9 @@ def predict(args: argparse.Namespace) -> None:
     files = files_of(args.images)
     if not 0 <= args.reject_below <= 1:
         raise UsageError(f"--reject_below={args.reject_below} is not a probability: give a number from 0 to 1.")
+    for flag in "csv", "html":
+        if (out := getattr(args, flag)) and (out.is_dir() or not out.absolute().parent.is_dir()):
+            raise UsageError(f"--{flag}={out} is a folder, or in none: give the name of a file in an existing folder.")
     if not args.classifier.is_dir():
         raise UsageError(f"{args.classifier} is not a folder: give the folder that `metadrop adapt` wrote.")
     environment.before_tensorflow(-1)

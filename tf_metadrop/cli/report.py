@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
     def act() -> None:
         text = report.page(args.folders)
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        args.output.write_text(text)
+        args.output.write_bytes(text.encode(errors="backslashreplace"))  # a folder's name may be no text
         print(f"wrote {args.output}")
 
     return program.guard(argv[0], act)

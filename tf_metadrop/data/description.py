@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from tf_metadrop.data.spec import DATASETS, DatasetSpec
 from tf_metadrop.errors import UsageError
-from tf_metadrop.util import text
+from tf_metadrop.util import atomic, text
 
 FILE = "dataset.json"
 FORMAT = 1
@@ -17,6 +17,13 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 FITS = "crop", "pad", "stretch"
 KEPT = "name", "height", "width", "channels", "filters", "drawings", "fit"  # fields of a DatasetSpec in the file
 _seen: dict[str, DatasetSpec] = {}  # used if no folder has a dataset.json, as for a pickled classifier
+
+
+class Described(NamedTuple):
+    """A split in a dataset.json."""
+
+    classes: dict[str, int]  # the number of images by the name of the class, in the order of the file of images
+    digest: str  # of the images
 
 
 def find_spec(name: str, *folders: pathlib.Path) -> DatasetSpec:
@@ -80,12 +87,28 @@ def described(found: dict[str, Any], path: pathlib.Path) -> DatasetSpec:
     usable = isinstance(values["name"], str) and NAME.fullmatch(values["name"]) and values["fit"] in FITS
     if not usable or not all(type(size) is int and size > 0 for size in sizes) or values["channels"] not in (1, 3):
         raise UsageError(f"{path} has no usable name, size, channels or fit: make the data set again.")
-    splits = found.get("splits", {})
-    counts = {split: len(of["classes"]) for split, of in splits.items()} if isinstance(splits, dict) else {}
+    counts = {split: len(of.classes) for split, of in splits_of(found, path).items()}
     return DatasetSpec(classes=counts, instances=0, **{**values, "drawings": bool(values["drawings"])})
+
+
+def splits_of(found: dict[str, Any], path: pathlib.Path) -> dict[str, Described]:
+    """The splits that the content of a dataset.json describes; none in a savedir, which has no images.
+
+    Raises:
+      UsageError: they are not as `data.own` writes them.
+    """
+    splits = found.get("splits", {})
+    try:
+        described = {split: Described(dict(of["classes"]), of["digest"]) for split, of in splits.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        described = {"": Described({}, "")}
+    for of in described.values():
+        if not (of.classes and all(type(n) is int and n > 0 for n in of.classes.values()) and type(of.digest) is str):
+            raise UsageError(f"{path} has no usable splits, with classes and a digest: make the data set again.")
+    return described
 
 
 def write(folder: pathlib.Path, spec: DatasetSpec, **more: Any) -> None:
     """Writes <folder>/dataset.json; `more` has additional entries."""
     found = {"format": FORMAT, **{name: getattr(spec, name) for name in KEPT}, **more}
-    (folder / FILE).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    atomic.write(folder / FILE, (json.dumps(found, indent=1) + "\n").encode())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-OMNIGLOT = "python get_data.py --dataset omniglot"
+from tf_metadrop.data import spec
+
 PREPARATIONS = "grey", "original"
 DIGESTS = {  # of the whole training split, and of the rest after validation classes are held out
     "random": (("ae076c4ada3c6c74", "fa58070b64a38dc8"), ("5fec14c77b538899", "65d7049fcdb5be39")),
     "vinyals": (("9ef864bcb4d612bd", "a377a03f56302d3b"), ("c0d05548d3269271", "7d622fc7f046af12")),
 }
-COMMANDS: dict[str, str] = {
-    digest: f"{OMNIGLOT} --split {split}" + (f" --preparation {preparation}" if preparation != "grey" else "")
+FLAGS: dict[str, str] = {
+    digest: f"--dataset omniglot --split {split}" + (f" --preparation {preparation}" if preparation != "grey" else "")
     for split, of_split in DIGESTS.items()
     for preparation, digests in zip(PREPARATIONS, of_split, strict=True)
     for digest in digests
@@ -18,4 +19,4 @@ COMMANDS: dict[str, str] = {
 
 def command(digest: str | None) -> str | None:
     """The command that builds the images of this fingerprint; None if it is not known."""
-    return COMMANDS.get(digest or "")
+    return f"{spec.program()} {FLAGS[digest]}" if digest in FLAGS else None

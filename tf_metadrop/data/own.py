@@ -15,7 +15,7 @@ from tf_metadrop.data.spec import DATASETS, SPLITS, DatasetSpec
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import paths
 
-FOLDERS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
+FOLDERS = {"train": ("train", "training"), "val": ("val", "validation", "valid"), "test": ("test", "testing")}
 SMALLEST, LARGEST = 16, 1024  # pixels: conv4 halves an image four times
 WIDE_UP_TO = 32  # pixels: conv4 has 64 filters up to this size and 32 above it, as for the paper's two data sets
 RESIZED = {
@@ -101,19 +101,34 @@ def build(folder: pathlib.Path, source: str | None, wish: Wish) -> list[str]:
 
 def find(source: pathlib.Path, wish: Wish) -> dict[str, Classes]:
     """Finds the image files of every class of every split, in the folder or in one of its folders."""
-    for place in (source, *layouts.folders(source)):
-        given = from_lists(place) or from_split_folders(place)
-        if given and wish.divided:
-            raise UsageError(f"{place} has a split of its own: leave --split and --split_seed out.")
-        found = given or from_class_folders(place, wish)
-        if found:
-            if place != source:
-                print(f"--source={source}: using {place}")
-            return found
+    if found := at(source, wish):
+        return found
+    fitting = [place for place in layouts.folders(source) if has_classes(place)]
+    if len(fitting) > 1:
+        raise UsageError(
+            f"--source={source} has several folders with classes ({own_writer.some([str(each) for each in fitting])}): "
+            "give one of them, or call them train, val and test."
+        )
+    if fitting and (found := at(fitting[0], wish)):
+        print(f"--source={source}: using {fitting[0]}")
+        return found
     raise UsageError(
         f"--source={source} has no folder of images for each class, no train/ and test/ with such folders, and no "
         "images/ with train.csv and test.csv: give a folder that has one of these."
     )
+
+
+def at(place: pathlib.Path, wish: Wish) -> dict[str, Classes] | None:
+    """The image files of every class of every split in a folder itself; None if it has no classes."""
+    given = from_lists(place) or from_split_folders(place)
+    if given and wish.divided:
+        raise UsageError(f"{place} has a split of its own: leave --split and --split_seed out.")
+    return given or from_class_folders(place, wish)
+
+
+def has_classes(place: pathlib.Path) -> bool:
+    """Whether `at` finds classes."""
+    return bool(from_lists(place) or from_split_folders(place) or len(files_of(place)) > 1)
 
 
 def from_class_folders(place: pathlib.Path, wish: Wish) -> dict[str, Classes] | None:
@@ -126,7 +141,8 @@ def from_class_folders(place: pathlib.Path, wish: Wish) -> dict[str, Classes] | 
 
 def from_split_folders(place: pathlib.Path) -> dict[str, Classes] | None:
     """The splits that are folders in `place`; None if train or test is missing."""
-    names = {split: [name for name in of if (place / name).is_dir()] for split, of in FOLDERS.items()}
+    there = {folder.name.lower(): folder.name for folder in layouts.folders(place)}
+    names = {split: [there[name] for name in of if name in there] for split, of in FOLDERS.items()}
     if not (names["train"] and names["test"]) or not files_of(place / names["train"][0]):
         return None
     return {split: files_of(place / name[0]) for split, name in names.items() if name}

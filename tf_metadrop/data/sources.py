@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_metadrop.data import arrays, description, holdout, strokes
-from tf_metadrop.data.spec import SPLITS, DatasetSpec
+from tf_metadrop.data.spec import DATASETS, SPLITS, DatasetSpec
 from tf_metadrop.data.split import Split, of_array
 from tf_metadrop.errors import UsageError
 from tf_metadrop.util import paths
@@ -29,7 +29,7 @@ def load_split(dataset: str, data_dir: str, split: str, hold_out_val: bool = Fal
     Raises:
       UsageError: see `open_split`.
     """
-    spec = description.find_spec(dataset, paths.path(data_dir) / dataset)
+    spec = DATASETS.get(dataset) or description.find_spec(dataset, paths.path(data_dir) / dataset)
     return open_split(spec, data_dir, split, hold_out_val).array()
 
 
@@ -92,13 +92,13 @@ def open_split(spec: DatasetSpec, data_dir: str, split: str, hold_out_val: bool 
 def own_split(folder: pathlib.Path, spec: DatasetSpec, split: str, holding_out: bool) -> Split:
     """Loads a split of a user's data set, from the files that `data.own` wrote."""
     path, listed = folder / ("train.npy" if holding_out else f"{split}.npy"), folder / description.FILE
-    found = description.content(listed)["splits"].get(path.stem)
+    found = description.splits_of(description.content(listed), listed).get(path.stem)
     if found is None:
         raise UsageError(f"{listed} has no split {path.stem}: make the data set again with `{spec.get_data_command}`.")
-    counts = np.array([*found["classes"].values()], int)
+    counts = np.array([*found.classes.values()], int)
     array = arrays.open_flat(path, spec, int(counts.sum()))
     flat = array if array.nbytes >= MAPPED else np.array(array)
-    whole = Split(flat, np.cumsum(counts) - counts, counts, tuple(found["classes"]), found["digest"])
+    whole = Split(flat, np.cumsum(counts) - counts, counts, tuple(found.classes), found.digest)
     if not holding_out:
         return whole
     return whole.take(holdout.hold_out(whole.names or ())[0 if split == "train" else 1])

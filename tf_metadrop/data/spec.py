@@ -1,8 +1,11 @@
 """The properties of each data set: its image shape, and the width of the paper's network for it."""
 
 import dataclasses
+import pathlib
 
 from tf_metadrop.errors import UsageError
+
+PACKAGE = pathlib.Path(__file__).parents[1]
 
 SPLITS = ("train", "val", "test")
 
@@ -56,7 +59,12 @@ class DatasetSpec:
         if self.own:
             return f"metadrop data --source DIR --name {self.name}"
         more = {"mimgnet": " --source DIR", "omniglot": " --split vinyals"}  # the split of the results
-        return f"python get_data.py --dataset {self.name}{more.get(self.name, '')}"
+        return f"{program()} --dataset {self.name}{more.get(self.name, '')}"
+
+
+def program() -> str:
+    """The program that prepares data, as it is called in a checkout, or with an installed package."""
+    return "python get_data.py" if (PACKAGE.parent / "get_data.py").is_file() else "metadrop data"
 
 
 DATASETS: dict[str, DatasetSpec] = {

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import pathlib
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -86,7 +87,7 @@ def load(path: pathlib.Path) -> Step:
         raise UsageError(f"--replay={path} does not exist: give a fault_<iteration>.npz of a savedir.") from None
     except UsageError as error:
         raise UsageError(f"--replay={path}: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UsageError(
             f"--replay={path} is not a saved training step ({error}): give a fault_<iteration>.npz."
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import pathlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 SMALL, TOO_FAST = 32, 0.05  # pixels; and the --inner_lr from which larger images were observed not to be learned
 OF_EVALUATION = "n_eval_batches", "n_test_mc_samp"  # settings that the accuracy of an evaluation depends on
+UNREAD = errno.EPIPE, errno.EIO  # of a print that nobody can read: the pipe or the terminal is closed
 FAR_BEHIND = 10  # iterations between two reads of the results: each read makes a GPU wait
 
 
@@ -159,9 +161,13 @@ class Training:
                     best = checkpoint.read(self.directory / checkpoint.BEST)
                     self.best |= {"accuracy": self.evaluated(best.state.params)["accuracy"]}
                 self.iterate()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in UNREAD:
+                raise
             if self.log:
-                print(self.interrupted(), flush=True)
+                said = self.interrupted()
+                with contextlib.suppress(OSError):
+                    print(said, flush=True)
             raise
         if self.log:
             self.log.write(f"{self.directory}: done. {what_next(self.directory)}")

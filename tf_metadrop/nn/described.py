@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.nn import nodes as network
-from tf_metadrop.util import text
+from tf_metadrop.util import atomic, text
 
 if TYPE_CHECKING:
     from tf_metadrop.data.spec import DatasetSpec
@@ -53,7 +53,7 @@ class Described:
 def write(folder: pathlib.Path, name: str, module: Described) -> None:
     """Writes <folder>/backbone.json."""
     found = dict(format=FORMAT, name=name, image=list(module.image), nodes=network.as_json(module.nodes))
-    (folder / FILE).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    atomic.write(folder / FILE, (json.dumps(found, indent=1) + "\n").encode())
 
 
 def read(path: pathlib.Path) -> tuple[str, Described]:

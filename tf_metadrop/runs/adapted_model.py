@@ -8,6 +8,7 @@ import json
 import pathlib
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -143,7 +144,7 @@ def read(directory: pathlib.Path) -> AdaptedModel:
         return AdaptedModel(text["config"], groups["params"], groups["adapted"] or None, tuple(layers), classes)
     except UsageError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise UsageError(
             f"{directory} holds no readable classifier ({reason}): copy it again, or adapt again."

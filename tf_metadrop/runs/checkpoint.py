@@ -14,6 +14,7 @@ import pathlib
 import struct
 import sys
 import zipfile
+import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,7 +159,7 @@ def read(path: pathlib.Path) -> Saved:
         raise UsageError(f"{path} does not exist: train first, or give the --savedir of a finished run.") from None
     except NotADirectoryError:
         raise UsageError(f"{path.parent} is a file: give a folder as --savedir.") from None
-    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise UsageError(
             f"{path} is broken ({reason}): restore it from a copy, or train in a new --savedir."

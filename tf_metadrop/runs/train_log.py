@@ -152,4 +152,7 @@ class TrainLog:
 
 def header(config: Config) -> bytes:
     """The header of meta_train.log: every setting on a line, and an empty line."""
-    return "".join(f"{name}: {value}\n" for name, value in config.as_dict().items()).encode() + b"\n"
+    return (
+        "".join(f"{name}: {value}\n" for name, value in config.as_dict().items()).encode(errors="surrogateescape")
+        + b"\n"
+    )

@@ -8,9 +8,17 @@ from collections.abc import Callable
 def write(path: pathlib.Path, data: bytes, before: Callable[[], None] = lambda: None) -> None:
     """Writes a file atomically; if it replaces an old file, calls `before` just before it does so.
 
+    A link stays one: the file that it names is written. What is no file, as a pipe or /dev/stdout, is written as it is.
+
     Raises:
       OSError: the file cannot be written; the old one is unchanged.
     """
+    path = path.absolute()
+    if path.exists() and (not path.is_file() or path.is_relative_to("/dev")):
+        with open(path, "ab") as stream:  # of a folder, this raises IsADirectoryError
+            stream.write(data)
+        return
+    path = path.resolve()
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:

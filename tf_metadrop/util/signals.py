@@ -1,4 +1,4 @@
-"""Ctrl-C (SIGINT) and SIGTERM: signals are remembered, because an exception can be lost in a library's callback."""
+"""SIGINT (Ctrl-C), SIGTERM and SIGHUP are remembered, because an exception can be lost in a library's callback."""
 
 import contextlib
 import signal
@@ -14,15 +14,21 @@ class Terminated(KeyboardInterrupt):
     """Raised after SIGTERM, for example when a cluster ends a job."""
 
 
-OF_SIGNAL: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+class HungUp(KeyboardInterrupt):
+    """Raised after SIGHUP: the terminal is closed, or the connection to the machine is lost."""
+
+
+OF_SIGNAL: dict[int, type[KeyboardInterrupt]] = {
+    signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated, signal.SIGHUP: HungUp
+}  # fmt: skip
 
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    """In this context, SIGINT raises KeyboardInterrupt and SIGTERM raises Terminated, and `check` raises it again.
+    """In this context, SIGINT raises KeyboardInterrupt, SIGTERM Terminated and SIGHUP HungUp; `check` raises it again.
 
     Only the main thread gets signals. A process that was started with SIGINT ignored, as in the background of a script,
-    still ignores it.
+    or with SIGHUP ignored, as by nohup, still ignores it.
     """
     global _asked
     if threading.current_thread() is not threading.main_thread():
@@ -58,6 +64,6 @@ def _note(number: int, frame: FrameType | None) -> None:
 
 
 def check() -> None:
-    """Raises KeyboardInterrupt after SIGINT, Terminated after SIGTERM; call it in every round of long work."""
+    """Raises what `watched` says after a signal; call it in every round of long work."""
     if _asked is not None:
         raise OF_SIGNAL[_asked]
