@@ -142,3 +142,20 @@ def test_an_attack_on_validation_classes_has_files_of_its_own(trained):
     assert main.main(["main.py", *arguments, "--eval_split=val", "--tensorboard"]) == 0
     assert {*events(trained / "tensorboard")} >= {"attack_val-l2-0-acc", "figures/attack_val"}
     assert json.loads((trained / "attack_val.json").read_text())["config"]["eval_split"] == "val"
+
+
+def test_an_attack_with_other_settings_replaces_none(trained, capsys):
+    """Other radii are for one norm: those of three norms are three attacks."""
+    names = lambda: {path.name for path in trained.glob("attack.*")}
+    for path in trained.glob("attack.*"):
+        path.unlink()
+    small = [*ATTACK, f"--savedir={trained}", "--metabatch=2", "--n_test_iters=2", "--attack_radii=0.1"]
+    for norm in "l2", "linf", "linf":
+        assert main.main(["main.py", *small, f"--attack_norms={norm}"]) == 0
+    said = f"the earlier attack with other settings is kept as {trained}/attack.1.csv, .json and .png"
+    assert capsys.readouterr().out.count(said) == 1
+    assert names() == {f"attack{n}{suffix}" for n in ("", ".1") for suffix in (".csv", ".json", ".png")}
+    assert json.loads((trained / "attack.1.json").read_text())["rows"][0]["norm"] == "l2"
+    (trained / "attack.json").write_text("{")
+    assert main.main(["main.py", *small, "--attack_norms=linf"]) == 0
+    assert (trained / "attack.2.json").read_text() == "{"

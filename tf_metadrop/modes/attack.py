@@ -6,9 +6,11 @@ the accuracy of meta_test. Every method and radius is attacked on the same image
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
+import itertools
 import json
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,9 @@ import tensorflow as tf
 
 from tf_metadrop.algorithm.attack_step import make_attack_step
 from tf_metadrop.analysis import published
+from tf_metadrop.config import identity
 from tf_metadrop.config.config import Config
+from tf_metadrop.config.setting import Role
 from tf_metadrop.errors import UsageError
 from tf_metadrop.figures import robustness
 from tf_metadrop.methods import attack, attack_variant
@@ -33,6 +37,12 @@ from tf_metadrop.util.provenance import about
 
 if TYPE_CHECKING:
     from tf_metadrop.nn.types import Params
+
+OF_ATTACK = (  # settings that the rows depend on, beside the model
+    *identity.names(Role.ADAPTATION), "way", "shot", "metabatch", "seed", "n_test_iters", "n_test_mc_samp",
+    "eval_normalization", "weights", "precision",
+    "attack_norms", "attack_radii", "attack_variant", "attack_steps", "attack_restarts",
+)  # fmt: skip
 
 
 def attack_model(config: Config, given: set[str] | None = None) -> list[dict]:
@@ -115,6 +125,25 @@ def radii(config: Config) -> dict[str, tuple[float, ...]]:
     return {norms[0]: given}
 
 
+def keep_other(config: Config, stem: str) -> None:
+    """Renames the files of an attack with other settings to <stem>.1.csv and so on, which a new one would replace.
+
+    The radii are for one norm at a time, so that other radii of three norms are three attacks.
+    """
+    directory, settings = config.directory, config.as_dict()
+    try:
+        earlier = json.loads((directory / f"{stem}.json").read_text())["config"]
+        same = all(earlier.get(name, settings[name]) == settings[name] for name in OF_ATTACK)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        same = not (directory / f"{stem}.json").exists()
+    if not same:
+        number = next(n for n in itertools.count(1) if not any(directory.glob(f"{stem}.{n}.*")))
+        for suffix in ".csv", ".json", ".png":
+            with contextlib.suppress(FileNotFoundError):
+                (directory / f"{stem}{suffix}").rename(directory / f"{stem}.{number}{suffix}")
+        print(f"the earlier attack with other settings is kept as {directory}/{stem}.{number}.csv, .json and .png")
+
+
 def write(config: Config, run: dict, rows: list[dict]) -> None:
     """Writes the files, prints the rows, and logs them to W&B and TensorBoard."""
     directory = config.directory
@@ -123,6 +152,7 @@ def write(config: Config, run: dict, rows: list[dict]) -> None:
     table.writeheader()
     table.writerows(rows)
     stem = config.of_classes("attack")
+    keep_other(config, stem)
     atomic.write(directory / f"{stem}.csv", text.getvalue().encode())
     made = dict(seed=config.seed, **about(), tensorflow=tf.__version__, config=config.as_dict(), trained_with=run)
     atomic.write(directory / f"{stem}.json", (json.dumps({"rows": rows, **made}, indent=1) + "\n").encode())
