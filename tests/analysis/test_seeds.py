@@ -17,7 +17,7 @@ def test_a_setting_far_from_the_others_widens_its_own_interval_alone():
     near, far = [np.array([90.0, 92]), np.array([93.0, 94])], np.array([60.0, 70])
     usual = np.sqrt((2 * 1 + 2 * 0.25) / 2), 2
     assert seeds.spread([*near, far]) == seeds.spread([*near, far], near[0]) == pytest.approx(usual)
-    assert seeds.spread([*near, far], near[0], far) == (pytest.approx(50**0.5), 2)
+    assert seeds.spread([*near, far], far) == (pytest.approx(50**0.5), 1)
     assert seeds.spread([*near, far], np.array([60.0, 60.1])) == pytest.approx(usual)  # not narrower
     assert seeds.spread([far, far + 30]) == (pytest.approx(50**0.5), 2)  # none is near their median
 
@@ -26,12 +26,12 @@ def test_a_setting_whose_seeds_differ_far_more_widens_its_own_interval_alone():
     steady, unsteady = [np.array([90.0, 90.5]) + i for i in range(10)], np.array([90.0, 96])
     usual = (pytest.approx(0.125**0.5), 10)
     assert seeds.spread([*steady, unsteady]) == seeds.spread([*steady, unsteady], steady[0]) == usual
-    assert seeds.spread([*steady, unsteady], steady[0], unsteady) == (pytest.approx(18**0.5), 10)
+    assert seeds.spread([*steady, unsteady], unsteady) == (pytest.approx(18**0.5), 1)
     assert seeds.spread([*steady, unsteady, unsteady * [1, 2]]) == usual
     assert seeds.spread(steady, np.array([90.0, 91.5])) == usual  # two seeds may well differ by that
     same = [np.array([90.0, 90])] * 3
-    assert seeds.spread(same, *same) == (0, 3)
-    assert seeds.spread([*same, unsteady], unsteady) == (pytest.approx(18**0.5), 3)
+    assert seeds.spread(same, same[0]) == (0, 3)
+    assert seeds.spread([*same, unsteady], unsteady) == (pytest.approx(18**0.5), 1)
 
 
 def test_the_interval_of_one_seed_is_that_of_its_tasks_and_of_seeds():
@@ -39,7 +39,10 @@ def test_the_interval_of_one_seed_is_that_of_its_tasks_and_of_seeds():
     of_tasks = interval(tasks[0])
     assert seeds.half(tasks, None) == of_tasks  # nothing is known of seeds
     assert seeds.half(tasks, between) == pytest.approx(np.hypot(of_tasks, 4.3027 * 0.5), rel=1e-4)  # Student's t, 2
-    assert seeds.half(tasks, between, models=2) == pytest.approx(np.hypot(of_tasks, 4.3027 * 0.5 * 2**0.5), rel=1e-4)
+    both = pytest.approx(np.hypot(of_tasks, 4.3027 * 0.5 * 2**0.5), rel=1e-4)
+    assert seeds.half(tasks, between, between) == seeds.half(tasks, None, between) == both
+    wide = seeds.Spread(2.0, 1)  # 12.706: two seeds alone
+    assert seeds.half(tasks, between, wide) == pytest.approx((of_tasks**2 + 2.1514**2 + 25.412**2) ** 0.5, rel=1e-4)
     assert seeds.half(tasks[:, :1], between) is None
 
 

@@ -195,9 +195,9 @@ def test_final_accuracies_are_means_over_seeds_with_intervals_over_tasks_and_see
 
 
 def test_attacked_runs_are_distinguished_by_iterations_or_else_by_folder(tmp_path):
-    cases = [("a", 20, True, 9), ("b", 1, True, 9), ("c", 20, False, 9), ("d", 20, False, 9), ("e", 20, False, 8)]
-    for name, steps, maml, iterations in cases:
-        config = Config(dataset="omniglot", way=5, maml=maml).as_dict()
+    cases = [("a", 20, True, 9, 1), ("b", 1, True, 9, 1), ("c", 20, False, 9, 5), ("d", 20, False, 9, 5)]
+    for name, steps, maml, iterations, samples in [*cases, ("e", 20, False, 8, 5), ("f", 20, False, 8, 30)]:
+        config = Config(dataset="omniglot", way=5, maml=maml, n_test_mc_samp=samples).as_dict()
         rows = [dict(norm="l2", epsilon=1.0, accuracy_percent=50.0, ci95=1.0, tasks=9, steps=steps, restarts=1)]
         trained = config | dict(iteration=iterations)
         (tmp_path / name).mkdir()
@@ -205,8 +205,23 @@ def test_attacked_runs_are_distinguished_by_iterations_or_else_by_folder(tmp_pat
     runs = find([tmp_path])
     labels = lambda runs: [model.label for model in table_figures.models(runs)]
     names = ["MAML", "MAML", "Meta-dropout, 9 iterations, c", "Meta-dropout, 9 iterations, d"]
-    assert labels(runs) == [*names, "Meta-dropout, 8 iterations"]  # MAML's two differ in steps: two panels
+    names += [f"Meta-dropout, 8 iterations, {n} noise samples" for n in (5, 30)]
+    assert labels(runs) == names  # MAML's two differ in steps: two panels
     assert labels(runs[1:3]) == ["MAML", "Meta-dropout"]
+
+
+def test_an_attack_that_another_contains_is_not_drawn_twice(tmp_path):
+    """With 30 noise samples at one radius, beside 5 at two: the curves lie on each other."""
+    for name, samples, radii, seed in (("a", 5, (1, 2), 0), ("b", 30, (1,), 0), ("c", 30, (1,), 1), ("d", 30, (3,), 0)):
+        config = Config(dataset="omniglot", way=5, n_test_mc_samp=samples, seed=seed).as_dict()
+        rows = [
+            dict(norm="l2", epsilon=r, accuracy_percent=50.0, ci95=1.0, tasks=9, steps=20, restarts=1) for r in radii
+        ]
+        (tmp_path / name).mkdir()
+        about = dict(rows=rows, config=config, trained_with=config | dict(iteration=9))
+        (tmp_path / name / "attack.json").write_text(json.dumps(about))
+    drawn = [run.directory.name for run in table_figures.not_in_others(find([tmp_path]))]
+    assert drawn == ["a", "c", "d"]  # c is another seed, d another radius
 
 
 def test_runs_of_another_length_or_test_are_no_seeds_of_a_setting(tmp_path):

@@ -90,8 +90,7 @@ class Numbers:
           UsageError: the tasks are others, or the text says what the numbers do not show.
         """
         every = self._differences(second, first)
-        spread = [each for each in (self._spread(name) for name in (first, second)) if each]
-        half = seeds.half(every, max(spread, key=lambda each: each.deviation) if spread else None, models=2)
+        half = seeds.half(every, self._spread(first), self._spread(second))
         shown = plus_minus(every.mean(), half, "+.2f")
         if half is None or not SIDES[side](every.mean(), half):
             raise UsageError(f"a page says {side!r} of {second} less {first}, which is {shown}: correct its text.")
@@ -212,6 +211,9 @@ class Numbers:
             tasks = [[test["config"].get(name) for name in names] for test in (one, other)]
             if tasks[0] != tasks[1]:
                 raise UsageError(f"{first} and {second} were tested on other tasks: a page compares them.")
+        for seed in common:
+            if not identity.same_images(*(of[seed].trained_with for of in runs)):
+                raise UsageError(f"{first} and {second} have other images: a page compares them.")
         of = [dict(zip(runs[i], self._by_task(name), strict=True)) for i, name in enumerate((second, first))]
         if not common or len(of[0][common[0]]) != len(of[1][common[0]]):
             raise UsageError(f"{first} and {second} have no seed, or not as many tasks: a page compares them.")

@@ -167,15 +167,15 @@ def row(
         return []
     first, second = (np.stack([of[seed] for seed in common]) for of in runs)  # [seeds, tasks]
     every = second - first
-    between = seeds.spread(settings, first.mean(1), second.mean(1))
-    mean, half = every.mean(0), seeds.half(every, between, models=2)
+    between = [seeds.spread(settings, each.mean(1)) for each in (first, second)]
+    mean, half = every.mean(0), seeds.half(every, *between)
     return [
         {
             "task": task, "of": what, "first": str(kinds[0]), "second": str(kinds[1]),
             "lr": " / ".join(dict.fromkeys(kind.rate for kind in kinds)),
             "accuracies": f"{first.mean():.2f}, {second.mean():.2f}",
             "difference": plus_minus(mean.mean(), interval(mean), "+.2f"),
-            "with seeds": "" if between is None or half is None else f"{half:.2f}",
+            "with seeds": "" if None in between or half is None else f"{half:.2f}",
             "by seed": ", ".join(f"{difference.mean():+.2f}" for difference in every),
             "tasks": len(mean), "shown": shown(every, half),
         }

@@ -4,7 +4,7 @@ Two or three seeds of one setting say little about how far a seed moves it. All 
 variance between seeds is averaged over them (the pooled variance), and Student's t with its degrees of freedom gives
 the interval. This assumes that a seed moves each of them by as much. A setting is left out, and has at least its own
 deviation, if it is far from the others, as one that hardly learns, or if its seeds differ far more than those of the
-others (Cochran's C test: ISO 5725-2:1994, 7.3.3). Its interval is too narrow then: its own seeds are few.
+others (Cochran's C test: ISO 5725-2:1994, 7.3.3). Its interval is wide then: its own seeds are few.
 """
 
 import pathlib
@@ -30,14 +30,21 @@ class Spread(NamedTuple):
     deviation: float  # standard deviation between seeds, in points
     freedom: int  # degrees of freedom that it was estimated with
 
+    @property
+    def half(self) -> float:
+        """Half the 95 % interval of one seed."""
+        from scipy import stats
 
-def spread(settings: Collection[np.ndarray], *own: np.ndarray) -> Spread | None:
+        return float(stats.t.ppf(0.975, self.freedom) * self.deviation)
+
+
+def spread(settings: Collection[np.ndarray], own: np.ndarray | None = None) -> Spread | None:
     """The pooled standard deviation between seeds; None if no setting has two.
 
     Args:
       settings: for each setting the accuracies of its seeds, [seeds], in points. Those within NEAR of the median are
         pooled, without the unsteady ones.
-      own: the same of the settings that it is for. One that is not like the pooled has its own, if that is larger.
+      own: the same of the setting that it is for. One that is not like the pooled has its own, if that is larger.
     """
     several = [each for each in settings if len(each) > 1]
     if not several:
@@ -45,8 +52,10 @@ def spread(settings: Collection[np.ndarray], *own: np.ndarray) -> Spread | None:
     median = np.median([each.mean() for each in several])
     pool = steady([each for each in several if abs(each.mean() - median) <= NEAR] or several)
     unlike = lambda each: abs(each.mean() - median) > NEAR or unsteady(each, pool, len(pool) + 1)
-    deviations = [each.std(ddof=1) for each in own if len(each) > 1 and unlike(each)]
-    return Spread(float(max([pooled(pool), *deviations])), degrees(pool))
+    common = Spread(pooled(pool), degrees(pool))
+    if own is None or len(own) < 2 or not unlike(own):
+        return common
+    return max(common, Spread(float(own.std(ddof=1)), len(own) - 1), key=lambda each: each.half)
 
 
 def steady(settings: list[np.ndarray]) -> list[np.ndarray]:
@@ -108,20 +117,18 @@ def name_of(directory: pathlib.Path) -> str:
     return SEED.sub("", "/".join(directory.resolve().parts[-2:]))
 
 
-def half(by_task: np.ndarray, between: Spread | None, models: int = 1) -> float | None:
+def half(by_task: np.ndarray, *between: Spread | None) -> float | None:
     """Half the 95 % interval of the mean, over tasks and, where their spread is known, over seeds.
 
     Args:
       by_task: accuracies, or differences of two models, of every seed and task, [seeds, tasks], in points.
-      between: of one model's accuracies.
-      models: 1 for an accuracy, 2 for a difference of two independent models.
+      between: of the accuracies of the model, or of each of the two models, which are independent. Where that of one is
+        not known, the other's is taken.
     Returns:
       None: one task has no interval.
     """
-    from scipy import stats
-
-    of_tasks = interval(by_task.mean(0))
-    if of_tasks is None or between is None:
+    of_tasks, known = interval(by_task.mean(0)), [each for each in between if each]
+    if of_tasks is None or not known:
         return of_tasks
-    of_seeds = stats.t.ppf(0.975, between.freedom) * between.deviation * (models / len(by_task)) ** 0.5
-    return float(np.hypot(of_tasks, of_seeds))
+    variance = np.mean([each.half**2 for each in known]) * len(between) / len(by_task)
+    return float(np.hypot(of_tasks, variance**0.5))

@@ -224,7 +224,7 @@ def half(runs: list[Run], between: seeds.Spread | None) -> float | None:
 
 def draw_attacks(runs: list[Run], output: pathlib.Path) -> dict[str, pathlib.Path]:
     """A robustness figure for each task of the attacked runs among these: {title: file}."""
-    attacked, written = [run for run in runs if run.attack], {}
+    attacked, written = not_in_others([run for run in runs if run.attack]), {}
     for task in sorted({run.attack_task for run in attacked}):
         same = [run for run in attacked if run.attack_task == task]
         path = output / "robustness_{}_{}way{}shot.png".format(*task)
@@ -235,8 +235,26 @@ def draw_attacks(runs: list[Run], output: pathlib.Path) -> dict[str, pathlib.Pat
     return written
 
 
+def not_in_others(runs: list[Run]) -> list[Run]:
+    """Attacked runs without those that another contains, at more radii and with another number of noise samples.
+
+    Their curves would lie on each other; `tables.robustness_rows` has all of them.
+    """
+
+    samples = lambda run: run.attacked and run.attacked.n_test_mc_samp
+    points = lambda run: {(row["norm"], row["epsilon"]) for row in run.attack}
+    kind = lambda run: (
+        run.attack_task, run.config.method, run.gradient, run.seed, run.attacked_weights,
+        robustness.Attacked("", "", run.attack).attack,
+    )  # fmt: skip
+    within = lambda run, other: (
+        kind(run) == kind(other) and samples(run) != samples(other) and points(run) < points(other)
+    )
+    return [run for run in runs if not any(within(run, other) for other in runs)]
+
+
 def models(runs: list[Run]) -> list[robustness.Attacked]:
-    """The attacked runs; each with its iterations where runs of its method differ in them, or else its folder."""
+    """The attacked runs; each with what runs of its method differ in: iterations, noise samples, or else the folder."""
     kind = lambda run: robustness.Attacked(run.config.method, "", run.attack).attack
     found = []
     for run in runs:
@@ -246,7 +264,10 @@ def models(runs: list[Run]) -> list[robustness.Attacked]:
         several = len({other.attacked_weights for other in of_method}) > 1 and reached != ""
         names = [other.directory.name for other in same]
         notes = [f"{reached:,} iterations"] if several else []
-        if len(same) > 1:
+        samples = [other.attacked.n_test_mc_samp if other.attacked else 0 for other in same]
+        if len(same) > 1 and len({*samples}) == len(same):
+            notes += [f"{samples[same.index(run)]} noise samples"]
+        elif len(same) > 1:
             notes += [run.directory.name if names.count(run.directory.name) == 1 else str(run.directory)]
         found.append((reached or 0, robustness.Attacked(run.config.method, ", ".join(notes), run.attack)))
     return [model for _, model in sorted(found, key=lambda each: each[0], reverse=True)]

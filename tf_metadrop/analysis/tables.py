@@ -94,7 +94,7 @@ def robustness_rows(runs: list[Run]) -> list[dict]:
                     "ours": plus_minus(row["accuracy_percent"], row["ci95"]), "gradient": run.gradient,
                     "seed": run.seed, "iterations": run.attacked_weights, "variant": row.get("variant", "pgd"),
                     "steps": row["steps"], "restarts": row["restarts"], "tasks": row["tasks"],
-                    "run": str(run.directory),
+                    "samples": run.attacked.n_test_mc_samp if run.attacked else "", "run": str(run.directory),
                 }
             )  # fmt: skip
     return sorted(rows, key=lambda row: (row["task"], row["norm"], row["method"], row["radius"]))

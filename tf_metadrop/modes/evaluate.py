@@ -47,7 +47,7 @@ class Evaluation:
         """Every metric of `tf_metadrop.methods.metric` for each task, arrays [n_batches * metabatch].
 
         Args:
-          test: whether a progress bar is shown, and logits that are no numbers are an error.
+          test: whether a progress bar is shown, and non-finite logits are an error.
         Raises:
           UsageError: in a test, a task has such logits.
         """
@@ -130,7 +130,7 @@ def test_and_write(config: Config, params: Params, run: dict[str, Any], n_batche
 
 
 def refuse_diverged(values: Any, config: Config, directory: pathlib.Path | None = None) -> None:
-    """Raises UsageError if a value of a task is no number: its adaptation diverged, and its accuracy means nothing."""
+    """Raises UsageError if a value of a task is not finite: its adaptation diverged, and its accuracy means nothing."""
     if not np.isfinite(values).all():
         raise UsageError(
             f"{directory or config.directory}: the adaptation to a task of the test diverged to non-finite values (NaN "

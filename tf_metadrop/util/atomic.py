@@ -8,7 +8,7 @@ from collections.abc import Callable
 def write(path: pathlib.Path, data: bytes, before: Callable[[], None] = lambda: None) -> None:
     """Writes a file atomically; if it replaces an old file, calls `before` just before it does so.
 
-    A link stays one: the file that it names is written. What is no file, as a pipe or /dev/stdout, is written as it is.
+    A link stays one: the file that it names is written. A pipe or a device, as /dev/stdout, is written as it is.
 
     Raises:
       OSError: the file cannot be written; the old one is unchanged.
