@@ -1,6 +1,8 @@
 """Files that are written whole, and what is no file."""
 
 import os
+import pathlib
+import tempfile
 import threading
 
 import pytest
@@ -33,3 +35,13 @@ def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(IsADirectoryError):
         atomic.write(tmp_path, b"rows")
     assert not [*tmp_path.iterdir(), *tmp_path.parent.glob(".*.tmp")]
+
+
+def test_files_in_memory_are_files():
+    """/dev/shm is a usual place for a run."""
+    if not os.path.isdir("/dev/shm"):
+        pytest.skip("there is none here")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        for content in b"long before", b"now":
+            atomic.write(pathlib.Path(folder) / "state", content)
+        assert (pathlib.Path(folder) / "state").read_bytes() == b"now"

@@ -4,6 +4,9 @@ import os
 import pathlib
 from collections.abc import Callable
 
+# A file in these folders is a stream of this process, also where it leads to a file.
+STREAMS = "/dev", "/dev/fd", "/proc/self/fd"
+
 
 def write(path: pathlib.Path, data: bytes, before: Callable[[], None] = lambda: None) -> None:
     """Writes a file atomically; if it replaces an old file, calls `before` just before it does so.
@@ -14,7 +17,7 @@ def write(path: pathlib.Path, data: bytes, before: Callable[[], None] = lambda: 
       OSError: the file cannot be written; the old one is unchanged.
     """
     path = path.absolute()
-    if path.exists() and (not path.is_file() or path.is_relative_to("/dev")):
+    if path.exists() and (not path.is_file() or str(path.parent) in STREAMS):
         with open(path, "ab") as stream:  # of a folder, this raises IsADirectoryError
             stream.write(data)
         return
