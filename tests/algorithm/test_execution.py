@@ -58,15 +58,16 @@ def test_gpus_are_those_of_the_config(by_program, used, gpu_id, devices, chosen,
         given.append(wanted)
 
     monkeypatch.setattr(environment, "_chosen", ["0"] if by_program else [])
-    for name in ("list_physical_devices", "get_visible_devices"):
-        monkeypatch.setattr(tf.config, name, lambda kind: [0, 1, 2])
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [0, 1, 2])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: given[-1] if given else [0, 1, 2])
     monkeypatch.setattr(tf.config, "set_visible_devices", choose)
     config = dataclasses.replace(SMALL, gpu_id=gpu_id, devices=devices)
     if isinstance(chosen, str):
         with pytest.raises(UsageError, match=chosen):
             execution.choose_gpus(config)
     else:
-        execution.choose_gpus(config)
+        for _ in range(2):  # a training, and its MetaLearner
+            execution.choose_gpus(config)
         assert given == ([] if chosen is None else [chosen])
 
 

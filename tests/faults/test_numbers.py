@@ -7,6 +7,7 @@ import pytest
 
 from tests.helpers.runs import TASK as FIVE_WAY
 from tests.helpers.runs import stop_after_one
+from tf_metadrop import UsageError
 from tf_metadrop.cli import compare, main
 from tf_metadrop.modes import replay, train
 from tf_metadrop.runs import checkpoint
@@ -92,3 +93,13 @@ def test_an_evaluation_that_diverges_is_never_the_best(tmp_path, monkeypatch):
     often = ["--eval_split=val", "--eval_freq=1", "--save_freq=1", "--n_train_iters=2"]
     assert main.main(["main.py", *TASK, *often, f"--savedir={tmp_path / 'run'}"]) == 0
     assert int(checkpoint.read(tmp_path / "run" / checkpoint.BEST).state.iteration) == 3  # done with iteration 2
+
+
+def test_a_damaged_step_is_told_in_one_sentence(tmp_path):
+    """Wherever a byte differs: reading it raises errors of zip, zlib, NumPy or JSON."""
+    np.savez_compressed(tmp_path / "fault_1.npz", json="{}", key=np.random.RandomState(0).rand(40))
+    whole = (tmp_path / "fault_1.npz").read_bytes()
+    for place in range(len(whole)):
+        (tmp_path / "fault_1.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 85]) + whole[place + 1 :])
+        with pytest.raises(UsageError, match="fault_1.npz"):
+            replay.load(tmp_path / "fault_1.npz")

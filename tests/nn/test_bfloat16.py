@@ -335,9 +335,3 @@ def test_the_mean_over_samples_is_in_float32():
     assert low.dtype == LOW and full.dtype == tf.float32
     for found in low, full:
         np.testing.assert_allclose(tf.cast(found, tf.float32), 1, rtol=1e-5)
-
-
-def test_the_parts_of_a_long_product_are_added_in_float32():
-    parts = 301
-    h, d = (tf.ones([1, parts * layers.LONG, 1], LOW) for _ in range(2))
-    close(layers.long_product(h, d), tf.fill([1, 1, 1], float(parts * layers.LONG)), STEP)

@@ -67,8 +67,8 @@ def choose_gpus(config: Config) -> None:
     if first >= len(found):
         raise UsageError(f"gpu_id={first}, but TensorFlow has {len(found)} GPUs: give at most {len(found) - 1}.")
     wanted = found[first : first + config.devices] if first >= 0 else []
-    if wanted and tf.config.get_visible_devices("GPU")[: len(wanted)] == wanted:
-        return  # it takes the first ones
+    if tf.config.get_visible_devices("GPU")[: len(wanted) or None] == wanted:
+        return  # it takes the first ones, or none
     try:
         tf.config.set_visible_devices(wanted, "GPU")
     except RuntimeError as error:

@@ -1,6 +1,7 @@
 """Tables of sweeps, from the results.csv that `metadrop sweep` writes."""
 
 import csv
+import io
 import pathlib
 
 from tf_metadrop.util import text
@@ -14,7 +15,7 @@ def tables(folders: list[pathlib.Path]) -> dict[str, list[dict]]:
     """{title: rows} for every sweep in the folders and their subfolders."""
     found = {}
     for path in sorted({path for folder in folders for path in folder.rglob("results.csv")}):
-        trials = list(csv.DictReader(text.read(path).splitlines()))
+        trials = list(csv.DictReader(io.StringIO(text.read(path))))
         if trials and set(MEASURED) <= trials[0].keys():
             found[f"Sweep {path.parent.name}, accuracy in per cent"] = rows(trials)
     return found

@@ -19,7 +19,7 @@ KEPT = "name", "height", "width", "channels", "filters", "drawings", "fit"  # fi
 _seen: dict[str, DatasetSpec] = {}  # used if no folder has a dataset.json, as for a pickled classifier
 
 
-class Described(NamedTuple):
+class ListedSplit(NamedTuple):
     """A split in a dataset.json."""
 
     classes: dict[str, int]  # the number of images by the name of the class, in the order of the file of images
@@ -91,7 +91,7 @@ def described(found: dict[str, Any], path: pathlib.Path) -> DatasetSpec:
     return DatasetSpec(classes=counts, instances=0, **{**values, "drawings": bool(values["drawings"])})
 
 
-def splits_of(found: dict[str, Any], path: pathlib.Path) -> dict[str, Described]:
+def splits_of(found: dict[str, Any], path: pathlib.Path) -> dict[str, ListedSplit]:
     """The splits that the content of a dataset.json describes; none in a savedir, which has no images.
 
     Raises:
@@ -99,9 +99,9 @@ def splits_of(found: dict[str, Any], path: pathlib.Path) -> dict[str, Described]
     """
     splits = found.get("splits", {})
     try:
-        described = {split: Described(dict(of["classes"]), of["digest"]) for split, of in splits.items()}
+        described = {split: ListedSplit(dict(of["classes"]), of["digest"]) for split, of in splits.items()}
     except (AttributeError, KeyError, TypeError, ValueError):
-        described = {"": Described({}, "")}
+        described = {"": ListedSplit({}, "")}
     for of in described.values():
         if not (of.classes and all(type(n) is int and n > 0 for n in of.classes.values()) and type(of.digest) is str):
             raise UsageError(f"{path} has no usable splits, with classes and a digest: make the data set again.")

@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,6 +23,7 @@ from tf_metadrop.methods.method import load_method
 from tf_metadrop.nn import rng
 from tf_metadrop.nn.params import cast
 from tf_metadrop.nn.traced import traced
+from tf_metadrop.util import npz
 
 if TYPE_CHECKING:
     from tf_metadrop.modes.train import Done
@@ -87,7 +86,7 @@ def load(path: pathlib.Path) -> Step:
         raise UsageError(f"--replay={path} does not exist: give a fault_<iteration>.npz of a savedir.") from None
     except UsageError as error:
         raise UsageError(f"--replay={path}: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except npz.BROKEN as error:
         raise UsageError(
             f"--replay={path} is not a saved training step ({error}): give a fault_<iteration>.npz."
         ) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_metadrop.errors import UsageError
 from tf_metadrop.nn import nodes as network
-from tf_metadrop.util import atomic, text
+from tf_metadrop.util import atomic, npz, text
 
 if TYPE_CHECKING:
     from tf_metadrop.data.spec import DatasetSpec
@@ -88,7 +88,7 @@ def keras_file(path: pathlib.Path) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise ValueError("it has no config")
         return found
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except npz.BROKEN as error:
         raise UsageError(
             f"--backbone={path} is not a file that Keras's model.save wrote ({error}): give the path of one."
         ) from error

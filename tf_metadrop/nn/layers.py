@@ -149,7 +149,7 @@ def long_product(a: tf.Tensor, d: tf.Tensor) -> Differentiated:
     groups, n, k = a.shape
     parts = next(parts for parts in range(max(n // LONG, 1), 0, -1) if n % parts == 0)
     cut = lambda t: tf.reshape(t, [groups, parts, n // parts, t.shape[-1]])
-    total = tf.cast(tf.reduce_sum(up(matmul(cut(a), cut(d), True)), 1), a.dtype)
+    total = tf.reduce_sum(matmul(cut(a), cut(d), True), 1)
     return total, lambda u: (product(d, tf.linalg.matrix_transpose(u)), product(a, u))
 
 

@@ -7,8 +7,6 @@ import io
 import json
 import pathlib
 import shutil
-import zipfile
-import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +16,7 @@ import tensorflow as tf
 from tf_metadrop.data import description
 from tf_metadrop.errors import UsageError
 from tf_metadrop.nn import backbones
-from tf_metadrop.util import atomic
+from tf_metadrop.util import atomic, npz
 
 if TYPE_CHECKING:
     from tf_metadrop.data.spec import DatasetSpec
@@ -144,7 +142,7 @@ def read(directory: pathlib.Path) -> AdaptedModel:
         return AdaptedModel(text["config"], groups["params"], groups["adapted"] or None, tuple(layers), classes)
     except UsageError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except npz.BROKEN as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise UsageError(
             f"{directory} holds no readable classifier ({reason}): copy it again, or adapt again."

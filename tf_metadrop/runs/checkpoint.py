@@ -13,8 +13,6 @@ import os
 import pathlib
 import struct
 import sys
-import zipfile
-import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +22,7 @@ from tf_metadrop.algorithm.outer_loop import State
 from tf_metadrop.data.fingerprint import IMAGES
 from tf_metadrop.errors import UsageError
 from tf_metadrop.runs import record, tf1_checkpoint
-from tf_metadrop.util import atomic
+from tf_metadrop.util import atomic, npz
 
 FILE, PREVIOUS, BROKEN, BEST = "state.npz", "state.previous.npz", "state.broken.npz", "best.npz"
 SEAL = struct.pack("<H", 64)  # length of the zip's comment: a SHA-256 in hexadecimal digits
@@ -159,7 +157,7 @@ def read(path: pathlib.Path) -> Saved:
         raise UsageError(f"{path} does not exist: train first, or give the --savedir of a finished run.") from None
     except NotADirectoryError:
         raise UsageError(f"{path.parent} is a file: give a folder as --savedir.") from None
-    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except npz.BROKEN as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise UsageError(
             f"{path} is broken ({reason}): restore it from a copy, or train in a new --savedir."
